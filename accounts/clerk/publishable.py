@@ -1,0 +1,28 @@
+"""What a publishable key says: the instance's frontend API, and whether it is a development instance.
+
+Clerk: `pk_live_` or `pk_test_`, then base64 of the host of the frontend API and a dollar sign.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+
+KEY = re.compile(r"pk_(?:live|test)_([A-Za-z0-9+/_-]+)={0,2}")
+HOST = re.compile(
+    r"(?=.{1,253}\$)(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z][a-z0-9-]{0,61}[a-z0-9]\$", re.ASCII
+)
+
+
+def frontend_api(key: str) -> str:
+    """Give the address of the frontend API, also the issuer of its tokens; "" if the key does not decode."""
+    match = KEY.fullmatch(key)
+    if not match:
+        return ""
+    encoded = match[1].replace("-", "+").replace("_", "/")
+    try:
+        decoded = base64.b64decode(encoded + "=" * (-len(encoded) % 4), validate=True).decode("ascii")
+    except (binascii.Error, ValueError):
+        return ""
+    return f"https://{decoded.removesuffix('$')}" if HOST.fullmatch(decoded) else ""

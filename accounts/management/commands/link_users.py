@@ -1,0 +1,68 @@
+"""Adopt existing Django users as the rows of Clerk users."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+from django.utils import timezone
+
+from accounts.conf import get_clerk_api
+from accounts.linking import Decision, Verdict, decide, link
+from accounts.management.operator import FINE, SOME_LEFT, OperatorCommand
+
+
+class Command(OperatorCommand):
+    """`link_users`: 0 whoever has a row is linked or would be, 1 some are undecided, 2 it could not run."""
+
+    help = "Link existing users to Clerk users, by external_id or verified e-mail. A dry run unless --apply."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """Declare the options."""
+        parser.add_argument(
+            "--apply", action="store_true", help="link them, and make their passwords unusable"
+        )
+        parser.add_argument("--json", action="store_true", help="print one JSON document")
+
+    def work(self, *, apply: bool, json: bool, **_: Any) -> int:
+        """Decide, and link."""
+        api = get_clerk_api()
+        decisions = decide(api, clock=timezone.now)
+        if apply:
+            decisions = link(api, decisions, clock=timezone.now)
+        undecided = sum(not decision.is_link for decision in decisions)
+        if json:
+            self.print_json(
+                {"applied": apply, "undecided": undecided, "decisions": [*map(_as_json, decisions)]}
+            )
+        else:
+            self._print(decisions, apply=apply)
+        return SOME_LEFT if undecided else FINE
+
+    def _print(self, decisions: Sequence[Decision], *, apply: bool) -> None:
+        for decision in decisions:
+            row = decision.row or "several rows"
+            self.stdout.write(
+                f"{decision.clerk_id}  {row}  {_word(decision, apply=apply)} {decision.verdict}"
+            )
+        counts = Counter(decision.verdict for decision in decisions)
+        self.print_counts({verdict: counts[verdict] for verdict in Verdict})
+        if not apply:
+            self.stdout.write("Nothing was written. With --apply the users above are linked.")
+
+
+def _word(decision: Decision, *, apply: bool) -> str:
+    if not decision.is_link:
+        return "undecided:"
+    return "linked" if apply else "would link"
+
+
+def _as_json(decision: Decision) -> dict[str, object]:
+    return {
+        "clerk_id": decision.clerk_id,
+        "user_id": str(decision.row) if decision.row else None,
+        "decision": "link" if decision.is_link else "undecided",
+        "reason": decision.verdict,
+    }

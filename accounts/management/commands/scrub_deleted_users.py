@@ -1,0 +1,36 @@
+"""Erase the personal data of people who are deleted."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser
+from datetime import timedelta
+from typing import Any
+
+from django.utils import timezone
+
+from accounts.management.arguments import days
+from accounts.management.operator import FINE, OperatorCommand
+from accounts.scrub import scrub, to_scrub
+
+
+class Command(OperatorCommand):
+    """`scrub_deleted_users`: 0 done, 2 it could not run."""
+
+    help = "Erase the personal data of users deleted in Clerk or here; rows and what points to them stay."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """Declare the options."""
+        parser.add_argument(
+            "--older-than", type=days, required=True, metavar="DAYS", help="deleted at least so many days ago"
+        )
+        parser.add_argument("--dry-run", action="store_true", help="count them, write nothing")
+
+    def work(self, *, older_than: int, dry_run: bool, **_: Any) -> int:
+        """Scrub."""
+        deleted_before = timezone.now() - timedelta(days=older_than)
+        if dry_run:
+            rows = to_scrub(deleted_before=deleted_before).count()
+            self.stdout.write(f"dry run: {rows:,} rows would lose their personal data")
+        else:
+            self.stdout.write(f"{scrub(deleted_before=deleted_before):,} rows lost their personal data")
+        return FINE

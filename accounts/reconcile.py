@@ -1,0 +1,208 @@
+"""Reconcile: find where the rows here and the people in Clerk differ, and mend it on request."""
+
+from __future__ import annotations
+
+from array import array
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
+from datetime import datetime
+
+from django.db import reset_queries
+from django.db.models import Count, Q
+from django.db.models.functions import Lower
+
+from accounts.clerk.api import ClerkAPI, UserAnswer
+from accounts.drift import Drift, DriftReport, Stopped
+from accounts.models import DeletedBy, SyncRun, User
+from accounts.pages import ProfilePage, iter_pages, milliseconds, page_of, store_page
+from accounts.runs import Clock, only_run, recorded
+from accounts.sync import Outcome, RestoreRefused, delete_user, restore_user
+
+SOURCE = "reconcile"
+ROWS_AT_ONCE = 2_000
+MASS_SHARE, MASS_PEOPLE = 0.10, 10
+SHARED_ADDRESSES_MAX = 100
+DRIFT_OF = {Outcome.CREATED: Drift.MISSING, Outcome.UPDATED: Drift.STALE}
+
+
+def reconcile(
+    api: ClerkAPI,
+    *,
+    clock: Clock,
+    report: Callable[[DriftReport], None],
+    apply: bool = False,
+    allow_mass_deletion: bool = False,
+) -> DriftReport:
+    """Compare everybody, mend if `apply`, and return what was found; `report` hears of it page by page.
+
+    Raises `AlreadyRunning` and `ClerkAPIError`; then nobody was deleted, since that comes last.
+    """
+    run = SyncRun(kind=SyncRun.Kind.RECONCILE, started_at=clock())
+    with only_run(SyncRun.Kind.RECONCILE), recorded(run, clock=clock):
+        comparison = _Comparison(api, clock=clock, apply=apply)
+        comparison.walk(report)
+        comparison.look_for_the_gone(born_before=run.started_at, allow_mass_deletion=allow_mass_deletion)
+        comparison.look_at_tombstones()
+        comparison.result.shared_addresses = _shared_addresses()
+        run.counts = comparison.result.counts()
+    return comparison.result
+
+
+class _SeenIds:
+    """Eight bytes a person: a collision of hashes could hide a difference, never make one."""
+
+    def __init__(self) -> None:
+        self._hashes = array("q")
+
+    def add(self, clerk_ids: Iterable[str]) -> None:
+        self._hashes.extend(map(hash, clerk_ids))
+
+    def sort(self) -> None:
+        self._hashes = array("q", sorted(self._hashes))
+
+    def __contains__(self, clerk_id: str) -> bool:
+        wanted = hash(clerk_id)
+        place = bisect_left(self._hashes, wanted)
+        return place < len(self._hashes) and self._hashes[place] == wanted
+
+
+class _Comparison:
+    """One walk through Clerk's list and what it leads to."""
+
+    def __init__(self, api: ClerkAPI, *, clock: Clock, apply: bool) -> None:
+        self.result = DriftReport()
+        self._api = api
+        self._clock = clock
+        self._apply = apply
+        self._seen = _SeenIds()
+        self._buried: list[str] = []  # alive in the list, deleted here by Clerk's word
+
+    def walk(self, report: Callable[[DriftReport], None]) -> None:
+        """Compare page by page."""
+        self.result.expected = self._api.count()
+        for page in iter_pages(self._api, clock=self._clock):
+            self._seen.add(profile.clerk_id for profile in page.profiles)
+            self.result.listed += len(page.profiles) + len(page.unusable)
+            self._compare(page)
+            report(self.result)
+            reset_queries()
+        self._seen.sort()
+
+    def look_for_the_gone(self, *, born_before: datetime, allow_mass_deletion: bool) -> None:
+        """Ask Clerk about each live row that its list did not name, unless there are suspiciously many."""
+        absent = [
+            clerk_id for clerk_id in _live_clerk_ids(born_before=born_before) if clerk_id not in self._seen
+        ]
+        self.result.stopped = self._suspicion(len(absent), allow_mass_deletion=allow_mass_deletion)
+        if self.result.stopped:
+            self.result.tallies[Drift.GONE].add(absent, mended=False)
+            return
+        for clerk_id in absent:
+            answer = self._api.find_user(clerk_id)
+            if answer.user is not None:
+                self._compare(self._page_of(answer))
+                continue
+            is_deleted = self._apply and self._delete(clerk_id, answer=answer)
+            self.result.tallies[Drift.GONE].add([clerk_id], mended=is_deleted)
+
+    def look_at_tombstones(self) -> None:
+        """Ask Clerk about each person who is deleted here by its own word and yet in its list."""
+        for clerk_id in self._buried:
+            answer = self._api.find_user(clerk_id)
+            if answer.user is not None:
+                is_restored = self._apply and self._restore(clerk_id, answer=answer)
+                self.result.tallies[Drift.ALIVE].add([clerk_id], mended=is_restored)
+
+    def _compare(self, page: ProfilePage) -> None:
+        result = store_page(page, source=SOURCE, dry_run=not self._apply)
+        stale = []
+        for clerk_id, outcome in result.outcomes.items():
+            if outcome in DRIFT_OF:
+                self.result.tallies[DRIFT_OF[outcome]].add([clerk_id], mended=self._apply)
+            elif outcome == Outcome.STALE:
+                stale.append(clerk_id)
+        self.result.tallies[Drift.UNUSABLE].add([*result.failed, *page.unusable], mended=False)
+        self._sort_out(stale)
+
+    def _sort_out(self, stale: list[str]) -> None:
+        """Tell people deleted here by Clerk's word from those whom an operator deleted."""
+        if not stale:
+            return
+        rows = defaultdict(set)
+        for clerk_id, deleted_by in User.objects.filter(clerk_id__in=stale).values_list(
+            "clerk_id", "deleted_by"
+        ):
+            rows[clerk_id].add(deleted_by)
+        for clerk_id, endings in rows.items():
+            if None in endings:
+                continue  # a live row that knows more than this answer
+            if DeletedBy.CLERK in endings:
+                self._buried.append(clerk_id)
+            else:
+                self.result.deleted_here += 1
+
+    def _suspicion(self, absent: int, *, allow_mass_deletion: bool) -> Stopped | None:
+        """Say what speaks against believing that these people are gone.
+
+        Note [When nobody is deleted]
+        A list that broke off, or one of another instance, makes everybody look gone. Where Clerk's own count
+        says that the list is short, no option helps; where a great share is missing, an operator must say
+        that it is meant.
+        """
+        if _is_much(self.result.expected - self.result.listed, of=self.result.expected):
+            return Stopped.LISTING_INCOMPLETE
+        live = User.objects.live().exclude(clerk_id=None).count()
+        if _is_much(absent, of=live) and not allow_mass_deletion:
+            return Stopped.MASS_DELETION
+        return None
+
+    def _delete(self, clerk_id: str, *, answer: UserAnswer) -> bool:
+        outcome = delete_user(clerk_id, at=self._moment(answer), by=DeletedBy.CLERK)
+        return outcome != Outcome.STALE
+
+    def _restore(self, clerk_id: str, *, answer: UserAnswer) -> bool:
+        row = User.objects.filter(clerk_id=clerk_id, deleted_by=DeletedBy.CLERK).latest("deleted_at")
+        try:
+            restore_user(row, at=self._moment(answer))
+        except RestoreRefused:
+            return False
+        result = store_page(self._page_of(answer), source=SOURCE)
+        return not result.failed
+
+    def _page_of(self, answer: UserAnswer) -> ProfilePage:
+        return page_of(answer, now=milliseconds(self._clock))
+
+    def _moment(self, answer: UserAnswer) -> int:
+        return answer.answered_at or milliseconds(self._clock)
+
+
+def _is_much(people: int, *, of: int) -> bool:
+    return people > MASS_PEOPLE and people > of * MASS_SHARE
+
+
+def _live_clerk_ids(*, born_before: datetime) -> Iterator[str]:
+    """Yield the ids of the rows that the list should have named.
+
+    By key, not by a server-side cursor, which PgBouncer in transaction mode does not keep.
+    """
+    rows = User.objects.live().filter(created_at__lt=born_before).order_by("clerk_id")
+    last = ""
+    while True:
+        ids = list(rows.filter(clerk_id__gt=last).values_list("clerk_id", flat=True)[:ROWS_AT_ONCE])
+        yield from ids
+        if len(ids) < ROWS_AT_ONCE:
+            return
+        last = ids[-1]
+
+
+def _shared_addresses() -> list[list[str]]:
+    """Return the Clerk ids behind each address that several live rows have; the addresses stay here."""
+    live = User.objects.live().exclude(Q(clerk_id=None) | Q(email=None)).annotate(address=Lower("email"))
+    shared = live.values("address").annotate(rows=Count("pk")).filter(rows__gt=1).values("address")
+    groups: defaultdict[str, list[str]] = defaultdict(list)
+    wanted = list(shared.order_by("address").values_list("address", flat=True)[:SHARED_ADDRESSES_MAX])
+    found = live.filter(address__in=wanted).order_by("clerk_id")
+    for address, clerk_id in found.values_list("address", "clerk_id"):
+        groups[address].append(clerk_id)
+    return list(groups.values())

@@ -1,0 +1,23 @@
+"""One person, fetched afresh from Clerk: the repair that needs no stored personal data."""
+
+from __future__ import annotations
+
+from accounts.clerk.api import ClerkAPI
+from accounts.clerk.profiles import Source, profile_from_user
+from accounts.pages import milliseconds
+from accounts.runs import Clock
+from accounts.sync import Synced, sync_user
+
+
+def refresh_user(api: ClerkAPI, clerk_id: str, *, clock: Clock) -> Synced | None:
+    """Fetch the person and merge what Clerk says; None when Clerk knows nobody of this id.
+
+    Raises `ClerkAPIError`, `UnusableProfile` and `django.db.DatabaseError`.
+    """
+    answer = api.find_user(clerk_id)
+    if answer.user is None:
+        return None
+    now = milliseconds(clock)
+    return sync_user(
+        profile_from_user(answer.user, source=Source.API, observed_at=answer.answered_at, now=now)
+    )

@@ -1,0 +1,34 @@
+"""Who may ask what, beyond being signed in."""
+
+from __future__ import annotations
+
+from django.conf import settings
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.contrib.auth.models import AnonymousUser
+from rest_framework.permissions import BasePermission
+from rest_framework.request import Request
+from rest_framework.views import APIView
+
+from accounts.clerk.tokens import SessionClaims
+
+
+class IsStaff(BasePermission):
+    """Staff, by a session of their own: somebody who acts for a member of the staff is not staff."""
+
+    def has_permission(self, request: Request, view: APIView) -> bool:
+        """Tell whether a member of the staff asks in person."""
+        claims = request.auth
+        return isinstance(claims, SessionClaims) and claims.actor is None and bool(request.user.is_staff)
+
+
+class IsStaffOrDebug(BasePermission):
+    """Anyone in debug, else whoever is signed in to the admin."""
+
+    def has_permission(self, request: Request, view: APIView) -> bool:
+        """Tell whether whoever asks may read the description of the API."""
+        return may_read_docs(request.user)
+
+
+def may_read_docs(user: AbstractBaseUser | AnonymousUser) -> bool:
+    """Tell whether `user` may read the description of the API; in debug without a look at who it is."""
+    return settings.DEBUG or bool(getattr(user, "is_staff", False))

@@ -1,0 +1,114 @@
+"""The OpenAPI description: every error with the envelope, its codes and its headers."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Any
+
+from drf_spectacular.utils import Direction, OpenApiExample, OpenApiParameter, extend_schema_serializer
+from drf_standardized_errors.openapi import AutoSchema as StandardizedAutoSchema
+from rest_framework import serializers
+
+# Imported to be registered: drf-spectacular finds its extensions no other way.
+from accounts import openapi as _openapi  # noqa: F401
+
+ERROR_TYPES = ("client_error", "server_error", "validation_error")
+METHODS_WITH_BODY = {"POST", "PUT", "PATCH"}
+
+
+def _example(status: int, *, code: str, detail: str) -> OpenApiExample:
+    kind = "server_error" if status >= HTTPStatus.INTERNAL_SERVER_ERROR else "client_error"
+    return OpenApiExample(
+        code,
+        value={"type": kind, "errors": [{"code": code, "detail": detail, "attr": None}]},
+        response_only=True,
+        status_codes=[str(status)],
+    )
+
+
+class ErrorSerializer(serializers.Serializer[object]):
+    """One thing that went wrong."""
+
+    code = serializers.CharField(help_text="For programs; stable.")
+    detail = serializers.CharField(help_text="For people; may change.")
+    attr = serializers.CharField(allow_null=True, help_text="The field at fault, if one is.")
+
+
+@extend_schema_serializer(
+    examples=[
+        _example(400, code="parse_error", detail="Malformed request."),
+        _example(401, code="not_authenticated", detail="Authentication credentials were not provided."),
+        _example(401, code="token_expired", detail="The session token has expired: ask for a fresh one."),
+        _example(403, code="user_inactive", detail="This user may not sign in."),
+        _example(403, code="permission_denied", detail="You do not have permission to perform this action."),
+        _example(404, code="not_found", detail="Not found."),
+        _example(405, code="method_not_allowed", detail='Method "POST" not allowed.'),
+        _example(406, code="not_acceptable", detail="Could not satisfy the request Accept header."),
+        _example(
+            415, code="unsupported_media_type", detail='Unsupported media type "text/plain" in request.'
+        ),
+        _example(429, code="throttled", detail="Request was throttled."),
+        _example(500, code="error", detail="Server Error (500)"),
+        _example(503, code="keys_unavailable", detail="No verification key can be had now."),
+        _example(503, code="sync_unavailable", detail="The user cannot be read or saved now."),
+    ]
+)
+class ErrorResponseSerializer(serializers.Serializer[object]):
+    """Every error of the API."""
+
+    type = serializers.ChoiceField(choices=ERROR_TYPES)
+    # Hides `Serializer.errors`, which nobody asks of a shape that is only described.
+    errors = ErrorSerializer(many=True)  # type: ignore[assignment]
+
+
+class AutoSchema(StandardizedAutoSchema):
+    """Document the errors that this API can answer, no others."""
+
+    def get_override_parameters(self) -> list[Any]:
+        """Add the headers of the answers."""
+        return [
+            *super().get_override_parameters(),
+            OpenApiParameter(
+                "X-Request-ID",
+                location=OpenApiParameter.HEADER,
+                description="Names this request in our logs; a well-formed inbound one is kept.",
+                response=True,
+            ),
+            OpenApiParameter(
+                "WWW-Authenticate",
+                location=OpenApiParameter.HEADER,
+                description='`Bearer` without a token, `Bearer error="invalid_token"` for a refused one.',
+                response=[401],
+            ),
+            OpenApiParameter(
+                "Retry-After",
+                type=int,
+                location=OpenApiParameter.HEADER,
+                description="Seconds to wait.",
+                response=[503],
+            ),
+        ]
+
+    def _get_error_response_examples(self) -> list[OpenApiExample]:
+        # Ours stand on the serializer, with the codes of this API.
+        return []
+
+    def _get_response_for_code(
+        self,
+        serializer: object,
+        status_code: str,
+        media_types: list[str] | None = None,
+        direction: Direction = "response",
+    ) -> dict[str, Any]:
+        response: dict[str, Any] = super()._get_response_for_code(  # type: ignore[no-untyped-call]
+            serializer, status_code, media_types, direction
+        )
+        response["description"] = response["description"] or HTTPStatus(int(status_code)).phrase
+        return response
+
+    def _should_add_http403_error_response(self) -> bool:
+        # Whoever is blocked hears `user_inactive` wherever a token is read.
+        return self._should_add_http401_error_response() or super()._should_add_http403_error_response()
+
+    def _should_add_http415_error_response(self) -> bool:
+        return self.method in METHODS_WITH_BODY and super()._should_add_http415_error_response()

@@ -1,0 +1,200 @@
+"""Django settings. Values come from the environment through `config.env`; README lists them."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from corsheaders.defaults import default_headers
+from django.core.management.utils import get_random_secret_key
+
+from accounts.clerk.publishable import frontend_api
+from config.env import Environment
+from config.logging import logging_config
+from config.values import words
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+env = Environment.read(BASE_DIR / ".env")
+
+# Django
+DEBUG = env.flag("DJANGO_DEBUG")
+SECRET_KEY = env.secret("DJANGO_SECRET_KEY")
+if not SECRET_KEY:
+    # A stand-in of this process alone, so that the checks can run and say what is missing.
+    SECRET_KEY = get_random_secret_key()
+    if not DEBUG:
+        env.reject("DJANGO_SECRET_KEY", message="must be set outside debug: a long random text, kept secret")
+ALLOWED_HOSTS = list(env.words("DJANGO_ALLOWED_HOSTS"))
+ALLOW_SQLITE = env.flag("ALLOW_SQLITE")
+
+ROOT_URLCONF = "config.urls"
+WSGI_APPLICATION = "config.wsgi.application"
+AUTH_USER_MODEL = "accounts.User"
+# No redirect may lose the body of a POST; the addresses of the API have no slash at their end.
+APPEND_SLASH = False
+TIME_ZONE = "UTC"
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+LOGGING = logging_config(debug=DEBUG)
+
+INSTALLED_APPS = [
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "corsheaders",
+    "rest_framework",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "drf_standardized_errors",
+    "accounts",
+    "api",
+    "webhooks",
+    "health",
+]
+if find_spec("devclerk"):
+    # The production image is built without it.
+    INSTALLED_APPS.append("devclerk")
+
+MIDDLEWARE = [
+    "api.middleware.RequestIDMiddleware",
+    "health.middleware.ProbeMiddleware",
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "corsheaders.middleware.CorsMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    },
+]
+
+# Database
+DATABASES = {"default": env.database("DATABASE_URL", default="sqlite:///db.sqlite3", root=BASE_DIR)}
+
+# Staff sign in to the admin with a password; people who come from Clerk have none.
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+    {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
+]
+
+# Static files: whitenoise serves what collectstatic gathered; without that, what lies in the packages
+STATIC_URL = "/static/"
+STATIC_ROOT = BASE_DIR / "staticfiles"
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "whitenoise.storage.CompressedStaticFilesStorage"},
+}
+WHITENOISE_USE_FINDERS = not STATIC_ROOT.exists()
+
+# HTTPS
+HTTPS = env.flag("DJANGO_HTTPS", default=not DEBUG)
+SECURE_SSL_REDIRECT = HTTPS
+SECURE_REDIRECT_EXEMPT = [r"^health/", r"^metrics$"]
+SECURE_HSTS_SECONDS = 31_536_000 if HTTPS else 0
+# The API's host and what is below it; browsers preload only a domain that its owner hands in himself.
+SECURE_HSTS_INCLUDE_SUBDOMAINS = HTTPS
+SECURE_HSTS_PRELOAD = HTTPS
+# Believed only together with the promise that the proxy in front sets it.
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if HTTPS else None
+SESSION_COOKIE_SECURE = HTTPS
+CSRF_COOKIE_SECURE = HTTPS
+
+# CORS: a bearer token, never a cookie
+CORS_ALLOWED_ORIGINS = list(env.origins("CORS_ALLOWED_ORIGINS"))
+CORS_URLS_REGEX = r"^/api/"
+CORS_ALLOW_CREDENTIALS = False
+CORS_ALLOW_HEADERS = [*default_headers, "x-request-id"]
+CORS_EXPOSE_HEADERS = ["Retry-After", "X-Request-ID", "WWW-Authenticate"]
+
+# Clerk
+CLERK_PUBLISHABLE_KEY = env.text("CLERK_PUBLISHABLE_KEY")
+_frontend_api = frontend_api(CLERK_PUBLISHABLE_KEY)
+CLERK_ISSUER = env.url("CLERK_ISSUER", default=_frontend_api)
+CLERK_JWKS_URL = env.url(
+    "CLERK_JWKS_URL", default=f"{_frontend_api}/.well-known/jwks.json" if _frontend_api else ""
+)
+CLERK_JWT_KEY = env.secret("CLERK_JWT_KEY")
+CLERK_SECRET_KEY = env.secret("CLERK_SECRET_KEY")
+CLERK_API_URL = env.url("CLERK_API_URL", default="https://api.clerk.com")
+CLERK_WEBHOOK_SIGNING_SECRET = words(env.secret("CLERK_WEBHOOK_SIGNING_SECRET"))
+CLERK_INSTANCE_ID = env.text("CLERK_INSTANCE_ID")
+CLERK_AUTHORIZED_PARTIES: tuple[str, ...] | None = (
+    env.words("CLERK_AUTHORIZED_PARTIES") if env.has("CLERK_AUTHORIZED_PARTIES") else None
+)
+CLERK_AUDIENCE = env.text("CLERK_AUDIENCE")
+CLERK_CLOCK_SKEW_SECONDS = env.integer("CLERK_CLOCK_SKEW_SECONDS", default=5, high=300)
+CLERK_ALLOW_MISSING_AZP = env.flag("CLERK_ALLOW_MISSING_AZP")
+CLERK_ALLOW_TEMPLATE_TOKENS = env.flag("CLERK_ALLOW_TEMPLATE_TOKENS")
+CLERK_ALLOW_PENDING_SESSIONS = env.flag("CLERK_ALLOW_PENDING_SESSIONS")
+CLERK_ALLOW_IMPERSONATION = env.flag("CLERK_ALLOW_IMPERSONATION", default=True)
+CLERK_CLAIMS = env.text(
+    "CLERK_CLAIMS",
+    default="email=email,email_verified=email_verified,first_name=first_name|firstName,"
+    "last_name=last_name|lastName,image_url=image_url|imageUrl",
+)
+
+# Health
+HEALTH_TOKEN = env.secret("HEALTH_TOKEN")
+HEALTH_MISSED_WEBHOOK_MINUTES = env.integer("HEALTH_MISSED_WEBHOOK_MINUTES", default=10, low=1, high=100_000)
+HEALTH_WEBHOOK_LAG_SECONDS = env.integer("HEALTH_WEBHOOK_LAG_SECONDS", default=300, low=1, high=1_000_000)
+HEALTH_KEYS_STALE_SECONDS = env.integer("HEALTH_KEYS_STALE_SECONDS", default=3600, low=1, high=1_000_000)
+
+# API
+_ERROR_STATUSES = ["400", "401", "403", "404", "405", "406", "415", "429", "500", "503"]
+REST_FRAMEWORK: dict[str, Any] = {
+    "DEFAULT_AUTHENTICATION_CLASSES": ["accounts.authentication.ClerkAuthentication"],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_PAGINATION_CLASS": "api.pagination.PageNumberPagination",
+    "DEFAULT_SCHEMA_CLASS": "api.schema.AutoSchema",
+    # OPTIONS would tell a stranger about the implementation; CORS preflights never come this far.
+    "DEFAULT_METADATA_CLASS": None,
+    "EXCEPTION_HANDLER": "drf_standardized_errors.handler.exception_handler",
+    "TEST_REQUEST_DEFAULT_FORMAT": "json",
+    "URL_FORMAT_OVERRIDE": None,
+}
+DRF_STANDARDIZED_ERRORS: dict[str, Any] = {
+    "EXCEPTION_HANDLER_CLASS": "api.errors.ExceptionHandler",
+    # The envelope is the contract in debug too.
+    "ENABLE_IN_DEBUG_FOR_UNHANDLED_EXCEPTIONS": True,
+    "ALLOWED_ERROR_STATUS_CODES": _ERROR_STATUSES,
+    "ERROR_SCHEMAS": dict.fromkeys(_ERROR_STATUSES, "api.schema.ErrorResponseSerializer"),
+}
+SPECTACULAR_SETTINGS: dict[str, Any] = {
+    "TITLE": "django-clerk-sync",
+    "DESCRIPTION": "The people who sign in with Clerk, as local users.",
+    "VERSION": "1.0.0",
+    # 3.1 copies `nullable`, which typed clients then reject.
+    "OAS_VERSION": "3.0.3",
+    "SCHEMA_PATH_PREFIX": r"/api/v[0-9]+",
+    "COMPONENT_SPLIT_REQUEST": True,
+    "ENUM_NAME_OVERRIDES": {"ErrorTypeEnum": "api.schema.ERROR_TYPES"},
+    "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    # No validator: it would send the schema to a stranger.
+    "SWAGGER_UI_SETTINGS": {"deepLinking": True, "tryItOutEnabled": True, "validatorUrl": None},
+}
+
+ENV_PROBLEMS = tuple(env.problems)

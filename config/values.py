@@ -1,0 +1,136 @@
+"""Texts of the environment into typed values: pure, strict, and silent about the text they refuse.
+
+Every function takes one stripped, non-empty text and raises `Malformed` with the form that it should have.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+from urllib.parse import SplitResult, urlsplit
+
+import environ
+
+TRUE = frozenset({"1", "true", "yes", "on"})
+FALSE = frozenset({"0", "false", "no", "off"})
+
+DATABASE = (
+    "must look like postgres://user:password@host:5432/name or sqlite:///db.sqlite3; "
+    "special characters of the password are percent-encoded"
+)
+# A connection that lives for a minute spares each request a new one, which costs 4 to 5 times a warm request.
+CONN_MAX_AGE = 60
+# Django's own switches may stand in the query of the address; django-environ leaves "false" a (true) text.
+DATABASE_FLAGS = ("ATOMIC_REQUESTS", "AUTOCOMMIT", "CONN_HEALTH_CHECKS", "DISABLE_SERVER_SIDE_CURSORS")
+SQLITE_OPTIONS = {
+    # With anything less, two writing threads get "database is locked".
+    "transaction_mode": "IMMEDIATE",
+    "timeout": 20,
+    "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
+}
+
+
+class Malformed(ValueError):
+    """A text of the wrong form; the message says what the form is and never repeats the text."""
+
+
+def boolean(text: str) -> bool:
+    """Read true or false, in the usual eight words."""
+    word = text.lower()
+    if word in TRUE:
+        return True
+    if word in FALSE:
+        return False
+    raise Malformed("must be true or false")
+
+
+def whole_number(text: str, *, low: int, high: int) -> int:
+    """Read a number from `low` to `high`, both included."""
+    if not re.fullmatch(r"[0-9]{1,9}", text) or not low <= int(text) <= high:
+        raise Malformed(f"must be a whole number from {low} to {high}")
+    return int(text)
+
+
+def words(text: str) -> tuple[str, ...]:
+    """Read a comma separated list; blanks around a word and empty words do not count."""
+    return tuple(word for part in text.split(",") if (word := part.strip()))
+
+
+def url(text: str) -> str:
+    """Read an absolute web address and give it without a slash at its end."""
+    if _split(text) is None:
+        raise Malformed("must be an address such as https://clerk.example.com")
+    return text.rstrip("/")
+
+
+def origins(text: str) -> tuple[str, ...]:
+    """Read a list of web origins: scheme, host, perhaps a port, and nothing after them."""
+    found = words(text)
+    for origin in found:
+        parts = _split(origin)
+        if parts is None or f"{parts.scheme}://{parts.netloc}" != origin:
+            raise Malformed(
+                "must be origins such as https://app.example.com, comma separated, without a slash at the end"
+            )
+    return found
+
+
+def database(text: str, *, root: Path) -> dict[str, Any]:
+    """Read a database address into Django's entry; a relative SQLite path starts at `root`."""
+    scheme = text.partition("://")[0]
+    if scheme not in {"postgres", "postgresql", "sqlite"}:
+        raise Malformed(DATABASE)
+    try:
+        entry: dict[str, Any] = environ.Env.db_url_config(text)
+    except Exception as error:
+        raise Malformed(DATABASE) from error
+    if not entry["NAME"]:
+        raise Malformed(DATABASE)
+    entry.setdefault("OPTIONS", {})
+    for flag in DATABASE_FLAGS:
+        if flag in entry:
+            entry[flag] = boolean(str(entry[flag]))
+    return _sqlite(entry, root=root) if scheme == "sqlite" else _postgresql(entry)
+
+
+def _sqlite(entry: dict[str, Any], *, root: Path) -> dict[str, Any]:
+    name = entry["NAME"]
+    if name == ":memory:":
+        raise Malformed("must name an SQLite file: a database in memory is another one in each thread")
+    path = root / name
+    entry["NAME"] = str(path)
+    entry["OPTIONS"] = {**SQLITE_OPTIONS, **entry["OPTIONS"]}
+    # A test database in memory would hide what threads do to each other.
+    entry["TEST"] = {"NAME": f"{path}-test"}
+    return entry
+
+
+def _postgresql(entry: dict[str, Any]) -> dict[str, Any]:
+    options = entry["OPTIONS"]
+    pool = boolean(str(options.pop("pool", "false")))
+    if pool:
+        options["pool"] = True
+    # A pool keeps the connections itself: Django refuses the two together.
+    age = entry.get("CONN_MAX_AGE", 0 if pool else CONN_MAX_AGE)
+    if age is not None and (isinstance(age, bool) or not isinstance(age, int) or age < 0):
+        raise Malformed("has a conn_max_age that is not a whole number of seconds")
+    if pool and age != 0:
+        raise Malformed("asks for a pool and for a conn_max_age: they exclude each other")
+    entry["CONN_MAX_AGE"] = age
+    # A dead connection is replaced when it shows; a SELECT 1 before each request would double the statements.
+    entry.setdefault("CONN_HEALTH_CHECKS", False)
+    return entry
+
+
+def _split(text: str) -> SplitResult | None:
+    """Give the parts of an absolute http(s) address, or None."""
+    if re.search(r"[\s\x00-\x1f\\]", text):
+        return None
+    try:
+        parts = urlsplit(text)
+        port = parts.port
+    except ValueError:
+        return None
+    plain = parts.username is None and not parts.query and not parts.fragment
+    return parts if parts.scheme in {"http", "https"} and parts.hostname and port != 0 and plain else None

@@ -1,0 +1,154 @@
+"""The command line of `manage.py devclerk`."""
+
+from __future__ import annotations
+
+import json
+from argparse import ArgumentParser, ArgumentTypeError
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from devclerk.control import EVENT_TYPES
+from devclerk.standin import KeysState
+from devclerk.tokens import LIFETIME, Fault
+from devclerk.webhooks import RETRY_SCHEDULE
+
+FIELDS = ("first_name", "last_name", "email", "image_url", "external_id")
+ENV_FILE = Path(".run/env")
+FAULTS = ("reorder", "drop", "bad_signature", "stale")
+
+
+def add_actions(parser: ArgumentParser, *, clerk_port: int) -> None:
+    """Add every action; `clerk_port` is where the stand-in is unless `--clerk-port` says otherwise."""
+    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+
+    def add(name: str, purpose: str) -> ArgumentParser:
+        action = actions.add_parser(name, help=purpose, description=purpose)
+        if name != "serve":
+            action.add_argument("--clerk-port", type=_port, default=clerk_port, help="where the stand-in is")
+        return action
+
+    serve = add("serve", "Run the stand-in until Ctrl-C.")
+    serve.add_argument("--port", dest="clerk_port", type=_port, default=clerk_port)
+    _add_serving(serve)
+    serve.add_argument("--webhook-url", help="where webhooks go; without it they go nowhere")
+    up = add("up", "Run the API and the stand-in together until Ctrl-C.")
+    up.add_argument("--port", type=_port, default=8000, help="where the API shall be")
+    up.add_argument("--env-file", type=Path, default=ENV_FILE, help="settings for other terminals")
+    _add_serving(up)
+    _add_token(add("token", "Print a session token."))
+    for name, purpose in (("create", "Sign somebody up."), ("update", "Change somebody.")):
+        action = add(name, purpose)
+        _add_fields(action)
+        _add_person(action)
+    for name in ("delete", "ban", "unban"):
+        _add_person(add(name, f"{name.title()} somebody."))
+    send = add("send", "Send a webhook without a change.")
+    send.add_argument("type", choices=EVENT_TYPES)
+    _add_person(send)
+    rotate = add("rotate", "Sign with a new key from now on.")
+    rotate.add_argument("--keep-old", action="store_true", help="keep the old key in the set")
+    add("keys", "Put the address of the keys in order or out of it.").add_argument(
+        "state", choices=[str(state) for state in KeysState]
+    )
+    api = add("api", "Let the Backend API answer the next calls with an error.")
+    api.add_argument("status", type=_number(int, low=400, high=599))
+    api.add_argument("--times", type=_number(int, low=1, high=10_000), default=1)
+    api.add_argument("--retry-after", type=_number(int, low=0, high=86_400), help="seconds")
+    add("people", "List who is signed up.")
+
+
+def token_body(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Give what `token` asks of the stand-in."""
+    body = {name: options[name] for name in ("expires", "age", "azp", "fault", "actor")}
+    given = {name: value for name, value in body.items() if value is not None}
+    return given | {"claims": dict(options["claim"])}
+
+
+def fields_of(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Give the fields of a person that were named; an empty one stands for none."""
+    fields = {name: options[name] or None for name in FIELDS if options[name] is not None}
+    if "image_url" in fields:
+        fields["image_url"] = options["image_url"]
+    if options["email_verified"] is not None:
+        fields["email_verified"] = options["email_verified"]
+    return fields
+
+
+def faults_of(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Give how the webhook of this command shall go wrong."""
+    faults = {name: True for name in FAULTS if options[name]}
+    return {"copies": options["duplicate"], "delay": options["delay"], **faults}
+
+
+def _add_serving(parser: ArgumentParser) -> None:
+    parser.add_argument("--users", type=_number(int, low=0, high=10_000_000), default=0, metavar="N")
+    parser.add_argument(
+        "--retry-schedule",
+        type=_schedule,
+        default=RETRY_SCHEDULE,
+        metavar="S,S,...",
+        help="seconds from a failed delivery to the next; Svix takes up to ten hours",
+    )
+
+
+def _add_token(parser: ArgumentParser) -> None:
+    parser.add_argument("name", help="a handle such as ada, a user id or an e-mail")
+    parser.add_argument(
+        "--expires", type=_number(float), default=LIFETIME, metavar="S", help="seconds from now"
+    )
+    parser.add_argument(
+        "--age", type=_number(float), metavar="S", help="claims as they were read S seconds ago"
+    )
+    parser.add_argument("--azp", help="another origin than the stand-in's; empty: none")
+    parser.add_argument("--actor", metavar="USER_ID", help="impersonated by")
+    parser.add_argument("--claim", type=_claim, action="append", default=[], metavar="NAME=VALUE")
+    parser.add_argument("--fault", choices=[str(fault) for fault in Fault])
+
+
+def _add_fields(parser: ArgumentParser) -> None:
+    for name in FIELDS:
+        parser.add_argument(f"--{name.replace('_', '-')}", dest=name, help="empty: none")
+    verified = parser.add_mutually_exclusive_group()
+    verified.add_argument("--verified", dest="email_verified", action="store_true", default=None)
+    verified.add_argument("--unverified", dest="email_verified", action="store_false", default=None)
+
+
+def _add_person(parser: ArgumentParser) -> None:
+    parser.add_argument("name", help="a handle such as ada, a user id or an e-mail")
+    group = parser.add_argument_group("how the webhook goes wrong")
+    group.add_argument("--duplicate", type=_number(int, low=1, high=1000), default=1, metavar="N")
+    group.add_argument("--reorder", action="store_true", help="after the next event, or 3 s late")
+    group.add_argument("--delay", type=_number(float), default=0.0, metavar="S")
+    group.add_argument("--drop", action="store_true", help="never")
+    group.add_argument("--bad-signature", action="store_true")
+    group.add_argument("--stale", action="store_true", help="signed ten minutes ago")
+
+
+def _number(
+    kind: Callable[[str], float], *, low: float = 0, high: float = 400 * 86_400
+) -> Callable[[str], float]:
+    def number(text: str) -> float:
+        value = kind(text)
+        if not low <= value <= high:
+            raise ArgumentTypeError(f"must be from {low} to {high}")
+        return value
+
+    return number
+
+
+_port = _number(int, low=1, high=65_535)
+
+
+def _schedule(text: str) -> tuple[float, ...]:
+    return tuple(_number(float)(part) for part in text.split(","))
+
+
+def _claim(text: str) -> tuple[str, Any]:
+    name, equals, value = text.partition("=")
+    if not name or not equals:
+        raise ArgumentTypeError("must look like NAME=VALUE")
+    try:
+        return name, json.loads(value)
+    except ValueError:
+        return name, value

@@ -1,0 +1,144 @@
+"""The stand-in over HTTP: on the loopback alone, and deaf to pages of other origins.
+
+The Host header is checked, so that a name that a stranger points at 127.0.0.1 (DNS rebinding) gets nothing.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+import threading
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from socketserver import TCPServer
+from typing import Any, Self
+from urllib.parse import parse_qs, urlsplit
+
+from devclerk.control import Control
+from devclerk.page import index_page
+from devclerk.standin import StandIn
+from devclerk.web import Answer, Request
+
+logger = logging.getLogger(__name__)
+
+LOOPBACK = "127.0.0.1"
+NAMES = (LOOPBACK, "localhost")
+BODY_MAX = 1_000_000
+
+
+class Server:
+    """Serves a stand-in on a port of the loopback (0: any free one) from `start` to `stop`."""
+
+    def __init__(self, standin: StandIn, *, port: int = 0) -> None:
+        self.standin = standin
+        self._http = _LoopbackServer((LOOPBACK, port), _Handler)
+        self.port = int(self._http.server_address[1])
+        self.origin = f"http://{LOOPBACK}:{self.port}"
+        self.origins = tuple(f"http://{name}:{self.port}" for name in NAMES)
+        self._http.site = self
+        self._control = Control(standin, issuer=self.origin)
+
+    def start(self) -> None:
+        """Serve in a background thread."""
+        threading.Thread(target=self.run, name="devclerk", daemon=True).start()
+
+    def run(self) -> None:
+        """Serve until `stop` is called from another thread."""
+        self._http.serve_forever(poll_interval=0.05)
+
+    def stop(self) -> None:
+        """Stop serving and free the port."""
+        self.standin.close()
+        self._http.shutdown()
+        self._http.server_close()
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def answer(self, request: Request) -> Answer:
+        """Answer one request."""
+        if f"http://{request.headers.get('host', '')}" not in self.origins:
+            detail = f"The stand-in answers at {self.origin} and to no other Host."
+            return Answer.refusal(detail, status=HTTPStatus.MISDIRECTED_REQUEST)
+        if request.path in {"/.well-known/jwks.json", "/v1/jwks"}:
+            return self.standin.answer_keys(request)
+        if request.path.startswith("/v1/"):
+            return self.standin.users_api.answer(request)
+        if request.path.startswith("/_dev/"):
+            return self._answer_control(request)
+        if request.path == "/":
+            return index_page(self.standin, issuer=self.origin)
+        return Answer.refusal("There is nothing at this address.", status=HTTPStatus.NOT_FOUND)
+
+    def _answer_control(self, request: Request) -> Answer:
+        # Commands send neither header; a browser sends the second one with every request.
+        origin = request.headers.get("origin")
+        site = request.headers.get("sec-fetch-site", "none")
+        if origin not in {None, f"http://{request.headers['host']}"} or site not in {"same-origin", "none"}:
+            detail = "The controls of the stand-in are closed to pages of other origins."
+            return Answer.refusal(detail, status=HTTPStatus.FORBIDDEN)
+        return self._control.answer(request)
+
+
+class _LoopbackServer(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 256  # a herd of test threads at once
+    site: Server
+
+    def server_bind(self) -> None:
+        """Bind without the look-up of a name, which takes seconds where no resolver answers."""
+        TCPServer.server_bind(self)
+        self.server_name, self.server_port = LOOPBACK, int(self.server_address[1])
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Say nothing about a client that went away; a test may well do that."""
+        if not isinstance(sys.exception(), OSError):
+            logger.exception("The stand-in failed to answer.")  # noqa: LOG004 - the base calls this in its handler
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server_version = "devclerk"
+    sys_version = ""
+    timeout = 120
+    # Head and body leave in one piece; else Nagle's algorithm makes each answer 40 ms late.
+    wbufsize = -1
+    disable_nagle_algorithm = True
+    server: _LoopbackServer
+
+    def _answer(self) -> None:
+        length = self.headers.get("Content-Length", "0")
+        if not length.isdigit() or int(length) > BODY_MAX:
+            self.close_connection = True
+            self._send(Answer.refusal("The body is too large.", status=HTTPStatus.REQUEST_ENTITY_TOO_LARGE))
+            return
+        parts = urlsplit(self.path)
+        request = Request(
+            method=self.command,
+            path=parts.path,
+            query=parse_qs(parts.query, keep_blank_values=True),
+            headers={name.lower(): value for name, value in self.headers.items()},
+            body=self.rfile.read(int(length)),
+        )
+        self._send(self.server.site.answer(request))
+
+    do_GET = do_POST = do_PATCH = do_DELETE = _answer  # noqa: N815 - the base looks for these names
+
+    def _send(self, answer: Answer) -> None:
+        self.send_response(answer.status)
+        self.send_header("Content-Type", answer.content_type)
+        self.send_header("Content-Length", str(len(answer.body)))
+        self.send_header("Cache-Control", "no-store")
+        for name, value in answer.headers.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(answer.body)
+        self.wfile.flush()
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - as in the base
+        """Keep the terminal for what matters."""
+        logger.debug(format, *args)

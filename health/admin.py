@@ -1,0 +1,150 @@
+"""For people: today at a glance, and the failures with a way to mend them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from django.contrib import admin, messages
+from django.core.exceptions import ImproperlyConfigured, PermissionDenied
+from django.db import DatabaseError
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
+from django.utils import timezone
+
+from accounts.clerk.api import ClerkAPIError
+from accounts.clerk.profiles import UnusableProfile
+from accounts.conf import get_clerk_api
+from accounts.refresh import refresh_user
+from health.chart import draw_day
+from health.models import SyncFailure, SyncFailureQuerySet
+from health.report import build_report
+
+if TYPE_CHECKING:
+    ModelAdmin = admin.ModelAdmin[SyncFailure]
+else:
+    ModelAdmin = admin.ModelAdmin
+
+# A page, not an export; each has a button that asks Clerk.
+SHOWN = 50
+
+
+def fetch_again(clerk_id: str) -> tuple[bool, str]:
+    """Fetch one person from Clerk and merge; give whether it worked, and what to tell the operator."""
+    try:
+        synced = refresh_user(get_clerk_api(), clerk_id, clock=timezone.now)
+    except (ImproperlyConfigured, ClerkAPIError) as error:
+        return False, f"{clerk_id} was not fetched. {error}"
+    except UnusableProfile as refusal:
+        return (
+            False,
+            f"{clerk_id}: Clerk's answer cannot be used ({refusal.reason}). See it there.",
+        )
+    except DatabaseError:
+        return False, f"{clerk_id} was fetched, but the database did not take it. Try again in a minute."
+    if synced is None:
+        return (
+            False,
+            f"Clerk has no user {clerk_id}. Run `manage.py reconcile_users` to see who else is gone.",
+        )
+    return True, f"{clerk_id} was fetched from Clerk: {synced.outcome}."
+
+
+class StateFilter(admin.SimpleListFilter):
+    """Open ones first: that is what somebody comes for."""
+
+    title = "state"
+    parameter_name = "state"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        """Offer closed and all; open is what stands here without a choice."""
+        return [("closed", "closed"), ("all", "all")]
+
+    def choices(self, changelist: Any) -> Any:
+        """Name the choice that is made when none is."""
+        choices = list(super().choices(changelist))
+        choices[0]["display"] = "open"
+        return choices
+
+    def queryset(self, request: HttpRequest, queryset: Any) -> Any:
+        """Keep the rows of the chosen state."""
+        if self.value() == "all":
+            return queryset
+        return (
+            queryset.exclude(closed_at=None) if self.value() == "closed" else queryset.filter(closed_at=None)
+        )
+
+
+@admin.register(SyncFailure)
+class SyncFailureAdmin(ModelAdmin):
+    """Failures as machines wrote them, and `sync again` for those of a person."""
+
+    list_display = ("last_at", "clerk_id", "source", "reason", "count", "first_at", "closed_at")
+    list_filter = (StateFilter, "source", "reason")
+    search_fields = ("clerk_id__exact",)
+    search_help_text = "The exact Clerk id."
+    ordering = ("-last_at",)
+    show_full_result_count = False
+    actions = ("sync_again",)
+    change_list_template = "admin/health/failures.html"
+
+    def get_urls(self) -> list[URLPattern]:
+        """Add the page of the day and the way to mend from it."""
+        guard = self.admin_site.admin_view
+        return [
+            path("today/", guard(self.today), name="health_today"),
+            path("<int:pk>/sync-again/", guard(self.sync_person_again), name="health_sync_again"),
+            *super().get_urls(),
+        ]
+
+    def today(self, request: HttpRequest) -> HttpResponse:
+        """Show the report in words, the day as a picture, the open failures."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        now = timezone.now()
+        report = build_report(now=now)
+        context = self.admin_site.each_context(request) | {
+            "title": "Sync health today",
+            "opts": self.model._meta,
+            "report": report,
+            "chart": None if report.is_blind else draw_day(now=now),
+            "failures": [] if report.is_blind else SyncFailure.objects.open().order_by("-last_at")[:SHOWN],
+            "can_sync": self.has_sync_permission(request),
+        }
+        return TemplateResponse(request, "admin/health/today.html", context)
+
+    def sync_person_again(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """Fetch the person of this failure from Clerk, and return to the page of the day."""
+        if request.method != "POST" or not self.has_sync_permission(request):
+            raise PermissionDenied
+        self.sync_again(request, SyncFailure.objects.filter(pk=pk))
+        return HttpResponseRedirect(reverse("admin:health_today"))
+
+    @admin.action(description="Sync again from Clerk", permissions=["sync"])
+    def sync_again(self, request: HttpRequest, queryset: SyncFailureQuerySet) -> None:
+        """Fetch each person of the chosen failures from Clerk, once, and say what came of it."""
+        people = {failure.clerk_id: failure for failure in queryset.exclude(clerk_id=None)[:SHOWN]}
+        if not people:
+            self.message_user(
+                request, "An outage has no person to fetch; it closes by itself.", messages.WARNING
+            )
+        for clerk_id, failure in people.items():
+            mended, text = fetch_again(clerk_id or "")
+            self.message_user(request, text, messages.SUCCESS if mended else messages.ERROR)
+            self.log_change(request, failure, text)
+
+    def has_sync_permission(self, request: HttpRequest) -> bool:
+        """Let those fetch a person who may change one."""
+        return request.user.has_perm("accounts.change_user")
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """Refuse: machines write these rows."""
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: SyncFailure | None = None) -> bool:
+        """Refuse: a failure closes when it is mended."""
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: SyncFailure | None = None) -> bool:
+        """Refuse: `prune_history` removes what is closed and old."""
+        return False

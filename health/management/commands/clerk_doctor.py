@@ -1,0 +1,49 @@
+"""Say in plain words what is wrong with the set-up."""
+
+from __future__ import annotations
+
+import json as json_module
+import sys
+from argparse import ArgumentParser
+from collections.abc import Sequence
+from typing import Any
+
+from django.core.management.base import BaseCommand
+from django.utils import timezone
+
+from health.doctor import examine
+from health.findings import Finding, Level, worst
+
+EXIT_CODES = {Level.OK: 0, Level.WARNING: 1, Level.ERROR: 2}
+
+
+class Command(BaseCommand):
+    """`clerk_doctor`: 0 fine, 1 warnings, 2 errors."""
+
+    help = "Examine settings, keys, clock, Backend API, webhooks and, with --token, a session token."
+    # It is there for settings that are wrong: they become findings.
+    requires_system_checks = ()
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """Declare the options."""
+        parser.add_argument("--token", metavar="T", help="a session token to examine; it is not printed")
+        parser.add_argument("--json", action="store_true", help="print one JSON document")
+
+    def handle(self, *, token: str | None, json: bool, **_: Any) -> None:
+        """Examine, print, and end with the exit code."""
+        findings = examine(token=token, now=timezone.now())
+        status = worst(findings)
+        if json:
+            report = {"status": status, "findings": [finding.as_json() for finding in findings]}
+            self.stdout.write(json_module.dumps(report, indent=2))
+        else:
+            self._print(findings)
+        if code := EXIT_CODES[status]:
+            sys.exit(code)
+
+    def _print(self, findings: Sequence[Finding]) -> None:
+        for finding in findings:
+            self.stdout.write(f"[{finding.level}] {finding.what}")
+            for label, text in (("why", finding.why), ("do", finding.to_do)):
+                if text:
+                    self.stdout.write(f"    {label}: {text}")

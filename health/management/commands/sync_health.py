@@ -1,0 +1,68 @@
+"""The sync report on the command line."""
+
+from __future__ import annotations
+
+import json
+import sys
+from argparse import ArgumentParser
+from collections.abc import Iterator
+from typing import Any
+
+from django.core.management.base import BaseCommand
+from django.core.serializers.json import DjangoJSONEncoder
+from django.utils import timezone
+
+from health.reasons import Reason
+from health.report import Report, build_report
+
+OK, DEGRADED, CANNOT_TELL = range(3)
+
+
+class Command(BaseCommand):
+    """Print the report; exit 0 when all is well, 1 when degraded, 2 when the database cannot be asked."""
+
+    help = "Says whether what is known here is what Clerk knows; exit 0 ok, 1 degraded, 2 cannot tell."
+    # A report on a broken set-up must not stop at the first check that fails.
+    requires_system_checks = ()
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """Add --json."""
+        parser.add_argument("--json", action="store_true", help="Print what /health/sync answers.")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Build the report, print it, exit."""
+        report = build_report(now=timezone.now())
+        if options["json"]:
+            self.stdout.write(json.dumps(report.as_dict(), cls=DjangoJSONEncoder, indent=2))
+        else:
+            for line in _lines(report):
+                self.stdout.write(line)
+        sys.exit(_exit_code(report))
+
+
+def _exit_code(report: Report) -> int:
+    if report.is_blind:
+        return CANNOT_TELL
+    return DEGRADED if report.reasons else OK
+
+
+def _lines(report: Report) -> Iterator[str]:
+    yield f"status: {report.status}"
+    yield f"open failures: {report.failures.open}"
+    webhooks = report.webhooks
+    yield f"webhooks: {webhooks.state}, last received {webhooks.last_received_at or 'never'}"
+    if webhooks.lag_seconds.p95 is not None:
+        lag = webhooks.lag_seconds
+        yield f"webhook lag of the last day: p50 {lag.p50} s, p95 {lag.p95} s"
+    if report.people is not None:
+        yield f"people: {report.people.live}, of them without a profile {report.people.without_profile}"
+    for name, run in report.runs.items():
+        yield f"last {name}: {f'{run.status} at {run.finished_at}' if run else 'none'}"
+    for word, entries in (("wrong", report.reasons), ("to know", report.notes)):
+        yield from (line for entry in entries for line in _explain(entry, word=word))
+
+
+def _explain(entry: Reason, *, word: str) -> Iterator[str]:
+    yield ""
+    yield f"{word}: {entry.detail}"
+    yield f"next: {entry.next_step}"

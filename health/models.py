@@ -1,0 +1,144 @@
+"""What went wrong between Clerk and us: one open row per person, source and reason, however often."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.db import connections, models, transaction
+from django.db.models import F, Q
+
+# Trouble of a machine, not of a person: thousands meet it together, and it ends for all of them at once.
+OUTAGES = frozenset({"database_error", "lock_timeout", "keys_unavailable"})
+QUIET = timedelta(minutes=15)
+
+# Note [One open row]
+# Two partial unique indexes, because NULLs are distinct in both databases: a person's row is found by the
+# first, an outage's row (no clerk_id) by the second. The ORM cannot name a partial index as the target of ON
+# CONFLICT, and anything of more than one statement loses counts or raises when processes record the same
+# failure together. SQLite wants the index's condition word for word.
+RECORD = """
+    INSERT INTO health_syncfailure (clerk_id, source, reason, count, first_at, last_at)
+    VALUES {rows}
+    ON CONFLICT ({target}) WHERE {condition} DO UPDATE SET
+        count = health_syncfailure.count + excluded.count,
+        last_at = CASE WHEN excluded.last_at > health_syncfailure.last_at
+                       THEN excluded.last_at ELSE health_syncfailure.last_at END
+"""
+PERSON = {"target": "clerk_id, source, reason", "condition": "closed_at IS NULL"}
+OUTAGE = {"target": "source, reason", "condition": "clerk_id IS NULL AND closed_at IS NULL"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+class FailureKey:
+    """What makes two failures the same one. `clerk_id` is empty for an outage."""
+
+    clerk_id: str
+    source: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failures:
+    """The same failure, `count` times between two moments."""
+
+    key: FailureKey
+    count: int
+    first_at: datetime
+    last_at: datetime
+
+
+class SyncFailureQuerySet(models.QuerySet["SyncFailure"]):
+    """Questions and the few writes; nothing else writes these rows."""
+
+    def open(self) -> SyncFailureQuerySet:
+        """Those that nothing has mended yet."""
+        return self.filter(closed_at=None)
+
+    def record(self, failures: Iterable[Failures], *, now: datetime) -> None:
+        """Add the failures to their open rows, or open rows for them, in one transaction."""
+        # Sorted: two processes that write the same rows in another order would deadlock.
+        ordered = sorted(failures, key=lambda each: each.key)
+        with transaction.atomic(using=self.db):
+            self.close_quiet(now=now)
+            fresh = self._without_the_mended(ordered)
+            self._insert([each for each in fresh if each.key.clerk_id], **PERSON)
+            self._insert([each for each in fresh if not each.key.clerk_id], **OUTAGE)
+
+    def close_for(self, clerk_ids: Sequence[str], *, at: datetime) -> int:
+        """Close what is open for people who have just been synced; return how many rows that were."""
+        return self.open().filter(clerk_id__in=clerk_ids).update(closed_at=at)
+
+    def close_quiet(self, *, now: datetime) -> int:
+        """Close the outages that nobody has met for a quarter of an hour; return how many."""
+        return self.open().filter(clerk_id=None, last_at__lt=now - QUIET).update(closed_at=now)
+
+    def _without_the_mended(self, failures: Sequence[Failures]) -> list[Failures]:
+        """Leave out repeats that a process kept in memory while another one mended the person."""
+        people = {each.key.clerk_id for each in failures} - {""}
+        if not people:
+            return list(failures)
+        oldest = min(each.last_at for each in failures)
+        closed = self.filter(clerk_id__in=people, closed_at__gte=oldest)
+        mended = {(row.clerk_id, row.source, row.reason): row for row in closed.order_by("closed_at")}
+        fresh = []
+        for each in failures:
+            row = mended.get((each.key.clerk_id, each.key.source, each.key.reason))
+            if row is None or row.closed_at is None or row.closed_at < each.last_at:
+                fresh.append(each)
+            else:
+                self.filter(pk=row.pk).update(count=F("count") + each.count)
+        return fresh
+
+    def _insert(self, failures: Sequence[Failures], *, target: str, condition: str) -> None:
+        if not failures:
+            return
+        connection = connections[self.db]
+        rows = ", ".join(["(%s, %s, %s, %s, %s, %s)"] * len(failures))
+        adapt = connection.ops.adapt_datetimefield_value
+        values = [
+            value
+            for each in failures
+            for value in (
+                *(each.key.clerk_id or None, each.key.source, each.key.reason, each.count),
+                *(adapt(each.first_at), adapt(each.last_at)),
+            )
+        ]
+        with connection.cursor() as cursor:
+            cursor.execute(RECORD.format(rows=rows, target=target, condition=condition), values)
+
+
+class SyncFailure(models.Model):
+    """A failure to bring one person, or all, in line with Clerk. Codes only: no name, no body, no text."""
+
+    clerk_id = models.CharField(max_length=64, null=True, blank=True)  # noqa: DJ001 - absent is not empty
+    source = models.CharField(max_length=20)
+    reason = models.CharField(max_length=100)
+    count = models.PositiveBigIntegerField(default=1)
+    first_at = models.DateTimeField()
+    last_at = models.DateTimeField()
+    closed_at = models.DateTimeField(null=True, blank=True)
+
+    objects = SyncFailureQuerySet.as_manager()
+
+    class Meta:
+        constraints = (
+            models.UniqueConstraint(
+                fields=["clerk_id", "source", "reason"],
+                condition=Q(closed_at=None),
+                name="one_open_failure_per_person_source_reason",
+            ),
+            models.UniqueConstraint(
+                fields=["source", "reason"],
+                condition=Q(closed_at=None, clerk_id=None),
+                name="one_open_outage_per_source_reason",
+            ),
+        )
+        indexes = (
+            models.Index(fields=["clerk_id", "closed_at"], name="sync_failure_clerk_id"),
+            models.Index(fields=["closed_at"], name="sync_failure_closed_at"),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.reason} ({self.source})"

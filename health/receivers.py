@@ -1,0 +1,66 @@
+"""Hears what the other rooms report. Decides nothing for them, and costs a warm request no statement."""
+
+from __future__ import annotations
+
+import logging
+from functools import partial
+from typing import Any
+
+from django.db import Error, connection, transaction
+from django.dispatch import receiver
+from django.utils import timezone
+
+from accounts.signals import authentication_decided, sync_failed, user_synced
+from accounts.sync import run_with_fresh_connection
+from health import metrics
+from health.models import SyncFailure
+from health.recorder import recorder
+from webhooks.signals import webhook_received
+
+logger = logging.getLogger(__name__)
+
+
+@receiver(sync_failed, dispatch_uid="health")
+def record_failure(sender: object, *, clerk_id: str | None, source: str, reason: str, **_: Any) -> None:
+    """Count the failure, log a line, and have it recorded."""
+    metrics.FAILURES.labels(source, reason).inc()
+    logger.warning(
+        "Sync failed", extra={"clerk_id": clerk_id, "source": source, "outcome": "failed", "reason": reason}
+    )
+    recorder.record(clerk_id=clerk_id, source=source, reason=reason, at=timezone.now())
+
+
+@receiver(user_synced, dispatch_uid="health")
+def close_failures(sender: object, *, clerk_id: str, source: str, outcome: str, **_: Any) -> None:
+    """Count the success and close what was open for the person, whatever the outcome was."""
+    metrics.SYNCS.labels(source, outcome).inc()
+    if connection.in_atomic_block:
+        transaction.on_commit(partial(_close, clerk_id), robust=True)
+    else:
+        _close(clerk_id)
+
+
+@receiver(webhook_received, dispatch_uid="health")
+def count_webhook(sender: object, *, event_type: str, outcome: str, lag_seconds: float, **_: Any) -> None:
+    """Count the delivery; a repeated one says nothing about the lag."""
+    metrics.WEBHOOKS.labels(metrics.event_type(event_type), outcome).inc()
+    if outcome != "duplicate":
+        metrics.WEBHOOK_LAG.observe(max(lag_seconds, 0.0))
+
+
+@receiver(authentication_decided, dispatch_uid="health")
+def count_authentication(sender: object, *, outcome: str, **_: Any) -> None:
+    """Count a token that was judged."""
+    metrics.AUTHENTICATIONS.labels(outcome).inc()
+    metrics.key_sampler.sample()
+
+
+def _close(clerk_id: str) -> None:
+    now = timezone.now()
+    # First what waits here, or it would be recorded as new after the person was mended.
+    recorder.flush(now=now)
+    try:
+        run_with_fresh_connection(partial(SyncFailure.objects.close_for, [clerk_id], at=now))
+    except Error:
+        # It stays open until the person's next success: a wrong alarm, never a missed one.
+        logger.warning("Failures could not be closed", extra={"clerk_id": clerk_id})

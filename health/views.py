@@ -1,0 +1,64 @@
+"""The four addresses that monitoring asks."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.utils import timezone
+from django.views.decorators.cache import cache_control
+from django.views.decorators.http import require_safe
+from prometheus_client import CONTENT_TYPE_LATEST
+
+from health.access import may_read_details
+from health.checks import READINESS, NotReady
+from health.metrics import exposition, key_sampler
+from health.recorder import recorder
+from health.report import build_report, status_memo
+
+
+@cache_control(no_store=True)
+@require_safe
+def live(request: HttpRequest) -> JsonResponse:
+    """Say that this process answers."""
+    return JsonResponse({"status": "ok"})
+
+
+@cache_control(no_store=True)
+@require_safe
+def ready(request: HttpRequest) -> JsonResponse:
+    """Say whether this process can do its work; 503 with one word when it cannot."""
+    try:
+        for check in READINESS:
+            check.run()
+    except NotReady as refusal:
+        return JsonResponse({"status": refusal.status}, status=HTTPStatus.SERVICE_UNAVAILABLE)
+    # Each worker is probed now and then, and the database has just answered.
+    recorder.flush(now=timezone.now())
+    key_sampler.sample()
+    return JsonResponse({"status": "ok"})
+
+
+@cache_control(no_store=True)
+@require_safe
+def sync(request: HttpRequest) -> JsonResponse:
+    """Give the sync report to those who may read it, one word of it to everybody else."""
+    if not may_read_details(request):
+        return JsonResponse({"status": status_memo.read(now=timezone.now())})
+    report = build_report(now=timezone.now())
+    status_memo.keep(report)
+    return JsonResponse(report.as_dict())
+
+
+@cache_control(no_store=True)
+@require_safe
+def metrics(request: HttpRequest) -> HttpResponse:
+    """Give Prometheus its series."""
+    if not may_read_details(request):
+        return HttpResponse(
+            "Send HEALTH_TOKEN as a bearer token, or sign in to the admin as staff.\n",
+            status=HTTPStatus.UNAUTHORIZED,
+            headers={"WWW-Authenticate": "Bearer"},
+            content_type="text/plain; charset=utf-8",
+        )
+    return HttpResponse(exposition(), content_type=CONTENT_TYPE_LATEST)

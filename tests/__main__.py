@@ -1,0 +1,55 @@
+"""Run every test: `python -m tests` makes two passes and says at the end what was skipped and why.
+
+Everything runs on a throwaway PostgreSQL (or TEST_DATABASE_URL); what touches the database runs again on an
+SQLite file.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+from collections import Counter
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+OUTPUT = Path("test-output")
+
+
+def main() -> int:
+    """Make both passes, print the last line, give the exit status."""
+    OUTPUT.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory() as folder:
+        address = f"sqlite:///{folder}/tests.sqlite3"
+        passes = [
+            _run("PostgreSQL", arguments=[], environment={}),
+            _run(
+                "SQLite",
+                arguments=["-m", "django_db and not postgresql"],
+                environment={"TEST_DATABASE_URL": address},
+            ),
+        ]
+    skips = Counter(reason for name in ("PostgreSQL", "SQLite") for reason in _skips(_report(name)))
+    print("skipped:", "; ".join(f"{count} x {reason}" for reason, count in skips.items()) or "nothing")
+    return max(passes)
+
+
+def _run(name: str, *, arguments: list[str], environment: dict[str, str]) -> int:
+    print(f"\n=== {name} ===", flush=True)
+    command = [sys.executable, "-m", "pytest", "-q", "-n", "auto", f"--junitxml={_report(name)}", *arguments]
+    return subprocess.run(command, env={**os.environ, **environment}, check=False).returncode
+
+
+def _report(name: str) -> Path:
+    return OUTPUT / f"{name.lower()}.xml"
+
+
+def _skips(report: Path) -> list[str]:
+    if not report.exists():
+        return [f"everything, since {report} was not written"]
+    return [skip.get("message", "no reason") for skip in ET.parse(report).iter("skipped")]  # noqa: S314 - pytest's own
+
+
+if __name__ == "__main__":
+    sys.exit(main())

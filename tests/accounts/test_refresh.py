@@ -1,0 +1,74 @@
+"""`sync_user`: one person, fetched afresh."""
+
+from __future__ import annotations
+
+from io import StringIO
+
+import pytest
+from django.core.management import CommandError, call_command
+from pytest_django import Settings
+
+from accounts.models import DeletedBy, User
+from accounts.sync import delete_user
+from devclerk.fixtures import LocalClerk
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("clerk_settings")]
+
+
+def sync_user(clerk_id: str) -> tuple[int, str]:
+    """Run the command in this process; give exit code and output."""
+    output = StringIO()
+    try:
+        call_command("sync_user", clerk_id, stdout=output, stderr=output)
+    except SystemExit as ending:
+        return int(str(ending.code)), output.getvalue()
+    return 0, output.getvalue()
+
+
+def test_a_person_is_made_then_unchanged_then_updated(clerk: LocalClerk) -> None:
+    ada = clerk.person("ada")
+    assert sync_user(ada.id) == (0, f"{ada.id}: created\n")
+    assert sync_user(ada.id) == (0, f"{ada.id}: unchanged\n")
+    clerk.update(ada, first_name="Augusta")
+    assert sync_user(ada.id) == (0, f"{ada.id}: updated\n")
+    assert User.objects.get(clerk_id=ada.id).first_name == "Augusta"
+
+
+def test_a_wrong_value_with_a_newer_version_is_repaired(clerk: LocalClerk) -> None:
+    ada = clerk.person("ada")
+    sync_user(ada.id)
+    row = User.objects.get(clerk_id=ada.id)
+    versions = {**row.field_versions, "first_name": [ada.updated_at + 60_000, 1]}
+    User.objects.filter(pk=row.pk).update(first_name="Wrong", field_versions=versions)
+    assert sync_user(ada.id)[0] == 0
+    assert User.objects.get(clerk_id=ada.id).first_name == "Ada"
+
+
+@pytest.mark.parametrize("clerk_id", ["user_unknown", "", "..", "x/y"])
+def test_an_id_that_clerk_does_not_know_is_1(clerk_id: str) -> None:
+    code, output = sync_user(clerk_id)
+    assert code == 1
+    assert "Clerk knows no user" in output
+
+
+def test_somebody_deleted_here_stays_so_and_it_is_said(clerk: LocalClerk) -> None:
+    ada = clerk.person("ada")
+    sync_user(ada.id)
+    delete_user(ada.id, at=ada.updated_at + 1000, by=DeletedBy.CLERK)
+    code, output = sync_user(ada.id)
+    assert code == 1
+    assert "reconcile_users --apply" in output
+
+
+def test_clerks_refusal_is_2(clerk_settings: Settings) -> None:
+    clerk_settings.CLERK_SECRET_KEY = "sk_test_Wrong"
+    with pytest.raises(CommandError, match="CLERK_SECRET_KEY") as ending:
+        sync_user("user_a")
+    assert ending.value.returncode == 2
+
+
+def test_without_a_secret_key_it_is_2(clerk_settings: Settings) -> None:
+    clerk_settings.CLERK_SECRET_KEY = ""
+    with pytest.raises(CommandError, match="CLERK_SECRET_KEY") as ending:
+        sync_user("user_a")
+    assert ending.value.returncode == 2

@@ -1,0 +1,59 @@
+"""The description is true: whatever is asked, the answer is one that it names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import schemathesis
+from django.core.signals import request_finished, request_started
+from django.core.wsgi import get_wsgi_application
+from django.db import close_old_connections
+from hypothesis import HealthCheck, Phase, settings
+from schemathesis.checks import not_a_server_error
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+
+from accounts.models import User
+from devclerk.fixtures import LocalClerk
+
+COMMITTED = Path(__file__).parents[2] / "api" / "openapi.yaml"
+CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
+
+description = schemathesis.openapi.from_path(COMMITTED)
+description.app = get_wsgi_application()
+
+
+@pytest.fixture(autouse=True)
+def one_connection() -> Iterator[None]:
+    """Keep the test's connection open from request to request, as Django's test client does."""
+    ends = (request_started, request_finished)
+    for signal in ends:
+        signal.disconnect(close_old_connections)
+    yield
+    for signal in ends:
+        signal.connect(close_old_connections)
+
+
+@pytest.mark.django_db
+@pytest.mark.usefixtures("clerk_settings")
+@description.parametrize()
+@settings(
+    max_examples=25,
+    deadline=None,
+    phases=[Phase.explicit, Phase.generate],
+    derandomize=True,
+    # The rows of the fixtures are only read.
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.filter_too_much],
+)
+def test_every_answer_is_a_documented_one(
+    case: schemathesis.Case[Any], clerk: LocalClerk, staff: User
+) -> None:
+    token = clerk.mint(str(staff.clerk_id))
+
+    case.call_and_validate(headers={"Authorization": f"Bearer {token}", "Host": "testserver"}, checks=CHECKS)

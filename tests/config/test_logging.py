@@ -1,0 +1,121 @@
+"""Log lines: JSON, with the request's id, and without a stranger's words."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+import logging.config
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.core.exceptions import DisallowedHost
+from django.db import IntegrityError
+from django.test import RequestFactory
+
+from config.logging import ExcInfo, logging_config
+
+CANARY = "canary-7f3a"
+Line = dict[str, Any]
+
+
+@pytest.fixture
+def logged() -> Callable[..., Line]:
+    """Send one record through the production configuration and give the line that comes out."""
+    handler_config = logging_config(debug=False)
+    configurator = logging.config.DictConfigurator(handler_config)
+
+    def send(
+        name: str,
+        level: int,
+        message: str,
+        *arguments: object,
+        exc_info: ExcInfo | None = None,
+        extra: dict[str, object] | None = None,
+    ) -> Line:
+        filters = {
+            key: configurator.configure_filter(value) for key, value in handler_config["filters"].items()
+        }
+        stream = io.StringIO()
+        handler = logging.StreamHandler(stream)
+        handler.setFormatter(configurator.configure_formatter(handler_config["formatters"]["json"]))
+        for key in handler_config["handlers"]["console"]["filters"]:
+            handler.addFilter(filters[key])
+        logger = logging.getLogger(name)
+        record = logger.makeRecord(name, level, "file.py", 1, message, arguments, exc_info, extra=extra)
+        handler.handle(record)
+        assert stream.getvalue().count("\n") == 1
+        line: Line = json.loads(stream.getvalue())
+        return line
+
+    return send
+
+
+def _write() -> None:
+    raise IntegrityError(f"Key (email)=({CANARY}@example.com) already exists")
+
+
+def _raised() -> ValueError:
+    error = ValueError(CANARY)
+    try:
+        _write()
+    except IntegrityError as cause:
+        error.__cause__ = cause
+    return error
+
+
+def test_a_line_is_json_with_level_logger_time_and_request_id(logged: Callable[..., Line]) -> None:
+    line = logged("accounts.sync", logging.INFO, "synced", extra={"clerk_id": "user_1"})
+
+    assert line.pop("timestamp")
+    assert line == {
+        "level": "INFO",
+        "logger": "accounts.sync",
+        "message": "synced",
+        "clerk_id": "user_1",
+        "request_id": None,
+    }
+
+
+def test_an_exception_is_told_by_class_and_place_not_by_its_text(logged: Callable[..., Line]) -> None:
+    error = _raised()
+
+    line = logged("accounts.sync", logging.ERROR, "failed", exc_info=(ValueError, error, error.__traceback__))
+
+    assert CANARY not in json.dumps(line)
+    assert line["exc_info"].index("django.db.utils.IntegrityError") < line["exc_info"].index(
+        "builtins.ValueError"
+    )
+    assert "test_logging.py" in line["exc_info"]
+
+
+def test_a_failed_request_does_not_put_its_address_in_the_log(logged: Callable[..., Line]) -> None:
+    request = RequestFactory().get(f"/{CANARY}", {"q": CANARY})
+
+    line = logged(
+        "django.request",
+        logging.ERROR,
+        "%s: %s",
+        "Error",
+        request.path,
+        extra={"request": request, "status_code": 500},
+    )
+
+    assert CANARY not in json.dumps(line)
+    assert (line["message"], line["status_code"]) == ("The request failed", 500)
+
+
+def test_a_suspicious_request_does_not_put_its_words_in_the_log(logged: Callable[..., Line]) -> None:
+    error = DisallowedHost(CANARY)
+
+    line = logged(
+        "django.security.DisallowedHost", logging.ERROR, str(error), exc_info=(DisallowedHost, error, None)
+    )
+
+    assert CANARY not in json.dumps(line)
+    assert line["logger"] == "django.security.DisallowedHost"
+
+
+def test_errors_of_the_client_are_not_logged_twice() -> None:
+    assert logging_config(debug=False)["loggers"]["django.request"]["level"] == "ERROR"

@@ -1,0 +1,152 @@
+"""What `make run` says on a machine where something is missing: one sentence, and what to do."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PROJECT = Path(__file__).parent.parent.parent
+TOOLS = ("sh", "cat", "cksum", "dirname")
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Path:
+    """Make a machine with a clone of the scripts, a shell and nothing else on its PATH."""
+    (tmp_path / "bin").mkdir()
+    for tool in TOOLS:
+        found = shutil.which(tool)
+        assert found
+        (tmp_path / "bin" / tool).symlink_to(found)
+    shutil.copytree(PROJECT / ".ci", tmp_path / ".ci")
+    (tmp_path / "requirements.txt").write_text("")
+    return tmp_path
+
+
+def run(machine: Path, *command: str, **variables: str) -> tuple[int, str]:
+    """Give the exit status and all that was said."""
+    done = subprocess.run(
+        command,
+        cwd=machine,
+        env={"PATH": str(machine / "bin"), **variables},
+        check=False,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    return done.returncode, done.stdout
+
+
+def program(machine: Path, name: str, *, text: str) -> None:
+    """Put a program on the machine's PATH."""
+    path = machine / "bin" / name
+    path.write_text(text)
+    path.chmod(0o755)
+
+
+def python(machine: Path) -> None:
+    """Put the Python of the tests on the machine's PATH."""
+    program(machine, "python3", text=f'#!/bin/sh\nexec {sys.executable} "$@"\n')
+
+
+def test_no_python(machine: Path) -> None:
+    status, said = run(machine, ".ci/venv", "requirements.txt")
+
+    assert status == 1
+    assert said.startswith("Python 3.11 or newer is needed and python3 is not: install one")
+    assert said.count("\n") == 1
+
+
+def test_a_python_that_is_too_old(machine: Path) -> None:
+    program(machine, "python3.9", text="#!/bin/sh\nexit 1\n")
+
+    status, said = run(machine, ".ci/venv", "requirements.txt", PY="python3.9")
+
+    assert status == 1
+    assert "python3.9 is not" in said
+
+
+def test_a_newer_python_is_found_beside_an_old_one(machine: Path) -> None:
+    program(machine, "python3", text="#!/bin/sh\nexit 1\n")
+    program(machine, "python3.12", text="#!/bin/sh\nexit 0\n")
+
+    assert run(machine, ".ci/python") == (0, "python3.12\n")
+
+
+def test_a_python_without_venv(machine: Path) -> None:
+    program(machine, "python3", text='#!/bin/sh\ncase "$2" in *ensurepip*) exit 1;; esac\n')
+
+    status, said = run(machine, ".ci/venv", "requirements.txt")
+
+    assert status == 1
+    assert "apt-get install python3-venv" in said
+    assert "Traceback" not in said
+
+
+def test_a_port_that_is_taken(machine: Path) -> None:
+    python(machine)
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        port = listener.getsockname()[1]
+
+        status, said = run(machine, ".ci/ports", f"CLERK_PORT={port}")
+
+    assert status == 1
+    assert said.startswith(f"Port {port} cannot be used (Address already in use)")
+    assert "e.g. make run CLERK_PORT=" in said
+    assert said.count("\n") == 1
+
+
+@pytest.mark.parametrize("text", ["", "http", "0", "65536", "-1", "80.5"])
+def test_a_port_that_is_none(machine: Path, text: str) -> None:
+    python(machine)
+
+    status, said = run(machine, ".ci/ports", f"PORT={text}")
+
+    assert (status, said) == (1, "PORT must be a port number from 1 to 65535, e.g. make run PORT=8010\n")
+
+
+def test_free_ports_are_fine(machine: Path) -> None:
+    python(machine)
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+
+    assert run(machine, ".ci/ports", f"PORT={port}") == (0, "")
+
+
+def test_an_environment_that_is_there_already_is_left_alone(machine: Path) -> None:
+    (machine / ".venv" / "bin").mkdir(parents=True)
+    (machine / ".venv" / "bin" / "python").symlink_to(sys.executable)
+    stamp = subprocess.run(
+        [machine / "bin" / "cksum"], input=b"", check=True, capture_output=True
+    ).stdout.decode()
+    (machine / ".venv" / ".installed-requirements.txt").write_text(stamp)
+
+    assert run(machine, ".ci/venv", "requirements.txt") == (0, "")
+
+
+def test_make_run_looks_at_the_ports_before_anything_slow(tmp_path: Path) -> None:
+    shutil.copytree(PROJECT / ".ci", tmp_path / ".ci")
+    shutil.copy(PROJECT / "Makefile", tmp_path)
+    make = shutil.which("make")
+    assert make
+
+    done = subprocess.run(
+        [make, "run", "PORT=none"],
+        cwd=tmp_path,
+        env={"PATH": os.environ["PATH"]},
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+
+    assert done.returncode != 0
+    assert "PORT must be a port number" in done.stderr
+    assert not (tmp_path / ".venv").exists()

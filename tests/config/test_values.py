@@ -1,0 +1,139 @@
+"""Texts into values: what each form accepts, and that a refusal never repeats the text."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from config import values
+
+ROOT = Path("/srv/project")
+database = partial(values.database, root=ROOT)
+number = partial(values.whole_number, low=1, high=300)
+
+
+@pytest.mark.parametrize("text", ["true", "True", "1", "YES", "on"])
+def test_these_words_are_true(text: str) -> None:
+    assert values.boolean(text) is True
+
+
+@pytest.mark.parametrize("text", ["false", "FALSE", "0", "no", "Off"])
+def test_these_words_are_false(text: str) -> None:
+    assert values.boolean(text) is False
+
+
+@pytest.mark.parametrize(
+    ("convert", "text"),
+    [
+        *[(values.boolean, text) for text in ("maybe", "2", "y", "truee", "-1")],
+        *[
+            (number, text)
+            for text in ("0", "301", "-5", "5.0", "5s", "1_0", "\u0665", "+5", "99999999999999999999")
+        ],
+        *[
+            (values.url, text)
+            for text in ("clerk.example.com", "ftp://x.example", "https://", "https://a b", "//x")
+        ],
+        *[
+            (values.url, text)
+            for text in ("https://u:p@x.example", "https://x:port", "https://x/#f", "https://[::1")
+        ],
+        *[
+            (values.origins, text)
+            for text in ("app.example.com", "https://a.example/", "https://a.example/x", "*")
+        ],
+        (values.origins, "https://good.example, https://bad.example/"),
+        *[
+            (database, text)
+            for text in ("mysql://u:p@h/db", "postgres", "postgres://", "postgres://h:port/db")
+        ],
+        *[(database, text) for text in ("sqlite://:memory:", "sqlite://", "postgres://u:p@h/db?pool=maybe")],
+        *[
+            (database, text)
+            for text in ("postgres://h/db?conn_max_age=soon", "postgres://h/db?conn_max_age=-1")
+        ],
+        *[(database, text) for text in ("postgres://h/db?atomic_requests=perhaps")],
+        (database, "postgres://h/db?pool=true&conn_max_age=60"),
+    ],
+)
+def test_a_malformed_text_is_refused_without_being_repeated(convert: object, text: str) -> None:
+    assert callable(convert)
+
+    with pytest.raises(values.Malformed) as refusal:
+        convert(text)
+
+    assert len(text) < 3 or f" {text} " not in f" {refusal.value} "
+
+
+def test_a_whole_number_may_be_either_end() -> None:
+    assert (number("1"), number("300")) == (1, 300)
+
+
+def test_words_are_stripped_and_empty_ones_do_not_count() -> None:
+    assert values.words(" a, b ,,c,") == ("a", "b", "c")
+
+
+def test_an_address_loses_the_slash_at_its_end() -> None:
+    assert values.url("https://clerk.example.com/") == "https://clerk.example.com"
+
+
+def test_an_origin_may_have_a_port() -> None:
+    assert values.origins("http://localhost:3000, https://a.example") == (
+        "http://localhost:3000",
+        "https://a.example",
+    )
+
+
+def test_a_postgresql_connection_lives_for_a_minute_unless_the_address_says_otherwise() -> None:
+    assert database("postgres://u:p@h:5433/db")["CONN_MAX_AGE"] == 60
+    assert database("postgresql://u:p@h:5433/db?conn_max_age=5")["CONN_MAX_AGE"] == 5
+    assert database("postgres://u:p@h/db?conn_max_age=None")["CONN_MAX_AGE"] is None
+
+
+def test_the_password_is_decoded() -> None:
+    assert database("postgres://u:p%40%2Fss@h/db")["PASSWORD"] == "p@/ss"
+
+
+def test_a_value_that_starts_with_a_dollar_is_literal() -> None:
+    assert database("postgres://u:$HOME@h/db")["PASSWORD"] == "$HOME"
+
+
+def test_a_pool_leaves_the_connections_to_the_pool() -> None:
+    entry = database("postgres://u:p@h/db?pool=true&sslmode=require")
+
+    assert entry["OPTIONS"] == {"pool": True, "sslmode": "require"}
+    assert entry["CONN_MAX_AGE"] == 0
+
+
+def test_a_pool_that_is_off_is_no_pool() -> None:
+    assert "pool" not in database("postgres://u:p@h/db?pool=false")["OPTIONS"]
+
+
+def test_djangos_switches_are_booleans() -> None:
+    entry = database("postgres://h/db?atomic_requests=false&disable_server_side_cursors=true")
+
+    assert entry["ATOMIC_REQUESTS"] is False
+    assert entry["DISABLE_SERVER_SIDE_CURSORS"] is True
+
+
+def test_a_socket_folder_may_be_named() -> None:
+    assert database("postgres://u@/db?host=/run/postgresql")["OPTIONS"]["host"] == "/run/postgresql"
+
+
+def test_sqlite_takes_the_lock_at_the_beginning_and_waits_for_it() -> None:
+    entry = database("sqlite:///db.sqlite3")
+
+    assert entry["NAME"] == str(ROOT / "db.sqlite3")
+    assert entry["OPTIONS"]["transaction_mode"] == "IMMEDIATE"
+    assert entry["OPTIONS"]["timeout"] == 20
+    assert "journal_mode=WAL" in entry["OPTIONS"]["init_command"]
+
+
+def test_an_absolute_sqlite_path_stays() -> None:
+    assert database("sqlite:////var/lib/people.sqlite3")["NAME"] == "/var/lib/people.sqlite3"
+
+
+def test_the_test_database_of_sqlite_is_a_file() -> None:
+    assert database("sqlite:////var/lib/people.sqlite3")["TEST"]["NAME"] == "/var/lib/people.sqlite3-test"

@@ -1,0 +1,30 @@
+"""Fixtures that every room may use."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.postgres import ThrowawayPostgres
+
+pytest_plugins = ["devclerk.fixtures"]
+
+
+@pytest.fixture
+def postgres_server() -> Iterator[ThrowawayPostgres]:
+    """Give the test a PostgreSQL of its own, on a loopback port, to be stopped, crashed and started again."""
+    server = ThrowawayPostgres(tcp=True)
+    try:
+        server.start()
+        yield server
+    finally:
+        server.remove()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what reaches the database only through a fixture, so that `-m django_db` selects it too."""
+    for item in items:
+        if {"db", "transactional_db"} & set(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.django_db)

@@ -1,0 +1,174 @@
+"""live and ready: for machines that ask by address."""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from threading import active_count
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test import Client
+from pytest_django import Settings
+
+from health.checks import DatabaseCheck, NotReady
+from health.models import SyncFailure
+from health.recorder import recorder
+from tests.health.conftest import Away
+
+PROBES = ["/health/live", "/health/ready"]
+
+
+@pytest.fixture
+def client() -> Client:
+    # Not a name of ALLOWED_HOSTS: orchestrators ask by address.
+    return Client(headers={"Host": "10.0.0.7:8000"})
+
+
+def test_live_answers_without_asking_anything(client: Client) -> None:
+    answer = client.get("/health/live")
+    assert (answer.status_code, answer.json()) == (200, {"status": "ok"})
+
+
+@pytest.mark.django_db
+def test_ready_answers_ok_when_everything_is_there(client: Client) -> None:
+    answer = client.get("/health/ready")
+    assert (answer.status_code, answer.json()) == (200, {"status": "ok"})
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("path", PROBES)
+def test_probes_are_not_redirected_to_https(client: Client, settings: Settings, path: str) -> None:
+    settings.SECURE_SSL_REDIRECT = True
+    assert client.get(path).status_code == 200
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("path", PROBES)
+def test_probes_are_never_cached_and_carry_a_request_id(client: Client, path: str) -> None:
+    answer = client.get(path)
+    assert answer["Cache-Control"] == "no-store"
+    assert answer["X-Request-ID"]
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("path", PROBES)
+def test_head_is_answered_like_get(client: Client, path: str) -> None:
+    answer = client.head(path)
+    assert (answer.status_code, answer.content) == (200, b"")
+
+
+@pytest.mark.parametrize("path", PROBES)
+@pytest.mark.parametrize("method", ["post", "put", "delete", "patch", "options"])
+def test_other_methods_are_refused(client: Client, path: str, method: str) -> None:
+    answer = getattr(client, method)(path)
+    assert (answer.status_code, answer["Allow"], answer["Cache-Control"]) == (405, "GET, HEAD", "no-store")
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("path", PROBES)
+def test_a_session_cookie_costs_a_probe_no_statement(
+    client: Client, path: str, django_assert_num_queries: Any
+) -> None:
+    client.cookies["sessionid"] = "of-somebody"
+    with django_assert_num_queries(0):
+        assert client.get(path).status_code == 200
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.postgresql
+def test_without_the_database_ready_says_so_and_live_stays(client: Client, away: Away) -> None:
+    with away():
+        assert client.get("/health/live").status_code == 200
+        answer = client.get("/health/ready")
+        assert (answer.status_code, answer.json()) == (503, {"status": "database_unavailable"})
+    assert client.get("/health/ready").status_code == 200
+
+
+@contextmanager
+def mute_server() -> Iterator[int]:
+    """Take connections and never say a word, as a host does whose disk or network hangs."""
+    with socket.create_server(("127.0.0.1", 0), backlog=64) as server:
+        yield server.getsockname()[1]
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.postgresql
+def test_a_hanging_database_neither_hangs_the_probe_nor_piles_up_threads(client: Client, away: Away) -> None:
+    before = active_count()
+    with away(), mute_server() as port:
+        connection.settings_dict["PORT"] = str(port)
+        started = time.monotonic()
+        with ThreadPoolExecutor(8) as pool:
+            answers = list(pool.map(lambda _: client.get("/health/ready"), range(8)))
+        assert time.monotonic() - started < 2
+        assert {answer.status_code for answer in answers} == {503}
+        assert active_count() <= before + 1
+    _wait_for(lambda: client.get("/health/ready").status_code == 200, seconds=10)
+
+
+def _wait_for(condition: Any, *, seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_migration_that_is_not_applied_is_pending_until_it_is() -> None:
+    check = DatabaseCheck()
+    with connection.cursor() as cursor:
+        cursor.execute("DELETE FROM django_migrations WHERE app = 'health'")
+    with pytest.raises(NotReady) as refused:
+        check.run()
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO django_migrations (app, name, applied)"
+            " VALUES ('health', '0001_initial', CURRENT_TIMESTAMP)"
+        )
+    assert refused.value.status == "migrations_pending"
+    check.run()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_applied_migrations_are_looked_for_once(django_assert_num_queries: Any) -> None:
+    check = DatabaseCheck()
+    check.run()
+    with connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE django_migrations RENAME TO elsewhere")
+    try:
+        check.run()
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute("ALTER TABLE elsewhere RENAME TO django_migrations")
+
+
+@pytest.mark.django_db
+def test_without_any_key_held_ready_says_so(client: Client, settings: Settings) -> None:
+    settings.CLERK_JWT_KEY = ""
+    answer = client.get("/health/ready")
+    assert (answer.status_code, answer.json()) == (503, {"status": "no_verification_key"})
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.postgresql
+def test_a_probe_that_finds_the_database_back_records_what_waited(
+    client: Client, away: Away, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("health.recorder.PAUSE_SECONDS", 0.0)
+    with away():
+        recorder.record(clerk_id=None, source="request", reason="database_error", at=_now())
+        client.get("/health/ready")
+    assert not SyncFailure.objects.exists()
+    client.get("/health/ready")
+    assert SyncFailure.objects.get().reason == "database_error"
+
+
+def _now() -> Any:
+    from django.utils import timezone
+
+    return timezone.now()

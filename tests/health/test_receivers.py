@@ -1,0 +1,107 @@
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import pytest
+from django.utils import timezone
+from prometheus_client import REGISTRY
+
+from accounts.signals import authentication_decided, sync_failed, user_synced
+from health.models import SyncFailure
+from tests.health.conftest import Away
+from tests.health.rows import failures
+from webhooks.signals import webhook_received
+
+pytestmark = pytest.mark.django_db(transaction=True)
+NOW = timezone.now()
+
+
+def counted(name: str, **labels: str) -> float:
+    return REGISTRY.get_sample_value(name, labels) or 0.0
+
+
+def fail(clerk_id: str | None = "user_a", *, reason: str = "unusable_field:email") -> None:
+    sync_failed.send_robust(None, clerk_id=clerk_id, source="request", reason=reason)
+
+
+def succeed(clerk_id: str = "user_a", *, outcome: str = "unchanged") -> None:
+    user_synced.send_robust(None, clerk_id=clerk_id, source="webhook", outcome=outcome)
+
+
+def test_a_failure_becomes_a_row_a_series_and_one_log_line(caplog: pytest.LogCaptureFixture) -> None:
+    labels = {"source": "request", "reason": "unusable_field:email"}
+    before = counted("clerk_sync_failures_total", **labels)
+    with caplog.at_level(logging.INFO):
+        fail()
+    (record,) = [each for each in caplog.records if each.name == "health.receivers"]
+    assert (record.getMessage(), record.__dict__["clerk_id"], record.__dict__["outcome"]) == (
+        "Sync failed",
+        "user_a",
+        "failed",
+    )
+    assert counted("clerk_sync_failures_total", **labels) == before + 1
+    assert SyncFailure.objects.open().get().clerk_id == "user_a"
+
+
+@pytest.mark.parametrize("outcome", ["created", "updated", "unchanged", "stale", "deleted"])
+def test_any_success_closes_what_is_open_for_the_person(outcome: str) -> None:
+    fail()
+    fail(reason="unusable_profile")
+    succeed(outcome=outcome)
+    assert not SyncFailure.objects.open().exists()
+
+
+def test_a_success_closes_what_another_process_recorded() -> None:
+    SyncFailure.objects.record([failures("user_a", at=NOW)], now=NOW)
+    succeed()
+    assert not SyncFailure.objects.open().exists()
+
+
+def test_a_success_closes_nothing_of_others_and_no_outage() -> None:
+    fail("user_b")
+    fail(None, reason="lock_timeout")
+    succeed()
+    assert SyncFailure.objects.open().count() == 2
+
+
+def test_a_success_costs_one_statement(django_assert_num_queries: Any) -> None:
+    with django_assert_num_queries(1):
+        succeed()
+
+
+def test_a_judged_token_costs_none(django_assert_num_queries: Any) -> None:
+    before = counted("clerk_authentications_total", outcome="ok")
+    with django_assert_num_queries(0):
+        authentication_decided.send(None, outcome="ok")
+    assert counted("clerk_authentications_total", outcome="ok") == before + 1
+
+
+@pytest.mark.postgresql
+def test_with_the_database_away_nobody_who_reports_is_harmed(away: Away) -> None:
+    with away():
+        answers = [
+            *sync_failed.send_robust(None, clerk_id="user_a", source="request", reason="database_error"),
+            *user_synced.send_robust(None, clerk_id="user_a", source="request", outcome="updated"),
+        ]
+    assert [answer for _, answer in answers if isinstance(answer, Exception)] == []
+
+
+@pytest.mark.parametrize(
+    ("sent", "label"),
+    [("user.created", "user.created"), ("session.created", "other"), ("../../anything", "other")],
+)
+def test_unknown_types_of_events_share_one_series(sent: str, label: str) -> None:
+    before = counted("clerk_webhook_events_total", type=label, outcome="ignored")
+    webhook_received.send_robust(None, event_type=sent, outcome="ignored", lag_seconds=1.0)
+    assert counted("clerk_webhook_events_total", type=label, outcome="ignored") == before + 1
+    assert counted("clerk_webhook_events_total", type=sent, outcome="ignored") == (
+        before + 1 if sent == label else 0
+    )
+
+
+@pytest.mark.parametrize(("outcome", "observed"), [("updated", 1), ("duplicate", 0)])
+def test_only_a_first_delivery_says_something_about_the_lag(outcome: str, observed: int) -> None:
+    before = counted("clerk_webhook_lag_seconds_count")
+    webhook_received.send_robust(None, event_type="user.updated", outcome=outcome, lag_seconds=2.0)
+    assert counted("clerk_webhook_lag_seconds_count") == before + observed

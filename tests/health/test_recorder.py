@@ -1,0 +1,171 @@
+from __future__ import annotations
+
+import time
+import tracemalloc
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
+
+import pytest
+from django.db import connection, transaction
+from django.utils import timezone
+
+from health import recorder as module
+from health.models import SyncFailure
+from health.recorder import CAPACITY, Recorder
+from tests.health.conftest import Away
+
+pytestmark = pytest.mark.django_db(transaction=True)
+NOW = timezone.now()
+PERSON = "user_a"
+
+
+@pytest.fixture
+def recorder() -> Recorder:
+    return Recorder()
+
+
+def fail(recorder: Recorder, clerk_id: str | None = PERSON, *, reason: str = "unusable_field:email") -> None:
+    recorder.record(clerk_id=clerk_id, source="request", reason=reason, at=NOW)
+
+
+def test_a_failure_is_recorded_at_once(recorder: Recorder) -> None:
+    fail(recorder)
+    row = SyncFailure.objects.get()
+    assert (row.clerk_id, row.source, row.reason, row.count) == (PERSON, "request", "unusable_field:email", 1)
+
+
+@pytest.mark.parametrize("reason", ["database_error", "lock_timeout", "keys_unavailable"])
+def test_an_outage_is_nobodys_in_particular(recorder: Recorder, reason: str) -> None:
+    for clerk_id in ("user_a", "user_b", None):
+        fail(recorder, clerk_id, reason=reason)
+    recorder.flush(now=NOW, everything=True)
+    row = SyncFailure.objects.get()
+    assert (row.clerk_id, row.count) == (None, 3)
+
+
+def test_repeats_within_the_minute_cost_no_statement_and_are_counted_later(
+    recorder: Recorder, django_assert_num_queries: object
+) -> None:
+    fail(recorder)
+    with django_assert_num_queries(0):  # type: ignore[operator]
+        for _ in range(99):
+            fail(recorder)
+    recorder.flush(now=NOW)
+    assert SyncFailure.objects.get().count == 1
+    recorder.flush(now=NOW, everything=True)
+    assert SyncFailure.objects.get().count == 100
+
+
+def test_after_a_minute_the_repeats_are_written(recorder: Recorder, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "REPEAT_SECONDS", 0.05)
+    fail(recorder)
+    fail(recorder)
+    time.sleep(0.06)
+    fail(recorder)
+    assert SyncFailure.objects.get().count == 3
+
+
+@pytest.mark.postgresql
+def test_while_the_database_is_away_failures_wait_in_memory(recorder: Recorder, away: Away) -> None:
+    with away():
+        for _ in range(3):
+            fail(recorder)
+        assert [each.count for each in recorder.unwritten()] == [3]
+    recorder.flush(now=NOW, everything=True)
+    assert SyncFailure.objects.get().count == 3
+    assert recorder.unwritten() == []
+
+
+@pytest.mark.postgresql
+def test_the_next_recording_after_the_outage_writes_what_waited(
+    recorder: Recorder, away: Away, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "PAUSE_SECONDS", 0.0)
+    with away():
+        fail(recorder, reason="database_error")
+    fail(recorder, "user_b")
+    assert set(SyncFailure.objects.values_list("reason", flat=True)) == {
+        "database_error",
+        "unusable_field:email",
+    }
+
+
+@pytest.mark.postgresql
+def test_a_dead_database_is_not_asked_again_for_each_failure(recorder: Recorder, away: Away) -> None:
+    with away():
+        fail(recorder)
+    fail(recorder, "user_b")
+    assert not SyncFailure.objects.exists()
+    assert len(recorder.unwritten()) == 2
+
+
+@pytest.mark.postgresql
+def test_a_connection_that_the_server_cut_is_replaced(recorder: Recorder) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_backend_pid()")
+        (pid,) = cursor.fetchone()
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(_cut, pid).result()
+    fail(recorder)
+    assert SyncFailure.objects.get().count == 1
+
+
+def _cut(pid: int) -> None:
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_terminate_backend(%s)", [pid])
+    finally:
+        connection.close()
+
+
+@pytest.mark.postgresql
+def test_a_flood_while_the_database_is_away_stays_within_its_bounds(recorder: Recorder, away: Away) -> None:
+    with away():
+        tracemalloc.start()
+        for number in range(20 * CAPACITY):
+            fail(recorder, f"user_{number}")
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert len(recorder.unwritten()) == CAPACITY
+        assert recorder.lost == 19 * CAPACITY
+        assert peak < 3_000_000
+    recorder.flush(now=NOW, everything=True)
+    assert SyncFailure.objects.count() == CAPACITY
+
+
+def test_inside_a_transaction_recording_waits_for_its_end(recorder: Recorder) -> None:
+    with transaction.atomic():
+        fail(recorder)
+        assert not SyncFailure.objects.exists()
+    assert SyncFailure.objects.get().count == 1
+
+
+def test_a_rollback_around_does_not_lose_the_failure(recorder: Recorder) -> None:
+    with transaction.atomic():
+        fail(recorder)
+        transaction.set_rollback(True)
+    assert not SyncFailure.objects.exists()
+    recorder.flush(now=NOW)
+    assert SyncFailure.objects.get().count == 1
+
+
+def test_threads_of_one_process_lose_no_count(recorder: Recorder) -> None:
+    def work(_: int) -> None:
+        try:
+            for _ in range(50):
+                fail(recorder)
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(12) as pool:
+        list(pool.map(work, range(12)))
+    recorder.flush(now=NOW, everything=True)
+    assert SyncFailure.objects.get().count == 600
+
+
+def test_codes_that_are_too_long_are_cut(recorder: Recorder) -> None:
+    recorder.record(
+        clerk_id="user_" + "x" * 99, source="s" * 99, reason="r" * 999, at=datetime.now(NOW.tzinfo)
+    )
+    row = SyncFailure.objects.get()
+    assert [len(row.clerk_id or ""), len(row.source), len(row.reason)] == [64, 20, 100]

@@ -1,0 +1,123 @@
+"""/health/sync: one word for strangers, the report for those who may read it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.utils import timezone
+from pytest_django import Settings
+
+from accounts.models import User
+from health.models import SyncFailure
+from tests.health.conftest import Away
+from tests.health.rows import failures
+
+pytestmark = pytest.mark.django_db(transaction=True)
+TOKEN = "a token of monitoring's own"
+WORD = {"status": "ok"}
+
+
+@pytest.fixture(autouse=True)
+def token(settings: Settings) -> None:
+    settings.HEALTH_TOKEN = TOKEN
+
+
+def bearer(token: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token}"}
+
+
+def admin_session(**values: bool) -> Client:
+    user = User.objects.create(username="helga", **values)
+    client = Client()
+    client.force_login(user)
+    return client
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        bearer("wrong"),
+        bearer(""),
+        bearer(f"{TOKEN}x"),
+        {"Authorization": TOKEN},
+        {"Authorization": f"Basic {TOKEN}"},
+    ],
+    ids=["none", "wrong", "empty", "longer", "no scheme", "other scheme"],
+)
+def test_strangers_read_one_word(client: Client, headers: dict[str, str]) -> None:
+    answer = client.get("/health/sync", headers=headers)
+    assert (answer.status_code, answer.json()) == (200, WORD)
+
+
+def test_an_empty_token_opens_nothing(client: Client, settings: Settings) -> None:
+    settings.HEALTH_TOKEN = ""
+    assert client.get("/health/sync", headers=bearer("")).json() == WORD
+
+
+@pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER"])
+def test_the_token_opens_the_report(client: Client, scheme: str) -> None:
+    answer = client.get("/health/sync", headers={"Authorization": f"{scheme} {TOKEN}"})
+    assert answer.json().keys() >= {"status", "reasons", "failures", "keys", "webhooks", "people", "runs"}
+
+
+@pytest.mark.parametrize("path", ["/health/sync", "/metrics"])
+def test_machines_may_ask_by_address(client: Client, path: str) -> None:
+    answer = client.get(path, headers={**bearer(TOKEN), "Host": "10.0.0.7:8000"})
+    assert answer.status_code == 200
+
+
+def test_staff_in_the_admin_read_the_report() -> None:
+    assert "failures" in admin_session(is_staff=True).get("/health/sync").json()
+
+
+@pytest.mark.parametrize(
+    "values", [{"is_staff": False}, {"is_staff": True, "is_active": False}], ids=["no staff", "deactivated"]
+)
+def test_other_sessions_read_one_word(values: dict[str, bool]) -> None:
+    assert admin_session(**values).get("/health/sync").json() == WORD
+
+
+@pytest.mark.postgresql
+def test_with_the_database_away_a_session_reads_one_word_and_the_token_everything(away: Away) -> None:
+    client = admin_session(is_staff=True)
+    with away():
+        assert client.get("/health/sync").json() == {"status": "degraded"}
+        report = client.get("/health/sync", headers=bearer(TOKEN))
+    assert report.status_code == 200
+    assert report.json()["reasons"][0]["code"] == "database_unavailable"
+
+
+def test_strangers_cost_no_statement_for_a_moment(client: Client, django_assert_num_queries: Any) -> None:
+    client.get("/health/sync")
+    with django_assert_num_queries(0):
+        for _ in range(5):
+            assert client.get("/health/sync").json() == WORD
+
+
+def test_the_word_follows_the_report_that_was_read_last(client: Client) -> None:
+    client.get("/health/sync")
+    SyncFailure.objects.record([failures("user_a", at=timezone.now())], now=timezone.now())
+    client.get("/health/sync", headers=bearer(TOKEN))
+    assert client.get("/health/sync").json() == {"status": "degraded"}
+
+
+@pytest.mark.parametrize("path", ["/health/sync", "/metrics"])
+def test_only_reading_is_allowed(client: Client, path: str) -> None:
+    answer = client.post(path, headers=bearer(TOKEN))
+    assert (answer.status_code, answer["Allow"]) == (405, "GET, HEAD")
+
+
+@pytest.mark.parametrize("headers", [{}, bearer("wrong")], ids=["none", "wrong"])
+def test_strangers_read_no_metrics(client: Client, headers: dict[str, str]) -> None:
+    answer = client.get("/metrics", headers=headers)
+    assert (answer.status_code, answer["WWW-Authenticate"]) == (401, "Bearer")
+    assert b"clerk_" not in answer.content
+
+
+def test_staff_in_the_admin_read_the_metrics() -> None:
+    answer = admin_session(is_staff=True).get("/metrics")
+    assert answer.status_code == 200
+    assert answer["Content-Type"].startswith("text/plain")

