@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from accounts.clerk.tokens import SessionClaims
 
-type_Value = str | bool | None
+Value = str | bool | None
 ClaimsMap = Mapping[str, tuple[str, ...]]
 
 FIELDS = ("email", "email_verified", "first_name", "last_name", "image_url", "banned")
@@ -62,14 +62,14 @@ class ClerkProfile:
     clerk_id: str
     source: Source
     at: int
-    values: Mapping[str, type_Value]
+    values: Mapping[str, Value]
     true_until: int | None = None
     unusable: tuple[str, ...] = ()
 
 
 def profile_from_claims(claims: SessionClaims, *, mapping: ClaimsMap) -> ClerkProfile:
     """Read the claims that the operator put into the session token; `mapping` says which feeds which field."""
-    values: dict[str, type_Value] = {}
+    values: dict[str, Value] = {}
     unusable = []
     payload = claims.payload
     for field, names in mapping.items():
@@ -109,7 +109,7 @@ def profile_from_user(
     clerk_id = clerk_id_from(data)
     observed = believed(observed_at, now=now)
     at = believed(data.get("updated_at"), now=now) or observed or now
-    values: dict[str, type_Value] = {}
+    values: dict[str, Value] = {}
     unusable = []
     for field, read in _READERS.items():
         try:
@@ -201,10 +201,46 @@ def _flag(value: object) -> bool | None:
     return value
 
 
-_CLEAN: dict[str, Callable[[object], type_Value]] = {
+_CLEAN: dict[str, Callable[[object], Value]] = {
     "email": _email,
     "email_verified": _flag,
     "first_name": _name,
     "last_name": _name,
     "image_url": _image_url,
+}
+
+
+def _read_email(data: Mapping[str, Any]) -> dict[str, Value]:
+    """Find the primary address; Clerk may name one that the list does not hold: then there is none."""
+    addresses = data.get("email_addresses")
+    if addresses is None:
+        return {}
+    if not isinstance(addresses, list):
+        raise _Unusable
+    primary = data.get("primary_email_address_id")
+    for item in addresses:
+        if primary is not None and isinstance(item, Mapping) and item.get("id") == primary:
+            verification = item.get("verification")
+            verified = isinstance(verification, Mapping) and verification.get("status") == "verified"
+            return {"email": _email(item.get("email_address")), "email_verified": verified}
+    return {"email": None, "email_verified": False}
+
+
+def _read_banned(data: Mapping[str, Any]) -> dict[str, Value]:
+    flags = [_flag(data[name]) for name in ("banned", "deprovisioned") if name in data]
+    if True in flags:
+        return {"banned": True}
+    return {"banned": False} if "banned" in data and data["banned"] is False else {}
+
+
+def _reader(field: str) -> Callable[[Mapping[str, Any]], dict[str, Value]]:
+    return lambda data: {field: _CLEAN[field](data[field])} if field in data else {}
+
+
+_READERS: dict[str, Callable[[Mapping[str, Any]], dict[str, Value]]] = {
+    "email": _read_email,
+    "first_name": _reader("first_name"),
+    "last_name": _reader("last_name"),
+    "image_url": _reader("image_url"),
+    "banned": _read_banned,
 }
