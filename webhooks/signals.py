@@ -1,8 +1,11 @@
-"""News about deliveries, for observers: nothing is decided by who listens."""
+"""News about deliveries, for observers; never control flow.
+
+`webhook_received(event_type, outcome, lag_seconds)`: an event came and was dealt with. The outcome is the
+ledger's, or "duplicate"; the lag is the time from the event to its receipt.
+"""
 
 from __future__ import annotations
 
 from django.dispatch import Signal
 
-# event_type: str; outcome: str, "duplicate" too; lag_seconds: float, from the event's time to its receipt
 webhook_received = Signal()

@@ -1,24 +1,20 @@
-"""One effect per event: repeats, failures in the middle, many at once. Transactions are real here."""
+"""One effect per event: repeats, their price, and failures in the middle. Transactions are real here."""
 
 from __future__ import annotations
 
 import logging
-import random
-from collections import Counter
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import psycopg
 import pytest
-from django.db import connection, connections
-from django.test import Client
+from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from accounts.models import User
 from accounts.signals import sync_failed
 from tests.webhooks.deliveries import code_of, deliver, envelope, next_id, now, outcome_of, person
+from tests.webhooks.trouble import address, trigger
 from webhooks.models import WebhookEvent
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -32,40 +28,6 @@ def count_statements(event: object) -> list[str]:
     with CaptureQueriesContext(connection) as captured:
         outcome_of(event)
     return [query["sql"] for query in captured if not query["sql"].startswith(TRANSACTION)]
-
-
-def trigger(sql: str, *, table: str = "accounts_user") -> AbstractContextManager[None]:
-    """Let every change of the table run `sql` inside the database first."""
-
-    @contextmanager
-    def trouble() -> Iterator[None]:
-        with connection.cursor() as cursor:
-            cursor.execute(
-                "CREATE FUNCTION trouble() RETURNS trigger LANGUAGE plpgsql "
-                f"AS $$ BEGIN {sql}; RETURN NEW; END $$"
-            )
-            cursor.execute(
-                f"CREATE TRIGGER trouble BEFORE INSERT OR UPDATE ON {table} "
-                "FOR EACH ROW EXECUTE FUNCTION trouble()"
-            )
-        try:
-            yield
-        finally:
-            with psycopg.connect(_address(), autocommit=True) as other:
-                other.execute("DROP FUNCTION trouble CASCADE")
-
-    return trouble()
-
-
-def _address() -> str:
-    parameters = connection.get_connection_params()
-    return psycopg.conninfo.make_conninfo(
-        **{
-            name: parameters[name]
-            for name in ("dbname", "user", "password", "host", "port")
-            if parameters.get(name)
-        }
-    )
 
 
 # Repeats
@@ -188,7 +150,7 @@ def test_a_failed_event_whose_repeat_changes_nothing_ends_unchanged() -> None:
 @pytest.mark.postgresql
 def test_a_person_locked_for_long_is_503_with_its_own_reason() -> None:
     event, svix_id = envelope("user.created", person()), next_id()
-    with psycopg.connect(_address()) as other:
+    with psycopg.connect(address()) as other:
         other.execute("LOCK TABLE accounts_user IN ACCESS EXCLUSIVE MODE")
         assert code_of(deliver(event, svix_id=svix_id)) == "sync_unavailable"
     entry = WebhookEvent.objects.get()
@@ -246,7 +208,7 @@ def test_a_connection_that_dies_in_the_middle_is_503_and_still_leaves_its_mark()
 @pytest.mark.postgresql
 def test_a_connection_found_dead_is_replaced_without_a_word() -> None:
     outcome_of(envelope("session.created", {}))
-    with psycopg.connect(_address(), autocommit=True) as other:
+    with psycopg.connect(address(), autocommit=True) as other:
         other.execute("SELECT pg_terminate_backend(%s)", [connection.connection.info.backend_pid])
     assert outcome_of(envelope("user.created", person())) == "created"
 
@@ -261,76 +223,3 @@ def test_the_words_of_a_failing_database_reach_neither_ledger_nor_log(
     assert canary not in repr(list(WebhookEvent.objects.values()))
     lines = [record for record in caplog.records if record.name != "django.db.backends"]
     assert canary not in "".join(repr(vars(record)) for record in lines)
-
-
-# Many at once
-
-
-def deliver_all(deliveries: list[tuple[str, dict[str, object]]]) -> Counter[tuple[str, str]]:
-    """Deliver in this order with a client and a connection of its own; count the outcomes per id."""
-    try:
-        client = Client()
-        outcomes: Counter[tuple[str, str]] = Counter()
-        for svix_id, event in deliveries:
-            response = deliver(event, client=client, svix_id=svix_id)
-            assert response.status_code == 200, response.content
-            outcomes[svix_id, response.json()["outcome"]] += 1
-        return outcomes
-    finally:
-        connections.close_all()
-
-
-@pytest.mark.postgresql
-@pytest.mark.parametrize("deleted", [False, True], ids=["alive", "deleted"])
-@pytest.mark.parametrize("seed", range(3))
-def test_twelve_threads_that_deliver_one_history_leave_its_true_end(seed: int, *, deleted: bool) -> None:
-    start = now() - HOUR
-    events = [
-        envelope("user.created", person(updated_at=start)),
-        *(
-            envelope("user.updated", person(updated_at=start + n, first_name=f"Ada {n % 3}"))
-            for n in range(1, 8)
-        ),
-    ]
-    if deleted:
-        events.append(envelope("user.deleted", DELETION))
-    history = [(next_id(), event) for event in events]
-    orders = [random.Random(f"{seed} {n}").sample(history, len(history)) for n in range(12)]  # noqa: S311
-
-    with ThreadPoolExecutor(12) as threads:
-        outcomes = sum(threads.map(deliver_all, orders), Counter[tuple[str, str]]())
-
-    for svix_id, _ in history:
-        assert outcomes[svix_id, "duplicate"] == 11
-    assert sum(outcomes.values()) == 12 * len(history)
-    row = User.objects.get()
-    assert (row.deleted_at is not None) is deleted
-    if not deleted:
-        assert row.first_name == "Ada 1"
-    ledger = WebhookEvent.objects.all()
-    assert {entry.svix_id: entry.attempts for entry in ledger} == {svix_id: 12 for svix_id, _ in history}
-    assert Counter(entry.outcome for entry in ledger) == Counter(
-        outcome for (_, outcome), number in outcomes.items() for _ in range(number) if outcome != "duplicate"
-    )
-
-
-@pytest.mark.postgresql
-def test_a_failure_does_not_spoil_what_a_parallel_delivery_of_the_same_event_did() -> None:
-    event, svix_id = envelope("user.created", person()), next_id()
-    with connection.cursor() as cursor:
-        cursor.execute("CREATE SEQUENCE tries")
-    fail_once = "IF nextval('tries') = 1 THEN PERFORM pg_sleep(0.3); RAISE EXCEPTION 'no'; END IF"
-
-    def status(_: int) -> int:
-        try:
-            return deliver(event, svix_id=svix_id).status_code
-        finally:
-            connections.close_all()
-
-    with trigger(fail_once), ThreadPoolExecutor(2) as threads:
-        statuses = sorted(threads.map(status, range(2)))
-    with connection.cursor() as cursor:
-        cursor.execute("DROP SEQUENCE tries")
-    assert statuses == [200, 503]
-    entry = WebhookEvent.objects.get()
-    assert (entry.outcome, entry.error_code, entry.attempts) == ("created", "", 2)

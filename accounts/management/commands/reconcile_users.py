@@ -12,6 +12,7 @@ from accounts.drift import Drift, DriftReport, Stopped
 from accounts.management.operator import COULD_NOT_RUN, FINE, SOME_LEFT, OperatorCommand
 from accounts.reconcile import reconcile
 
+EXAMPLES = 5
 MEANING = {
     Drift.MISSING: "in Clerk, no row here",
     Drift.STALE: "the row here is out of date",
@@ -70,9 +71,8 @@ class Command(OperatorCommand):
             _draw(found)
         else:
             for kind, tally in found.tallies.items():
-                self.print_counts(
-                    {kind: tally.found, "mended": tally.mended, "for example": tally.examples[:5]}
-                )
+                examples = f" ({', '.join(tally.examples[:EXAMPLES])})" if tally.examples else ""
+                self.stdout.write(f"{kind}: {tally.found}, mended: {tally.mended}{examples}")
         self.stdout.write(
             f"{found.listed:,} people in Clerk, {found.left:,} differences left. For information: "
             f"{found.deleted_here:,} deleted here by an operator, "
@@ -89,5 +89,7 @@ def _draw(found: DriftReport) -> None:
 
     table = Table("drift", "found", "mended", Column("for example", no_wrap=True))
     for kind, tally in found.tallies.items():
-        table.add_row(MEANING[kind], f"{tally.found:,}", f"{tally.mended:,}", "\n".join(tally.examples[:5]))
+        table.add_row(
+            MEANING[kind], f"{tally.found:,}", f"{tally.mended:,}", "\n".join(tally.examples[:EXAMPLES])
+        )
     Console().print(table)

@@ -1,0 +1,166 @@
+"""The people, and the runs of the bulk commands."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any, ClassVar, Self
+
+from django.contrib.auth.models import AbstractUser, UserManager
+from django.db import connections, models, router
+from django.utils import timezone
+
+from accounts.clerk.profiles import EMAIL_MAX, IMAGE_URL_MAX, NAME_MAX
+
+
+class DeletedBy(models.TextChoices):
+    """Who ended this row: deleted by Clerk is terminal, deleted here frees the id."""
+
+    CLERK = "clerk"
+    LOCAL = "local"
+
+
+class CreatedVia(models.TextChoices):
+    """What made the row."""
+
+    REQUEST = "request"
+    WEBHOOK = "webhook"
+    BACKFILL = "backfill"
+    LOCAL = "local"
+
+
+class UserQuerySet(models.QuerySet["User"]):
+    """Questions about people."""
+
+    def live(self) -> Self:
+        """Return those who are not deleted."""
+        return self.filter(deleted_at__isnull=True)
+
+
+class PeopleManager(UserManager["User"].from_queryset(UserQuerySet)):  # type: ignore[misc]
+    """Django's manager of users, with the look-up of the warm request."""
+
+    use_in_migrations = False
+
+    def by_clerk_id(self, clerk_id: str) -> User | None:
+        """Return the live row of a Clerk id, by one statement.
+
+        Note [The warm look-up]
+        Building the same queryset at each request costs more than its execution, so its SQL is made once for
+        each database. The JSON column is left out: it is large, needs a converter, and the warm path does not
+        look at it; touching `field_versions` loads it by a second statement.
+        """
+        alias = router.db_for_read(User)
+        connection = connections[alias]
+        statement = _statements.get(connection.vendor)
+        if statement is None:
+            statement = _statements[connection.vendor] = _Statement(alias)
+        return statement.fetch(alias, clerk_id)
+
+
+class _Statement:
+    """The SELECT of a live row by its Clerk id, compiled once."""
+
+    def __init__(self, alias: str) -> None:
+        queryset = User.objects.using(alias).live().filter(clerk_id="?").defer("field_versions").order_by()
+        compiler = queryset.query.get_compiler(using=alias)
+        self.sql, _ = compiler.as_sql()
+        expressions = [expression for expression, _, _ in compiler.select]
+        self.fields = [expression.target.attname for expression in expressions]
+        self.converters = compiler.get_converters(expressions)
+        self.compiler = compiler
+
+    def fetch(self, alias: str, clerk_id: str) -> User | None:
+        connection = connections[alias]
+        with connection.cursor() as cursor:
+            cursor.execute(self.sql, (clerk_id,))
+            row = cursor.fetchone()
+        if row is None:
+            return None
+        if self.converters:
+            row = self._converted(list(row), connection)
+        return User.from_db(alias, self.fields, row)
+
+    def _converted(self, row: list[Any], connection: Any) -> list[Any]:
+        for position, (converters, expression) in self.converters.items():
+            for converter in converters:
+                row[position] = converter(row[position], expression, connection)
+        return row
+
+
+_statements: dict[str, _Statement] = {}
+
+
+def opaque_username() -> str:
+    """Return a unique name without meaning: a second row with the same Clerk id must be possible."""
+    return f"clerk-{uuid.uuid4().hex}"
+
+
+class User(AbstractUser):
+    """A person: signed in with Clerk (`clerk_id`), or local staff (without)."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    clerk_id = models.CharField(max_length=64, null=True, blank=True, editable=False)  # noqa: DJ001 - unique
+    email = models.EmailField(max_length=EMAIL_MAX, null=True, blank=True)  # noqa: DJ001 - "" is no address
+    email_verified = models.BooleanField(default=False)
+    first_name = models.CharField(max_length=NAME_MAX, blank=True, default="")
+    last_name = models.CharField(max_length=NAME_MAX, blank=True, default="")
+    image_url = models.CharField(max_length=IMAGE_URL_MAX, blank=True, default="")
+    banned = models.BooleanField(default=False)
+    created_at = models.DateTimeField(default=timezone.now, editable=False, db_index=True)
+    updated_at = models.DateTimeField(default=timezone.now, editable=False)
+    deleted_at = models.DateTimeField(null=True, blank=True, editable=False)
+    deleted_by = models.CharField(max_length=8, choices=DeletedBy, blank=True, default="", editable=False)
+    restored_at = models.DateTimeField(null=True, blank=True, editable=False)
+    created_via = models.CharField(
+        max_length=8, choices=CreatedVia, default=CreatedVia.LOCAL, editable=False
+    )
+    field_versions = models.JSONField(default=dict, blank=True, editable=False)
+
+    objects: ClassVar[PeopleManager] = PeopleManager()
+
+    class Meta:
+        constraints = (
+            models.UniqueConstraint(
+                fields=["clerk_id"],
+                condition=models.Q(deleted_at__isnull=True),
+                name="one_live_row_per_clerk_id",
+            ),
+        )
+        indexes = (
+            models.Index(
+                fields=["clerk_id"],
+                condition=models.Q(deleted_at__isnull=False),
+                name="deleted_rows_by_clerk_id",
+            ),
+        )
+
+    def __str__(self) -> str:
+        return self.clerk_id or self.username
+
+
+class SyncRun(models.Model):
+    """One run of a bulk command: how far it came and what it did."""
+
+    class Kind(models.TextChoices):
+        BACKFILL = "backfill"
+        RECONCILE = "reconcile"
+
+    class Status(models.TextChoices):
+        RUNNING = "running"
+        DONE = "done"
+        FAILED = "failed"
+        INTERRUPTED = "interrupted"
+
+    kind = models.CharField(max_length=16, choices=Kind)
+    status = models.CharField(max_length=16, choices=Status, default=Status.RUNNING)
+    started_at = models.DateTimeField(default=timezone.now)
+    finished_at = models.DateTimeField(null=True, blank=True)
+    cursor = models.CharField(max_length=64, blank=True, default="")
+    counts = models.JSONField(default=dict, blank=True)
+    error = models.CharField(max_length=255, blank=True, default="")
+
+    class Meta:
+        indexes = (models.Index(fields=["kind", "-started_at"], name="runs_by_kind_and_start"),)
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.started_at:%Y-%m-%d %H:%M} {self.status}"

@@ -1,0 +1,264 @@
+"""The only writer of the columns that Clerk owns.
+
+Note [The lock]
+All that writes a person first takes a lock on the Clerk id: on PostgreSQL an advisory lock that ends with the
+transaction, on SQLite the write lock that BEGIN IMMEDIATE has taken. The partial unique constraint alone would
+let a first request race past a deletion and raise the person again. READ COMMITTED makes the reading after the
+lock see what the holder before us wrote; a system check refuses any other level.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import contextmanager
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any, TypeVar
+
+from django.db import InterfaceError, OperationalError, connection, transaction
+from django.utils import timezone
+
+from accounts.clerk.profiles import FIELDS, ClerkProfile, Source
+from accounts.merge import Merged, Version, merge
+from accounts.models import CreatedVia, DeletedBy, User, opaque_username
+from accounts.signals import sync_failed, user_synced
+
+T = TypeVar("T")
+
+# A wait longer than this is no contention but a fault; 5 s at least (DESIGN 3).
+LOCK_TIMEOUT = "5s"
+SOURCES = {Source.CLAIMS: "request", Source.WEBHOOK: "webhook", Source.API: "api"}
+_VIA = {
+    Source.CLAIMS: CreatedVia.REQUEST,
+    Source.WEBHOOK: CreatedVia.WEBHOOK,
+    Source.API: CreatedVia.BACKFILL,
+}
+
+
+class Outcome(StrEnum):
+    """How a sync ended, everywhere the same."""
+
+    CREATED = "created"
+    UPDATED = "updated"
+    UNCHANGED = "unchanged"
+    STALE = "stale"
+    DELETED = "deleted"
+
+
+@dataclass(frozen=True, slots=True)
+class Synced:
+    """The person's live row, if there is one, and what happened to it."""
+
+    user: User | None
+    outcome: Outcome
+
+
+class UserDeleted(Exception):
+    """The person was deleted in Clerk; a token that is still valid opens nothing."""
+
+
+class RestoreRefused(Exception):
+    """There is nothing to restore, or a live row stands in the way; `reason` is a code."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+def run_with_fresh_connection(work: Callable[[], T]) -> T:
+    """Run `work`; if it found its connection dead, replace that and run it once more.
+
+    Only outside a transaction: there nothing can have been done on the dead connection.
+    """
+    held = connection.connection
+    if held is None or connection.in_atomic_block:
+        return work()
+    try:
+        return work()
+    except (OperationalError, InterfaceError):
+        if not getattr(held, "closed", False):
+            raise
+        connection.close()
+        return work()
+
+
+def sync_user(profile: ClerkProfile) -> Synced:
+    """Bring the person's row up to a profile and return it.
+
+    Raises UserDeleted for a session of a person deleted in Clerk, DatabaseError when nothing could be stored.
+    """
+    with locked(profile.clerk_id):
+        synced = _sync(profile)
+    _tell(profile, synced.outcome)
+    return synced
+
+
+def _sync(profile: ClerkProfile) -> Synced:
+    rows = rows_of(profile.clerk_id)
+    live = next((row for row in rows if row.deleted_at is None), None)
+    if live is not None:
+        return _update(live, profile)
+    if any(row.deleted_by == DeletedBy.CLERK for row in rows):
+        if profile.source is Source.CLAIMS:
+            raise UserDeleted(profile.clerk_id)
+        return Synced(None, Outcome.STALE)
+    if rows and profile.source is not Source.CLAIMS:
+        return Synced(None, Outcome.STALE)  # deleted here: only a sign-in makes a fresh row
+    return _create(profile, predecessor=rows[0] if rows else None)
+
+
+def _update(user: User, profile: ClerkProfile) -> Synced:
+    merged = merged_with(user, profile)
+    if merged.stale:
+        return Synced(user, Outcome.STALE)
+    if merged.values:
+        written = {**merged.values, "updated_at": timezone.now()}
+        if merged.versions is not None:
+            written["field_versions"] = merged.versions
+        user, _ = User.objects.update_or_create(pk=user.pk, defaults=written)
+        return Synced(user, Outcome.UPDATED)
+    if merged.versions is not None:
+        User.objects.filter(pk=user.pk).update(field_versions=merged.versions)
+        user.field_versions = merged.versions
+    return Synced(user, Outcome.UNCHANGED)
+
+
+def _create(profile: ClerkProfile, *, predecessor: User | None) -> Synced:
+    fresh = new_user(profile, predecessor=predecessor)
+    fields = {field.attname: getattr(fresh, field.attname) for field in User._meta.concrete_fields}
+    user, _ = User.objects.update_or_create(
+        clerk_id=profile.clerk_id, deleted_at=None, defaults={}, create_defaults=fields
+    )
+    return Synced(user, Outcome.CREATED)
+
+
+def new_user(profile: ClerkProfile, *, predecessor: User | None = None) -> User:
+    """Build the unsaved row of a person; deleting here never unblocks, so a block is inherited."""
+    user = User(clerk_id=profile.clerk_id, username=opaque_username(), created_via=_VIA[profile.source])
+    user.set_unusable_password()
+    if predecessor is not None:
+        user.banned, user.is_active = predecessor.banned, predecessor.is_active
+        if "banned" in predecessor.field_versions:
+            user.field_versions = {"banned": predecessor.field_versions["banned"]}
+    merged = merged_with(user, profile)
+    for field, value in merged.values.items():
+        setattr(user, field, value)
+    user.field_versions = merged.versions or user.field_versions
+    return user
+
+
+def merged_with(user: User, profile: ClerkProfile) -> Merged:
+    """Merge a profile into what a row holds; nothing is written."""
+    versions: dict[str, Version] = {
+        field: (version[0], version[1]) for field, version in user.field_versions.items()
+    }
+    return merge({field: getattr(user, field) for field in FIELDS}, versions, profile)
+
+
+def delete_user(clerk_id: str, *, at: int) -> Outcome:
+    """Mark the person as deleted in Clerk at `at` (ms, Clerk's clock): terminal, and known even if unseen."""
+    with locked(clerk_id):
+        outcome = _delete(clerk_id, at=datetime.fromtimestamp(at / 1000, UTC))
+    user_synced.send_robust(sender=User, clerk_id=clerk_id, source="webhook", outcome=outcome)
+    return outcome
+
+
+def _delete(clerk_id: str, *, at: datetime) -> Outcome:
+    rows = rows_of(clerk_id)
+    live = next((row for row in rows if row.deleted_at is None), None)
+    if live is None and any(row.deleted_by == DeletedBy.CLERK for row in rows):
+        return Outcome.STALE
+    target = live or (rows[0] if rows else None)
+    if target is None:
+        tombstone = User(clerk_id=clerk_id, username=opaque_username(), created_via=CreatedVia.WEBHOOK)
+        tombstone.set_unusable_password()
+        tombstone.deleted_at, tombstone.deleted_by = at, DeletedBy.CLERK
+        tombstone.save(force_insert=True)
+        return Outcome.DELETED
+    if target.restored_at is not None and at <= target.restored_at:
+        return Outcome.STALE
+    User.objects.filter(pk=target.pk).update(
+        deleted_at=target.deleted_at or at, deleted_by=DeletedBy.CLERK, updated_at=timezone.now()
+    )
+    return Outcome.DELETED
+
+
+def delete_locally(user: User) -> Outcome:
+    """Delete a person here: the id is free, and the next valid sign-in makes a fresh row."""
+    with locked(user.clerk_id or str(user.pk)):
+        now = timezone.now()
+        changed = User.objects.live().filter(pk=user.pk).update(
+            deleted_at=now, deleted_by=DeletedBy.LOCAL, updated_at=now
+        )
+    return Outcome.DELETED if changed else Outcome.STALE
+
+
+def restore_user(user: User, *, at: int) -> User:
+    """End a deletion; `at` (ms) is when the person was known to be alive in Clerk.
+
+    A deletion event older than that is then stale. Raises RestoreRefused when a live row exists.
+    """
+    with locked(user.clerk_id or str(user.pk)):
+        rows = rows_of(user.clerk_id) if user.clerk_id else [user]
+        row = next((each for each in rows if each.pk == user.pk), None)
+        if row is None or row.deleted_at is None:
+            raise RestoreRefused("not_deleted")
+        if any(each.deleted_at is None for each in rows):
+            raise RestoreRefused("live_row_exists")
+        restored_at = datetime.fromtimestamp(at / 1000, UTC)
+        row.deleted_at, row.deleted_by, row.restored_at, row.updated_at = None, "", restored_at, timezone.now()
+        row.save(update_fields=["deleted_at", "deleted_by", "restored_at", "updated_at"])
+        # One tombstone of Clerk's beside a live row would be a contradiction.
+        User.objects.filter(clerk_id=row.clerk_id, deleted_by=DeletedBy.CLERK).update(deleted_by=DeletedBy.LOCAL)
+    return row
+
+
+def rows_of(clerk_id: str) -> list[User]:
+    """Return all rows of a Clerk id, the last deleted first."""
+    return sorted(
+        User.objects.filter(clerk_id=clerk_id),
+        key=lambda row: (row.deleted_at or row.created_at, row.created_at),
+        reverse=True,
+    )
+
+
+@contextmanager
+def locked(*clerk_ids: str) -> Iterator[None]:
+    """Open a short transaction, or join the caller's without a savepoint, that holds the people's locks."""
+    with _joined_or_own():
+        if connection.vendor == "postgresql":
+            with connection.cursor() as cursor:
+                cursor.execute(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'")
+                cursor.execute(
+                    "SELECT pg_advisory_xact_lock(key) FROM (SELECT DISTINCT hashtextextended(id, 0) AS key"
+                    " FROM unnest(%s::text[]) AS id ORDER BY key) AS keys",
+                    [list(clerk_ids)],
+                )
+        yield
+
+
+def _joined_or_own() -> Any:
+    return transaction.atomic(savepoint=False)
+
+
+def lock_person(clerk_id: str) -> Any:
+    """Name for a single person's lock, for callers that write beside the sync."""
+    return locked(clerk_id)
+
+
+def _tell(profile: ClerkProfile, outcome: Outcome) -> None:
+    source = SOURCES[profile.source]
+    user_synced.send_robust(sender=User, clerk_id=profile.clerk_id, source=source, outcome=outcome)
+    for field in profile.unusable:
+        sync_failed.send_robust(
+            sender=User, clerk_id=profile.clerk_id, source=source, reason=f"unusable_field:{field}"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class PageResult:
+    """What became of each person of a page."""
+
+    outcomes: Mapping[str, Outcome]

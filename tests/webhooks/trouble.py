@@ -1,0 +1,35 @@
+"""Trouble made inside PostgreSQL itself, while a delivery is at work."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import psycopg
+from django.db import connection
+
+
+@contextmanager
+def trigger(sql: str, *, table: str = "accounts_user") -> Iterator[None]:
+    """Let every change of the table run `sql` inside the database first."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "CREATE FUNCTION trouble() RETURNS trigger LANGUAGE plpgsql "
+            f"AS $$ BEGIN {sql}; RETURN NEW; END $$"
+        )
+        cursor.execute(
+            f"CREATE TRIGGER trouble BEFORE INSERT OR UPDATE ON {table} "
+            "FOR EACH ROW EXECUTE FUNCTION trouble()"
+        )
+    try:
+        yield
+    finally:
+        with psycopg.connect(address(), autocommit=True) as other:
+            other.execute("DROP FUNCTION trouble CASCADE")
+
+
+def address() -> str:
+    """Give the address of the tests' database, for connections that Django does not know."""
+    known = connection.get_connection_params()
+    names = ("dbname", "user", "password", "host", "port")
+    return psycopg.conninfo.make_conninfo(**{name: known[name] for name in names if known.get(name)})
