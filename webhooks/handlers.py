@@ -12,7 +12,6 @@ from functools import partial
 from django.db import Error, transaction
 
 from accounts.clerk.profiles import ClerkProfile, Source, UnusableProfile, profile_from_user
-from accounts.models import DeletedBy
 from accounts.signals import sync_failed
 from accounts.sync import delete_user, run_with_fresh_connection, sync_user
 from webhooks.events import Event
@@ -85,7 +84,7 @@ def _sync(profile: ClerkProfile, *, occurred_at: int) -> str:
 
 
 def _delete(profile: ClerkProfile, *, occurred_at: int) -> str:
-    return delete_user(profile.clerk_id, at=occurred_at, by=DeletedBy.CLERK)
+    return delete_user(profile.clerk_id, at=occurred_at)
 
 
 # A creation is an update that may come late: both carry the whole person, and the merge rule alone decides.

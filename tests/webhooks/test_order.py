@@ -18,7 +18,7 @@ from accounts.clerk.profiles import (
     profile_from_user,
 )
 from accounts.clerk.tokens import SessionClaims
-from accounts.models import DeletedBy, User
+from accounts.models import User
 from accounts.sync import UserDeleted, delete_user, sync_user
 from tests.webhooks.deliveries import envelope, next_id, now, outcome_of, person
 
@@ -110,7 +110,7 @@ STEPS = (
     request("token new", 3),
     Step(
         "deleted",
-        lambda: delete_user("user_1", at=minute(5), by=DeletedBy.CLERK),
+        lambda: delete_user("user_1", at=minute(5)),
         lambda svix_id: outcome_of(DELETION, svix_id=svix_id),
     ),
 )
