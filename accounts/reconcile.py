@@ -129,15 +129,14 @@ class _Comparison:
         """Tell people deleted here by Clerk's word from those whom an operator deleted."""
         if not stale:
             return
-        rows = defaultdict(set)
-        for clerk_id, deleted_by in User.objects.filter(clerk_id__in=stale).values_list(
-            "clerk_id", "deleted_by"
-        ):
-            rows[clerk_id].add(deleted_by)
-        for clerk_id, endings in rows.items():
-            if None in endings:
+        rows = User.objects.filter(clerk_id__in=stale)
+        endings = defaultdict(set)
+        for clerk_id, deleted_at, deleted_by in rows.values_list("clerk_id", "deleted_at", "deleted_by"):
+            endings[clerk_id].add(deleted_by if deleted_at else None)
+        for clerk_id, ways in endings.items():
+            if None in ways:
                 continue  # a live row that knows more than this answer
-            if DeletedBy.CLERK in endings:
+            if DeletedBy.CLERK in ways:
                 self._buried.append(clerk_id)
             else:
                 self.result.deleted_here += 1

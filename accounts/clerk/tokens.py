@@ -1,0 +1,272 @@
+"""Verification of Clerk's session tokens.
+
+The order of the checks is part of the contract: the first failure decides the code, and no claim is looked at
+before the signature is known to be good. Sources: Clerk's `authenticateRequest`, RFC 7515, RFC 7519.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import math
+import re
+import time
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, NoReturn
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+from cryptography.hazmat.primitives.hashes import SHA256
+
+from accounts.clerk.keys import KeySource, KeysUnavailable
+
+MAX_TOKEN_LENGTH = 8192
+# Clerk's classes of token, all signed by the same key (clerk/javascript, packages/backend).
+CAT_SESSION, CAT_TEMPLATE = "cl_B7d4PD111AAA", "cl_B7d4PD222AAA"
+CAT_IGNORE = "cl_I7d4PD111III"
+OPAQUE_PREFIXES = ("mt_", "m2m_", "oat_", "ak_")
+
+_SEGMENT = re.compile(r"[A-Za-z0-9_-]+", re.ASCII)
+_USER_ID = re.compile(r"user_[A-Za-z0-9]{1,59}", re.ASCII)
+_YEAR_9999 = 253_402_300_799
+_AHEAD = 300
+_PADDING, _HASH = PKCS1v15(), SHA256()
+
+
+class InvalidToken(Exception):
+    """The token is refused; `reason` is a code of the contract, `detail` is for the log only."""
+
+    def __init__(self, reason: str, *, detail: str = "") -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.detail = detail
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionClaims:
+    """A verified session. Times are epoch seconds.
+
+    `read_at` is when the claims were read from Clerk's database: the header's `oiat`, else `iat`.
+    """
+
+    user_id: str
+    session_id: str | None
+    issued_at: int
+    expires_at: int
+    authorized_party: str | None
+    actor: str | None
+    read_at: int
+    payload: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class SessionVerifier:
+    """The rules of one Clerk instance. The `allow_...` options each weaken them, and are documented so."""
+
+    keys: KeySource
+    issuer: str
+    authorized_parties: Collection[str] | None = None
+    audience: str | None = None
+    leeway: float = 5
+    allow_missing_azp: bool = False
+    allow_template_tokens: bool = False
+    allow_pending_sessions: bool = False
+    allow_impersonation: bool = True
+
+    def verify(self, token: str, *, now: float | None = None) -> SessionClaims:
+        """Return the session's claims; raises InvalidToken, or KeysUnavailable if no key can be had."""
+        try:
+            header, payload = self._opened(token)
+            return self._session(header, payload, now=time.time() if now is None else now)
+        except (InvalidToken, KeysUnavailable):
+            raise
+        except Exception:  # noqa: BLE001 - whatever a stranger sends ends as a refusal, never as a 500
+            raise InvalidToken("token_malformed") from None
+
+    def _opened(self, token: str) -> tuple[Mapping[str, Any], dict[str, Any]]:
+        header, segments = _parsed(token)
+        _check_header(header)
+        self._check_class(header)
+        return header, _payload_object(_verified_payload(header, segments, self.keys))
+
+    def _check_class(self, header: Mapping[str, Any]) -> None:
+        if "typ" in header and header["typ"] != "JWT":
+            raise InvalidToken("token_type_mismatch")
+        allowed = {CAT_SESSION, CAT_IGNORE} | ({CAT_TEMPLATE} if self.allow_template_tokens else set())
+        if "cat" in header and not (isinstance(header["cat"], str) and header["cat"] in allowed):
+            raise InvalidToken("token_type_mismatch")
+
+    def _session(self, header: Mapping[str, Any], payload: dict[str, Any], *, now: float) -> SessionClaims:
+        if payload.get("iss") != self.issuer:
+            raise InvalidToken("token_invalid_issuer")
+        user_id = _user_id(payload.get("sub"))
+        session_id = self._session_id(payload)
+        issued_at, expires_at = self._times(payload, now=now)
+        party = self._party(payload.get("azp"))
+        self._check_audience(payload.get("aud"))
+        if payload.get("sts") == "pending" and not self.allow_pending_sessions:
+            raise InvalidToken("session_pending")
+        return SessionClaims(
+            user_id=user_id,
+            session_id=session_id,
+            issued_at=issued_at,
+            expires_at=expires_at,
+            authorized_party=party,
+            actor=self._actor(payload.get("act")),
+            read_at=_read_at(header.get("oiat"), issued_at=issued_at, now=now),
+            payload=payload,
+        )
+
+    def _session_id(self, payload: Mapping[str, Any]) -> str | None:
+        session_id = payload.get("sid")
+        if session_id is None and self.allow_template_tokens:
+            return None
+        if not isinstance(session_id, str) or not session_id:
+            raise InvalidToken("token_invalid_claims")
+        return session_id
+
+    def _times(self, payload: Mapping[str, Any], *, now: float) -> tuple[int, int]:
+        expires, issued = _moment(payload.get("exp")), _moment(payload.get("iat"))
+        begins = _moment(payload["nbf"]) if "nbf" in payload else 0
+        if expires <= now - self.leeway:
+            raise InvalidToken("token_expired", detail=f"expired {now - expires:.0f} s ago")
+        if begins > now + self.leeway:
+            raise InvalidToken("token_not_active_yet", detail=f"begins in {begins - now:.0f} s")
+        if issued > now + self.leeway:
+            raise InvalidToken("token_iat_in_the_future", detail=f"issued in {issued - now:.0f} s")
+        return int(issued), int(expires)
+
+    def _party(self, party: object) -> str | None:
+        if party is not None and not isinstance(party, str):
+            raise InvalidToken("token_invalid_authorized_party")
+        if not self.authorized_parties or (party is None and self.allow_missing_azp):
+            return party
+        if party is None or party not in self.authorized_parties:
+            raise InvalidToken("token_invalid_authorized_party")
+        return party
+
+    def _check_audience(self, audience: object) -> None:
+        if self.audience is None:
+            return
+        named = audience if isinstance(audience, list) else [audience]
+        if self.audience not in named or not all(isinstance(each, str) for each in named):
+            raise InvalidToken("token_invalid_audience")
+
+    def _actor(self, act: object) -> str | None:
+        if act is None:
+            return None
+        if not self.allow_impersonation:
+            raise InvalidToken("impersonation_refused")
+        actor = act.get("sub") if isinstance(act, dict) else None
+        if not isinstance(actor, str) or not actor:
+            raise InvalidToken("token_invalid_claims")
+        return actor
+
+
+def verify_signature(token: str, keys: KeySource) -> bytes:
+    """Return the payload of an RS256 JWS as it was signed; raises InvalidToken or KeysUnavailable."""
+    header, segments = _parsed(token)
+    _check_header(header)
+    return _verified_payload(header, segments, keys)
+
+
+def _parsed(token: str) -> tuple[Mapping[str, Any], tuple[str, str, str]]:
+    if len(token) > MAX_TOKEN_LENGTH:
+        raise InvalidToken("token_malformed")
+    if token.startswith(OPAQUE_PREFIXES):
+        raise InvalidToken("token_type_mismatch")
+    segments = token.split(".")
+    if len(segments) != 3:  # noqa: PLR2004 - RFC 7515: header, payload, signature
+        raise InvalidToken("token_malformed")
+    header, payload, signature = segments
+    return _header(header), (header, payload, signature)
+
+
+@lru_cache(maxsize=32)
+def _header(segment: str) -> Mapping[str, Any]:
+    # An instance's headers repeat, but for `oiat`; the memo is small, so that strangers cannot fill memory.
+    return _json_object(_decoded(segment))
+
+
+def _check_header(header: Mapping[str, Any]) -> None:
+    if header.get("alg") != "RS256":
+        raise InvalidToken("token_invalid_algorithm")
+    # Extensions that would change what is signed or must be understood (RFC 7515 4.1.11, RFC 7797).
+    if not header.keys().isdisjoint(("crit", "b64", "zip")):
+        raise InvalidToken("token_malformed")
+
+
+def _verified_payload(header: Mapping[str, Any], segments: tuple[str, str, str], keys: KeySource) -> bytes:
+    payload, signature = _decoded(segments[1]), _decoded(segments[2])
+    signed = f"{segments[0]}.{segments[1]}".encode()
+    candidates = keys.candidates(header.get("kid"))
+    if not candidates:
+        raise InvalidToken("token_unknown_key")
+    for key in candidates:
+        try:
+            key.verify(signature, signed, _PADDING, _HASH)
+        except InvalidSignature:
+            continue
+        return payload
+    raise InvalidToken("token_invalid_signature")
+
+
+def _decoded(segment: str) -> bytes:
+    if not _SEGMENT.fullmatch(segment):
+        raise InvalidToken("token_malformed")
+    try:
+        decoded = base64.urlsafe_b64decode(segment + "=" * (-len(segment) % 4))
+    except (binascii.Error, ValueError):
+        raise InvalidToken("token_malformed") from None
+    if base64.urlsafe_b64encode(decoded).rstrip(b"=") != segment.encode():
+        raise InvalidToken("token_malformed")  # not canonical: two texts would be one token
+    return decoded
+
+
+def _payload_object(payload: bytes) -> dict[str, Any]:
+    return _json_object(payload)
+
+
+def _json_object(text: bytes) -> dict[str, Any]:
+    try:
+        value = json.loads(text.decode(), object_pairs_hook=_without_duplicates, parse_constant=_no_constant)
+    except (ValueError, RecursionError):
+        raise InvalidToken("token_malformed") from None
+    if not isinstance(value, dict):
+        raise InvalidToken("token_malformed")
+    return value
+
+
+def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a name stands twice")
+    return found
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(name)
+
+
+def _user_id(subject: object) -> str:
+    if isinstance(subject, str) and subject.startswith("mch_"):
+        raise InvalidToken("token_type_mismatch")  # a machine's token
+    if not isinstance(subject, str) or not _USER_ID.fullmatch(subject):
+        raise InvalidToken("token_invalid_claims")
+    return subject
+
+
+def _moment(value: object) -> float:
+    numeric = isinstance(value, int | float) and not isinstance(value, bool)
+    if not numeric or not math.isfinite(value) or not 0 <= value <= _YEAR_9999:  # type: ignore[arg-type,operator]
+        raise InvalidToken("token_invalid_claims")
+    return value  # type: ignore[return-value]
+
+
+def _read_at(oiat: object, *, issued_at: int, now: float) -> int:
+    if isinstance(oiat, int) and not isinstance(oiat, bool) and 0 < oiat <= now + _AHEAD:
+        return oiat
+    return issued_at
