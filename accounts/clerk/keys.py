@@ -1,0 +1,237 @@
+"""The keys that may have signed a session token: from Clerk's JWKS address, or from configured PEM texts."""
+
+from __future__ import annotations
+
+import os
+import random
+import threading
+import time
+import weakref
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Protocol
+
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+
+from accounts.clerk.jwks import FetchFailed, check_address, fetch, keys_of_pem
+
+FRESH = 600.0  # seconds; a refresh is started ahead of it
+AHEAD = 120.0
+HELD_AT_MOST = 24 * 3600.0
+RETRY = 30.0
+RETRY_WITHOUT_KEY = 5.0
+WAIT = 2.0
+BUDGET, BUDGET_REFILL = 4, 60.0
+
+
+class KeysUnavailable(Exception):
+    """No usable key can be had now; ask again after `retry_after` seconds."""
+
+    retry_after = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeysStatus:
+    """The state of the keys, for the health report."""
+
+    mode: str
+    age_seconds: float | None = None
+    stale: bool = False
+    held: bool = False
+    last_error: str | None = None
+    fetches: Mapping[str, int] = field(default_factory=dict)
+    suspect_rotation: bool = False
+
+
+class KeySource(Protocol):
+    """Where a verifier gets its keys."""
+
+    def candidates(self, kid: object) -> Sequence[RSAPublicKey]:
+        """Return the keys to try, none for an unknown id; raises KeysUnavailable."""
+
+    def status(self) -> KeysStatus:
+        """Return the state of the keys."""
+
+    def start(self) -> None:
+        """Begin to hold keys before the first request asks."""
+
+
+class PemKeys:
+    """Configured keys: no network, and the token's `kid` is not used."""
+
+    def __init__(self, keys: Sequence[RSAPublicKey]) -> None:
+        self._keys = tuple(keys)
+
+    def candidates(self, kid: object) -> Sequence[RSAPublicKey]:
+        return self._keys
+
+    def status(self) -> KeysStatus:
+        return KeysStatus(mode="pem", held=True)
+
+    def start(self) -> None:
+        """Nothing to begin: the keys are here."""
+
+
+def pem_keys(pem: str) -> PemKeys:
+    """Return the keys of one or several PEM texts; raises ValueError with a sentence for the operator."""
+    return PemKeys(keys_of_pem(pem))
+
+
+@dataclass(frozen=True, slots=True)
+class _Snapshot:
+    keys: Mapping[str, RSAPublicKey]
+    fetched_at: float
+
+
+class KeyStore:
+    """The keys of a JWKS address, held ahead of need.
+
+    Readers use an immutable snapshot without a lock. One background thread refreshes it; a failure keeps the old
+    set, for 24 hours at most. Raises ValueError for an address that is not https.
+    """
+
+    def __init__(
+        self, url: str, *, allow_http: bool = False, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        check_address(url, allow_http=allow_http)
+        self._url, self._clock = url, clock
+        self._snapshot: _Snapshot | None = None
+        self._last_error: str | None = None
+        self._fetches: Counter[str] = Counter()
+        self._reset()
+        store = weakref.ref(self)
+        os.register_at_fork(after_in_child=lambda: (kept := store()) and kept._after_fork())
+
+    def _reset(self) -> None:
+        self._lock = threading.Lock()
+        self._flight: threading.Event | None = None
+        self._tried_at = float("-inf")
+        self._tokens, self._refilled_at = float(BUDGET), self._clock()
+        self._thread: threading.Thread | None = None
+
+    def _after_fork(self) -> None:
+        started = self._thread is not None
+        self._reset()  # locks and threads of the parent do not come along
+        if started:
+            self.start()
+
+    def start(self) -> None:
+        """Start the refreshing thread of this process, once."""
+        with self._lock:
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._keep_fresh, name="clerk-keys", daemon=True)
+                self._thread.start()
+
+    def candidates(self, kid: object) -> Sequence[RSAPublicKey]:
+        """Return the one key of this id, or none; raises KeysUnavailable if no key is held or to be had."""
+        snapshot = self._current()
+        if snapshot is None:
+            self._fetch_and_wait(every=RETRY_WITHOUT_KEY)
+            snapshot = self._current()
+            if snapshot is None:
+                raise KeysUnavailable
+        elif self._due(snapshot):
+            self._launch()
+        if not isinstance(kid, str) or not kid:
+            return ()
+        key = snapshot.keys.get(kid)
+        return (key,) if key is not None else self._unknown(kid)
+
+    def status(self) -> KeysStatus:
+        """Return the state of the keys."""
+        snapshot = self._snapshot
+        age = None if snapshot is None else self._clock() - snapshot.fetched_at
+        return KeysStatus(
+            mode="jwks",
+            age_seconds=age,
+            stale=age is not None and age > FRESH,
+            held=snapshot is not None,
+            last_error=self._last_error,
+            fetches=dict(self._fetches),
+        )
+
+    def _current(self) -> _Snapshot | None:
+        snapshot = self._snapshot
+        if snapshot is not None and self._clock() - snapshot.fetched_at > HELD_AT_MOST:
+            return None
+        return snapshot
+
+    def _due(self, snapshot: _Snapshot) -> bool:
+        now = self._clock()
+        return now - snapshot.fetched_at > FRESH - AHEAD and now - self._tried_at >= RETRY
+
+    def _unknown(self, kid: str) -> Sequence[RSAPublicKey]:
+        """Fetch once for a key that is not in the set, within the budget.
+
+        Note [An unknown key in an outage]
+        If the address does not answer and the set is no longer fresh, the key may be a rotated one that we
+        could not see: that is our trouble (503), not the token's (401), or an outage would sign people out.
+        """
+        if self._may_spend():
+            self._fetch_and_wait(every=0)
+        snapshot = self._current()
+        key = None if snapshot is None else snapshot.keys.get(kid)
+        if key is not None:
+            return (key,)
+        if self._last_error is not None and (snapshot is None or self._clock() - snapshot.fetched_at > FRESH):
+            raise KeysUnavailable
+        return ()
+
+    def _may_spend(self) -> bool:
+        with self._lock:
+            if self._flight is not None:
+                return True
+            now = self._clock()
+            self._tokens = min(BUDGET, self._tokens + (now - self._refilled_at) / BUDGET_REFILL)
+            self._refilled_at = now
+            if self._tokens < 1:
+                return False
+            self._tokens -= 1
+            return True
+
+    def _fetch_and_wait(self, *, every: float) -> None:
+        with self._lock:
+            recent = self._clock() - self._tried_at < every
+        if recent and self._flight is None:
+            return
+        self._launch().wait(WAIT)
+
+    def _launch(self) -> threading.Event:
+        """Join the fetch that is under way, or start one."""
+        with self._lock:
+            if self._flight is None:
+                self._flight = threading.Event()
+                self._tried_at = self._clock()
+                threading.Thread(target=self._fly, args=(self._flight,), name="clerk-keys-flight", daemon=True).start()
+            return self._flight
+
+    def _fly(self, flight: threading.Event) -> None:
+        started_at = self._clock()
+        try:
+            keys = fetch(self._url)
+        except FetchFailed as failed:
+            self._last_error = failed.reason
+            self._fetches["failed"] += 1
+        else:
+            self._snapshot = _Snapshot(MappingProxyType(dict(keys)), started_at)
+            self._last_error = None
+            self._fetches["ok"] += 1
+        finally:
+            with self._lock:
+                self._flight = None
+            flight.set()
+
+    def _keep_fresh(self) -> None:
+        while self._thread is threading.current_thread():
+            snapshot = self._current()
+            if snapshot is None or self._due(snapshot):
+                self._launch().wait(WAIT)
+            time.sleep(self._pause() * random.uniform(0.8, 1.0))  # noqa: S311 - spreads the workers, no secret
+
+    def _pause(self) -> float:
+        snapshot = self._current()
+        if snapshot is None:
+            return RETRY_WITHOUT_KEY
+        return max(1.0, min(RETRY, FRESH - AHEAD - (self._clock() - snapshot.fetched_at)))
