@@ -9,13 +9,12 @@ lock see what the holder before us wrote; a system check refuses any other level
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from django.db import InterfaceError, OperationalError, connection, transaction
 from django.utils import timezone
@@ -157,7 +156,7 @@ def merged_with(user: User, profile: ClerkProfile) -> Merged:
     return merge({field: getattr(user, field) for field in FIELDS}, versions, profile)
 
 
-def delete_user(clerk_id: str, *, at: int) -> Outcome:
+def delete_user(clerk_id: str, *, at: int, by: DeletedBy = DeletedBy.CLERK) -> Outcome:
     """Mark the person as deleted in Clerk at `at` (ms, Clerk's clock): terminal, and known even if unseen."""
     with locked(clerk_id):
         outcome = _delete(clerk_id, at=datetime.fromtimestamp(at / 1000, UTC))
@@ -227,25 +226,22 @@ def rows_of(clerk_id: str) -> list[User]:
 @contextmanager
 def locked(*clerk_ids: str) -> Iterator[None]:
     """Open a short transaction, or join the caller's without a savepoint, that holds the people's locks."""
-    with _joined_or_own():
-        if connection.vendor == "postgresql":
-            with connection.cursor() as cursor:
-                cursor.execute(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'")
-                cursor.execute(
-                    "SELECT pg_advisory_xact_lock(key) FROM (SELECT DISTINCT hashtextextended(id, 0) AS key"
-                    " FROM unnest(%s::text[]) AS id ORDER BY key) AS keys",
-                    [list(clerk_ids)],
-                )
+    with transaction.atomic(savepoint=False):
+        lock_person(*clerk_ids)
         yield
 
 
-def _joined_or_own() -> Any:
-    return transaction.atomic(savepoint=False)
-
-
-def lock_person(clerk_id: str) -> Any:
-    """Name for a single person's lock, for callers that write beside the sync."""
-    return locked(clerk_id)
+def lock_person(*clerk_ids: str) -> None:
+    """Take the people's locks, in sorted order, until the caller's transaction ends."""
+    if connection.vendor != "postgresql":
+        return
+    with connection.cursor() as cursor:
+        cursor.execute(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'")
+        cursor.execute(
+            "SELECT pg_advisory_xact_lock(key) FROM (SELECT DISTINCT hashtextextended(id, 0) AS key"
+            " FROM unnest(%s::text[]) AS id ORDER BY key) AS keys",
+            [list(clerk_ids)],
+        )
 
 
 def _tell(profile: ClerkProfile, outcome: Outcome) -> None:
@@ -255,10 +251,3 @@ def _tell(profile: ClerkProfile, outcome: Outcome) -> None:
         sync_failed.send_robust(
             sender=User, clerk_id=profile.clerk_id, source=source, reason=f"unusable_field:{field}"
         )
-
-
-@dataclass(frozen=True, slots=True)
-class PageResult:
-    """What became of each person of a page."""
-
-    outcomes: Mapping[str, Outcome]

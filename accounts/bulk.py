@@ -1,0 +1,115 @@
+"""A page of people at once: one lock statement, one SELECT, and bulk writes for what differs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
+
+from django.db import DatabaseError
+from django.utils import timezone
+
+from accounts.clerk.profiles import FIELDS, ClerkProfile
+from accounts.models import DeletedBy, User
+from accounts.signals import sync_failed
+from accounts.sync import Outcome, locked, merged_with, new_user, sync_user
+
+_WRITTEN = (*FIELDS, "field_versions", "updated_at")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PageResult:
+    """What became of each person of a page, and the ids of those who could not be stored."""
+
+    outcomes: Mapping[str, Outcome]
+    failed: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class _Plan:
+    outcomes: dict[str, Outcome] = field(default_factory=dict)
+    fresh: list[User] = field(default_factory=list)
+    changed: list[User] = field(default_factory=list)
+
+
+def sync_page(profiles: Sequence[ClerkProfile], *, dry_run: bool = False) -> PageResult:
+    """Bring a page of people up to their profiles, under the same rule and locks as one of them.
+
+    If the page as a whole cannot be stored, each is tried alone, so that one bad row spoils no other.
+    """
+    if not profiles:
+        return PageResult(outcomes={})
+    if dry_run:
+        return PageResult(outcomes=_plan(profiles).outcomes)
+    try:
+        with locked(*(profile.clerk_id for profile in profiles)):
+            plan = _plan(profiles)
+            User.objects.bulk_create(plan.fresh)
+            User.objects.bulk_update(plan.changed, _WRITTEN, batch_size=500)
+    except DatabaseError:
+        return _one_by_one(profiles)
+    _tell_unusable(profiles)
+    return PageResult(outcomes=plan.outcomes)
+
+
+def _plan(profiles: Sequence[ClerkProfile]) -> _Plan:
+    plan = _Plan()
+    rows = _rows_by_id(profiles)
+    for profile in profiles:
+        plan.outcomes[profile.clerk_id] = _decide(plan, profile, rows.get(profile.clerk_id, []))
+    return plan
+
+
+def _rows_by_id(profiles: Sequence[ClerkProfile]) -> dict[str, list[User]]:
+    ids = [profile.clerk_id for profile in profiles]
+    rows = User.objects.filter(clerk_id__in=ids).order_by("clerk_id")
+    return {clerk_id or "": list(group) for clerk_id, group in groupby(rows, key=lambda row: row.clerk_id)}
+
+
+def _decide(plan: _Plan, profile: ClerkProfile, rows: list[User]) -> Outcome:
+    live = next((row for row in rows if row.deleted_at is None), None)
+    if live is None:
+        if rows:
+            return Outcome.STALE  # deleted, there or here: only a sign-in or a restoration ends that
+        plan.fresh.append(new_user(profile))
+        return Outcome.CREATED
+    merged = merged_with(live, profile)
+    if merged.stale:
+        return Outcome.STALE
+    if not merged.values and merged.versions is None:
+        return Outcome.UNCHANGED
+    for name, value in merged.values.items():
+        setattr(live, name, value)
+    if merged.versions is not None:
+        live.field_versions = dict(merged.versions)
+    if merged.values:
+        live.updated_at = timezone.now()
+    plan.changed.append(live)
+    return Outcome.UPDATED if merged.values else Outcome.UNCHANGED
+
+
+def _one_by_one(profiles: Sequence[ClerkProfile]) -> PageResult:
+    outcomes: dict[str, Outcome] = {}
+    failed = []
+    for profile in sorted(profiles, key=lambda each: each.clerk_id):
+        try:
+            outcomes[profile.clerk_id] = sync_user(profile).outcome
+        except DatabaseError:
+            failed.append(profile.clerk_id)
+            sync_failed.send_robust(
+                sender=User, clerk_id=profile.clerk_id, source="backfill", reason="database_error"
+            )
+    if not outcomes:
+        raise DatabaseError("No person of this page could be stored.")
+    return PageResult(outcomes=outcomes, failed=tuple(failed))
+
+
+def _tell_unusable(profiles: Sequence[ClerkProfile]) -> None:
+    for clerk_id, name in _unusable(profiles):
+        sync_failed.send_robust(
+            sender=User, clerk_id=clerk_id, source="backfill", reason=f"unusable_field:{name}"
+        )
+
+
+def _unusable(profiles: Sequence[ClerkProfile]) -> Iterator[tuple[str, str]]:
+    return ((profile.clerk_id, name) for profile in profiles for name in profile.unusable)
