@@ -143,4 +143,6 @@ def _gone(profile: ClerkProfile) -> User:
 def _reason(error: DatabaseError) -> str:
     if getattr(error.__cause__, "sqlstate", None) == "55P03":
         return "lock_timeout"
-    return "database_unavailable" if isinstance(error, OperationalError | InterfaceError) else "database_error"
+    return (
+        "database_unavailable" if isinstance(error, OperationalError | InterfaceError) else "database_error"
+    )

@@ -10,7 +10,7 @@ from django.db import DatabaseError
 from django.utils import timezone
 
 from accounts.clerk.profiles import FIELDS, ClerkProfile
-from accounts.models import DeletedBy, User
+from accounts.models import User
 from accounts.signals import sync_failed
 from accounts.sync import Outcome, locked, merged_with, new_user, sync_user
 

@@ -32,14 +32,14 @@ class Merged:
     stale: bool
 
 
-def merge(
-    values: Mapping[str, Value], versions: Mapping[str, Version], profile: ClerkProfile
-) -> Merged:
+def merge(values: Mapping[str, Value], versions: Mapping[str, Version], profile: ClerkProfile) -> Merged:
     """Merge a profile into a row's values and versions."""
     new_values, new_versions = dict(values), dict(versions)
     lost = older = 0
     for field in FIELDS:
-        if field not in profile.values or (field == "email_verified" and not _names_address(profile, new_values)):
+        if field not in profile.values or (
+            field == "email_verified" and not _names_address(profile, new_values)
+        ):
             continue
         value = profile.values[field]
         stored = new_versions.get(field, NEVER)

@@ -36,10 +36,17 @@ class UserQuerySet(models.QuerySet["User"]):
         return self.filter(deleted_at__isnull=True)
 
 
-class PeopleManager(UserManager["User"].from_queryset(UserQuerySet)):  # type: ignore[misc]
+class PeopleManager(UserManager["User"]):
     """Django's manager of users, with the look-up of the warm request."""
 
     use_in_migrations = False
+
+    def get_queryset(self) -> UserQuerySet:
+        return UserQuerySet(self.model, using=self._db)
+
+    def live(self) -> UserQuerySet:
+        """Return those who are not deleted."""
+        return self.get_queryset().live()
 
     def by_clerk_id(self, clerk_id: str) -> User | None:
         """Return the live row of a Clerk id, by one statement.
@@ -61,7 +68,7 @@ class _Statement:
     """The SELECT of a live row by its Clerk id, compiled once."""
 
     def __init__(self, alias: str) -> None:
-        queryset = User.objects.using(alias).live().filter(clerk_id="?").defer("field_versions").order_by()
+        queryset = User.objects.live().using(alias).filter(clerk_id="?").defer("field_versions").order_by()
         compiler = queryset.query.get_compiler(using=alias)
         self.sql, _ = compiler.as_sql()
         expressions = [expression for expression, _, _ in compiler.select]
@@ -100,7 +107,8 @@ class User(AbstractUser):
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     clerk_id = models.CharField(max_length=64, null=True, blank=True, editable=False)  # noqa: DJ001 - unique
-    email = models.EmailField(max_length=EMAIL_MAX, null=True, blank=True)  # noqa: DJ001 - "" is no address
+    # "" is no address, so null it is; the column of Django's own user is not.
+    email = models.EmailField(max_length=EMAIL_MAX, null=True, blank=True)  # type: ignore[assignment]  # noqa: DJ001
     email_verified = models.BooleanField(default=False)
     first_name = models.CharField(max_length=NAME_MAX, blank=True, default="")
     last_name = models.CharField(max_length=NAME_MAX, blank=True, default="")
@@ -111,9 +119,7 @@ class User(AbstractUser):
     deleted_at = models.DateTimeField(null=True, blank=True, editable=False)
     deleted_by = models.CharField(max_length=8, choices=DeletedBy, blank=True, default="", editable=False)
     restored_at = models.DateTimeField(null=True, blank=True, editable=False)
-    created_via = models.CharField(
-        max_length=8, choices=CreatedVia, default=CreatedVia.LOCAL, editable=False
-    )
+    created_via = models.CharField(max_length=8, choices=CreatedVia, default=CreatedVia.LOCAL, editable=False)
     field_versions = models.JSONField(default=dict, blank=True, editable=False)
 
     objects: ClassVar[PeopleManager] = PeopleManager()

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from accounts.bulk import PageResult, sync_page
 from accounts.clerk.api import ClerkAPI, UserAnswer
 from accounts.clerk.profiles import ClerkProfile, Source, UnusableProfile, profile_from_user
 from accounts.runs import Clock
 from accounts.signals import sync_failed
-from accounts.bulk import PageResult, sync_page
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -188,8 +188,10 @@ def delete_locally(user: User) -> Outcome:
     """Delete a person here: the id is free, and the next valid sign-in makes a fresh row."""
     with locked(user.clerk_id or str(user.pk)):
         now = timezone.now()
-        changed = User.objects.live().filter(pk=user.pk).update(
-            deleted_at=now, deleted_by=DeletedBy.LOCAL, updated_at=now
+        changed = (
+            User.objects.live()
+            .filter(pk=user.pk)
+            .update(deleted_at=now, deleted_by=DeletedBy.LOCAL, updated_at=now)
         )
     return Outcome.DELETED if changed else Outcome.STALE
 
@@ -207,10 +209,17 @@ def restore_user(user: User, *, at: int) -> User:
         if any(each.deleted_at is None for each in rows):
             raise RestoreRefused("live_row_exists")
         restored_at = datetime.fromtimestamp(at / 1000, UTC)
-        row.deleted_at, row.deleted_by, row.restored_at, row.updated_at = None, "", restored_at, timezone.now()
+        row.deleted_at, row.deleted_by, row.restored_at, row.updated_at = (
+            None,
+            "",
+            restored_at,
+            timezone.now(),
+        )
         row.save(update_fields=["deleted_at", "deleted_by", "restored_at", "updated_at"])
         # One tombstone of Clerk's beside a live row would be a contradiction.
-        User.objects.filter(clerk_id=row.clerk_id, deleted_by=DeletedBy.CLERK).update(deleted_by=DeletedBy.LOCAL)
+        User.objects.filter(clerk_id=row.clerk_id, deleted_by=DeletedBy.CLERK).update(
+            deleted_by=DeletedBy.LOCAL
+        )
     return row
 
 

@@ -80,7 +80,11 @@ class _Attempt:
     def _read(self) -> object:
         ends = time.monotonic() + DEADLINE
         with self.session.get(
-            self.url, timeout=DEADLINE, stream=True, allow_redirects=False, headers={"Accept-Encoding": "identity"}
+            self.url,
+            timeout=DEADLINE,
+            stream=True,
+            allow_redirects=False,
+            headers={"Accept-Encoding": "identity"},
         ) as self.response:
             if self.response.status_code != requests.codes.ok:
                 raise FetchFailed(f"status_{self.response.status_code}")

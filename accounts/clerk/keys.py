@@ -204,7 +204,9 @@ class KeyStore:
             if self._flight is None:
                 self._flight = threading.Event()
                 self._tried_at = self._clock()
-                threading.Thread(target=self._fly, args=(self._flight,), name="clerk-keys-flight", daemon=True).start()
+                threading.Thread(
+                    target=self._fly, args=(self._flight,), name="clerk-keys-flight", daemon=True
+                ).start()
             return self._flight
 
     def _fly(self, flight: threading.Event) -> None:

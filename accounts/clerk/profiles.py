@@ -96,9 +96,7 @@ def profile_from_claims(claims: SessionClaims, *, mapping: ClaimsMap) -> ClerkPr
     )
 
 
-def profile_from_user(
-    data: object, *, source: Source, observed_at: int | None, now: int
-) -> ClerkProfile:
+def profile_from_user(data: object, *, source: Source, observed_at: int | None, now: int) -> ClerkProfile:
     """Read a Backend API user or the `data` of a user event.
 
     `observed_at` (ms) is the envelope's time or the answer's Date, `now` (ms) our own clock, the last resort

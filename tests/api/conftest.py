@@ -41,7 +41,7 @@ def ask(clerk: LocalClerk, clerk_settings: Settings) -> Ask:
 @pytest.fixture
 def staff(db: None) -> User:
     """Make a member of the staff who comes from Clerk."""
-    return UserFactory(clerk_id="user_staff", is_staff=True)
+    return UserFactory.create(clerk_id="user_staff", is_staff=True)
 
 
 def error_of(response: Answer) -> dict[str, Any]:

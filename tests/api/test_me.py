@@ -48,7 +48,7 @@ def test_the_body_holds_the_promised_keys_and_no_others(ask: Ask) -> None:
 
 
 def test_the_values_are_those_of_the_row(ask: Ask) -> None:
-    user = UserFactory(
+    user = UserFactory.create(
         clerk_id="user_row",
         email="row@example.test",
         email_verified=True,
@@ -67,20 +67,20 @@ def test_the_values_are_those_of_the_row(ask: Ask) -> None:
 
 
 def test_nobody_s_address_is_null_and_not_an_empty_text(ask: Ask) -> None:
-    UserFactory(clerk_id="user_row", email=None)
+    UserFactory.create(clerk_id="user_row", email=None)
 
     assert ask("/api/v1/me", by="user_row").json()["email"] is None
 
 
 def test_an_address_that_django_s_validators_refuse_is_shown_as_it_is(ask: Ask) -> None:
-    UserFactory(clerk_id="user_row", email="jürgen@straße")
+    UserFactory.create(clerk_id="user_row", email="jürgen@straße")
 
     assert ask("/api/v1/me", by="user_row").json()["email"] == "jürgen@straße"
 
 
 @pytest.mark.parametrize("field", ["created_at", "updated_at"])
 def test_times_are_utc_with_a_z(ask: Ask, field: str) -> None:
-    user = UserFactory(clerk_id="user_row")
+    user = UserFactory.create(clerk_id="user_row")
     text = ask("/api/v1/me", by="user_row").json()[field]
 
     assert text.endswith("Z")

@@ -123,7 +123,7 @@ def test_outside_debug_a_stranger_is_led_from_the_docs_to_the_admin_login(client
 @pytest.mark.django_db
 @pytest.mark.parametrize("address", ["/api/schema", "/api/docs", "/api/docs?script="])
 def test_outside_debug_an_admin_session_opens_it(client: Client, address: str) -> None:
-    client.force_login(UserFactory(clerk_id=None, is_staff=True))
+    client.force_login(UserFactory.create(clerk_id=None, is_staff=True))
 
     assert client.get(address).status_code == 200
 
@@ -136,7 +136,7 @@ def test_outside_debug_an_admin_session_opens_it(client: Client, address: str) -
 def test_outside_debug_no_other_session_opens_it(
     client: Client, address: str, status: int, person: dict[str, bool]
 ) -> None:
-    user: User = UserFactory(clerk_id=None, **person)
+    user: User = UserFactory.create(clerk_id=None, **person)
     client.force_login(user)
 
     assert client.get(address).status_code == status

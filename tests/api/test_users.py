@@ -74,13 +74,13 @@ def test_each_row_has_the_shape_of_me(ask: Ask) -> None:
 
 
 def test_local_staff_are_listed_without_a_clerk_id(ask: Ask) -> None:
-    UserFactory(clerk_id=None, is_staff=True)
+    UserFactory.create(clerk_id=None, is_staff=True)
 
     assert None in clerk_ids(ask(LIST, by="user_staff"))
 
 
 def test_deleted_people_are_neither_listed_nor_found(ask: Ask) -> None:
-    gone = UserFactory(clerk_id="user_gone", deleted_at=datetime.now(UTC), deleted_by="clerk")
+    gone = UserFactory.create(clerk_id="user_gone", deleted_at=datetime.now(UTC), deleted_by="clerk")
 
     assert clerk_ids(ask(LIST, by="user_staff")) == ["user_staff"]
     assert ask(f"{LIST}/{gone.id}", by="user_staff").status_code == 404
@@ -122,7 +122,7 @@ def test_a_page_that_is_not_there_is_404(ask: Ask, page: str) -> None:
     ["ada@example", "ADA", "lovelace", "ada lovelace", "user_4d4", "%C3%A9milie"],
 )
 def test_search_looks_at_e_mail_names_and_clerk_id(ask: Ask, search: str) -> None:
-    UserFactory(clerk_id="user_4d4", email="ada@example.test", first_name="Ada émilie", last_name="Lovelace")
+    UserFactory.create(clerk_id="user_4d4", email="ada@example.test", first_name="Ada émilie", last_name="Lovelace")
 
     assert clerk_ids(ask(f"{LIST}?search={search}", by="user_staff")) == ["user_4d4"]
 
@@ -154,7 +154,7 @@ def test_a_page_costs_the_look_up_a_count_and_one_select(
 
 
 def test_staff_see_one_person(ask: Ask) -> None:
-    person = UserFactory()
+    person = UserFactory.create()
 
     response = ask(f"{LIST}/{person.id}", by="user_staff")
 
