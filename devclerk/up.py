@@ -1,4 +1,4 @@
-"""`make run`: the API and the stand-in side by side, made for each other, until one of them ends."""
+"""`make run`: the API and the stand-in side by side, made for each other, until Ctrl-C."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def up(options: Mapping[str, Any]) -> int:
             admin, password = admin_login()
             children = {"API": api, "stand-in": clerk}
             _await(f"http://127.0.0.1:{clerk_port}/_dev/people", children)
-            _await(f"http://127.0.0.1:{port}/health/ready", children)
+            _await(f"http://127.0.0.1:{port}/health/live", children)
             stack.enter_context(_written(env_file, made))
             words = {
                 "token": Client(clerk_port).token("ada", {"expires": TOKEN_SECONDS}),
@@ -76,7 +76,7 @@ def up(options: Mapping[str, Any]) -> int:
                 "password": password,
             }
             print(GREETING.format(**words), flush=True)  # noqa: T201 - what the command is for
-            return _wait(children)
+            return _wait(api, clerk)
     except _Ended:
         return 0
 
@@ -156,12 +156,14 @@ def _await(url: str, children: Mapping[str, subprocess.Popen[bytes]]) -> None:
     raise StartFailed(f"{url} gave no good answer within {START_SECONDS:.0f} s: the lines above may say why.")
 
 
-def _wait(children: Mapping[str, subprocess.Popen[bytes]]) -> int:
-    while True:
-        for name, child in children.items():
-            if child.poll() is not None:
-                raise StartFailed(f"The {name} ended, and the other one with it.")
+def _wait(api: subprocess.Popen[bytes], clerk: subprocess.Popen[bytes]) -> int:
+    """Wait for the API. It outlives the stand-in, as it would outlive an outage of Clerk's."""
+    while clerk.poll() is None and api.poll() is None:
         time.sleep(0.2)
+    if api.poll() is None:
+        print("The stand-in ended. The API goes on with the keys that it holds.", flush=True)  # noqa: T201
+    api.wait()
+    raise StartFailed("The API ended, and the stand-in with it.")
 
 
 @contextmanager

@@ -144,6 +144,24 @@ def test_all_that_is_printed_works(
     assert not env_file.exists()
 
 
+def test_the_api_outlives_the_stand_in(start: Start, ports: tuple[int, int]) -> None:
+    child = start()
+    (header,) = re.findall(r'Authorization: [^"]+', greeting_of(child))
+    found = subprocess.run(
+        ["pgrep", "-P", str(child.pid), "-f", "devclerk serve"],  # noqa: S607 - any pgrep will do
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    os.kill(int(found.stdout), signal.SIGKILL)
+    assert child.stdout
+    assert "goes on" in child.stdout.readline() + child.stdout.readline()
+    me = requests.get(
+        f"http://127.0.0.1:{ports[0]}/api/v1/me", headers=dict([header.split(": ", 1)]), timeout=10
+    )
+    assert me.status_code == 200, me.text
+
+
 @pytest.mark.parametrize(("which", "name"), [(0, "PORT"), (1, "CLERK_PORT")])
 def test_a_port_that_is_taken_is_named_at_once(
     start: Start, ports: tuple[int, int], which: int, name: str
