@@ -17,7 +17,6 @@ from urllib.parse import urlsplit
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning, register
 from django.db import DEFAULT_DB_ALIAS
-from psycopg import IsolationLevel
 
 from accounts.clerk.keys import pem_keys
 from accounts.clerk.profiles import parse_claims_map
@@ -199,6 +198,8 @@ def _atomic_requests(database: dict[str, Any]) -> Iterator[CheckMessage]:
 
 
 def _postgresql(database: dict[str, Any]) -> Iterator[CheckMessage]:
+    from psycopg import IsolationLevel  # noqa: PLC0415 - a run on SQLite need not wait for it
+
     options = database.get("OPTIONS", {})
     by_option = re.search(r"transaction_isolation", str(options.get("options", "")))
     if (

@@ -15,7 +15,7 @@ from typing import Any
 
 import requests
 from django.conf import settings
-from django.db import DatabaseError
+from django.db import DatabaseError, connection
 
 from devclerk.client import Client
 from devclerk.local import admin_login, environment, make_settings, migrate
@@ -59,8 +59,10 @@ def up(options: Mapping[str, Any]) -> int:
     try:
         with ExitStack() as stack:
             clerk = stack.enter_context(_child(_stand_in_arguments(options), made))
-            _prepare_database()
+            _reach_database()
+            # It is ready to answer by the time that the database is.
             api = stack.enter_context(_child(["runserver", f"127.0.0.1:{port}", "--noreload"], made))
+            migrate()
             admin, password = admin_login()
             children = {"API": api, "stand-in": clerk}
             _await(f"http://127.0.0.1:{clerk_port}/_dev/people", children)
@@ -96,12 +98,12 @@ def _stand_in_arguments(options: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def _prepare_database() -> None:
+def _reach_database() -> None:
     try:
-        migrate()
+        connection.ensure_connection()
     except DatabaseError as error:
         raise StartFailed(
-            f"The database could not be prepared: {error}\nCheck DATABASE_URL, and that its server runs."
+            f"The database cannot be reached: {error}\nCheck DATABASE_URL, and that its server runs."
         ) from None
 
 
