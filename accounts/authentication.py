@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from django.db import DatabaseError, InterfaceError, OperationalError
+from django.db import Error
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.exceptions import APIException, AuthenticationFailed, PermissionDenied
 from rest_framework.request import Request
@@ -16,7 +16,7 @@ from accounts.clerk.tokens import InvalidToken, SessionClaims
 from accounts.conf import claims_map, get_verifier
 from accounts.models import User
 from accounts.signals import authentication_decided, sync_failed
-from accounts.sync import UserDeleted, merged_with, run_with_fresh_connection, sync_user
+from accounts.sync import UserDeleted, failure_reason, merged_with, run_with_fresh_connection, sync_user
 
 logger = logging.getLogger(__name__)
 
@@ -108,9 +108,10 @@ def user_for(profile: ClerkProfile) -> User:
         return sync_user(profile).user or _gone(profile)
     except UserDeleted:
         raise TokenRefused("user_deleted") from None
-    except DatabaseError as error:
-        reason = _reason(error)
-        logger.error("sync failed", extra={"clerk_id": profile.clerk_id, "reason": reason})
+    except Error as error:
+        reason = failure_reason(error)
+        # Without the traceback, whose texts may hold what the row holds.
+        logger.error("sync failed", extra={"clerk_id": profile.clerk_id, "reason": reason})  # noqa: TRY400
         sync_failed.send_robust(sender=User, clerk_id=profile.clerk_id, source="request", reason=reason)
         if user is None:
             raise ServiceUnavailable from None
@@ -138,11 +139,3 @@ def _report_unusable(profile: ClerkProfile) -> None:
 
 def _gone(profile: ClerkProfile) -> User:
     raise TokenRefused("user_deleted")
-
-
-def _reason(error: DatabaseError) -> str:
-    if getattr(error.__cause__, "sqlstate", None) == "55P03":
-        return "lock_timeout"
-    return (
-        "database_unavailable" if isinstance(error, OperationalError | InterfaceError) else "database_error"
-    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 
@@ -11,8 +11,7 @@ from django.utils import timezone
 
 from accounts.clerk.profiles import FIELDS, ClerkProfile
 from accounts.models import User
-from accounts.signals import sync_failed
-from accounts.sync import Outcome, locked, merged_with, new_user, sync_user
+from accounts.sync import Outcome, failure_reason, locked, merged_with, new_user, sync_user, tell_failed
 
 _WRITTEN = (*FIELDS, "field_versions", "updated_at")
 
@@ -32,10 +31,11 @@ class _Plan:
     changed: list[User] = field(default_factory=list)
 
 
-def sync_page(profiles: Sequence[ClerkProfile], *, dry_run: bool = False) -> PageResult:
+def sync_page(profiles: Sequence[ClerkProfile], *, source: str, dry_run: bool = False) -> PageResult:
     """Bring a page of people up to their profiles, under the same rule and locks as one of them.
 
-    If the page as a whole cannot be stored, each is tried alone, so that one bad row spoils no other.
+    `source` names the command, for observers. If the page as a whole cannot be stored, each is tried alone,
+    so that one bad row spoils no other.
     """
     if not profiles:
         return PageResult(outcomes={})
@@ -47,8 +47,8 @@ def sync_page(profiles: Sequence[ClerkProfile], *, dry_run: bool = False) -> Pag
             User.objects.bulk_create(plan.fresh)
             User.objects.bulk_update(plan.changed, _WRITTEN, batch_size=500)
     except DatabaseError:
-        return _one_by_one(profiles)
-    _tell_unusable(profiles)
+        return _one_by_one(profiles, source=source)
+    _tell_unusable(profiles, source=source)
     return PageResult(outcomes=plan.outcomes)
 
 
@@ -88,28 +88,21 @@ def _decide(plan: _Plan, profile: ClerkProfile, rows: list[User]) -> Outcome:
     return Outcome.UPDATED if merged.values else Outcome.UNCHANGED
 
 
-def _one_by_one(profiles: Sequence[ClerkProfile]) -> PageResult:
+def _one_by_one(profiles: Sequence[ClerkProfile], *, source: str) -> PageResult:
     outcomes: dict[str, Outcome] = {}
     failed = []
     for profile in sorted(profiles, key=lambda each: each.clerk_id):
         try:
-            outcomes[profile.clerk_id] = sync_user(profile).outcome
-        except DatabaseError:
+            outcomes[profile.clerk_id] = sync_user(profile, source=source).outcome
+        except DatabaseError as error:
             failed.append(profile.clerk_id)
-            sync_failed.send_robust(
-                sender=User, clerk_id=profile.clerk_id, source="backfill", reason="database_error"
-            )
+            tell_failed(profile.clerk_id, source=source, reason=failure_reason(error))
     if not outcomes:
         raise DatabaseError("No person of this page could be stored.")
     return PageResult(outcomes=outcomes, failed=tuple(failed))
 
 
-def _tell_unusable(profiles: Sequence[ClerkProfile]) -> None:
-    for clerk_id, name in _unusable(profiles):
-        sync_failed.send_robust(
-            sender=User, clerk_id=clerk_id, source="backfill", reason=f"unusable_field:{name}"
-        )
-
-
-def _unusable(profiles: Sequence[ClerkProfile]) -> Iterator[tuple[str, str]]:
-    return ((profile.clerk_id, name) for profile in profiles for name in profile.unusable)
+def _tell_unusable(profiles: Sequence[ClerkProfile], *, source: str) -> None:
+    for profile in profiles:
+        for name in profile.unusable:
+            tell_failed(profile.clerk_id, source=source, reason=f"unusable_field:{name}")

@@ -219,7 +219,7 @@ def _link(candidate: Candidate, *, decision: Decision) -> bool:
     """Make the two one, unless what the decision stood on is no longer so."""
     with transaction.atomic():
         lock_person(candidate.clerk_id)
-        row = User.objects.select_for_update().filter(pk=decision.row).first()
+        row = User.objects.select_for_update().filter(pk__in=[decision.row]).first()
         if row is None or _objection(row) or User.objects.filter(clerk_id=candidate.clerk_id).exists():
             return False
         if not _still_matches(candidate, row=row, verdict=decision.verdict):

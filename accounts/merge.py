@@ -2,14 +2,14 @@
 
 Note [Every field is a register]
 Each field carries a version `(milliseconds, rank)` of Clerk's clock. The greatest version wins, and at equal
-versions the greater value, so that any order of the same facts ends in the same row. A full snapshot (webhook,
-API) raises the version even where the value is equal: without that A, B, A delivered as 1, 3, 2 ends at B.
-Claims do not: they are read at every request, which must write nothing.
+versions the greater value, so that any order of the same facts ends in the same row. A full snapshot
+(webhook, API) raises the version even where the value is equal: without that A, B, A delivered as 1, 3, 2
+ends at B. Claims do not: they are read at every request, which must write nothing.
 
 Note [Verification belongs to an address]
 As two independent fields, an address could end up marked verified that nobody had verified. So a new address
-without a word on verification is unverified at version zero (any source that names it may correct that), and a
-source's word counts only if it names the address that is stored.
+without a word on verification is unverified at version zero (any source that names it may correct that), and
+a source's word counts only if it names the address that is stored.
 """
 
 from __future__ import annotations

@@ -39,7 +39,7 @@ def store_page(page: ProfilePage, *, source: str, dry_run: bool = False) -> Page
 
     A dry run finds out what would become of them, and neither writes nor tells.
     """
-    result = sync_page(page.profiles, dry_run=dry_run)
+    result = sync_page(page.profiles, source=source, dry_run=dry_run)
     if not dry_run:
         for clerk_id in page.unusable:
             sync_failed.send_robust(

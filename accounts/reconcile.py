@@ -13,6 +13,7 @@ from django.db.models import Count, Q
 from django.db.models.functions import Lower
 
 from accounts.clerk.api import ClerkAPI, UserAnswer
+from accounts.clerk.profiles import Source
 from accounts.drift import Drift, DriftReport, Stopped
 from accounts.models import DeletedBy, SyncRun, User
 from accounts.pages import ProfilePage, iter_pages, milliseconds, page_of, store_page
@@ -134,7 +135,7 @@ class _Comparison:
         for clerk_id, deleted_at, deleted_by in rows.values_list("clerk_id", "deleted_at", "deleted_by"):
             endings[clerk_id].add(deleted_by if deleted_at else None)
         for clerk_id, ways in endings.items():
-            if None in ways:
+            if clerk_id is None or None in ways:
                 continue  # a live row that knows more than this answer
             if DeletedBy.CLERK in ways:
                 self._buried.append(clerk_id)
@@ -157,7 +158,7 @@ class _Comparison:
         return None
 
     def _delete(self, clerk_id: str, *, answer: UserAnswer) -> bool:
-        outcome = delete_user(clerk_id, at=self._moment(answer), by=DeletedBy.CLERK)
+        outcome = delete_user(clerk_id, at=self._moment(answer), source=Source.API)
         return outcome != Outcome.STALE
 
     def _restore(self, clerk_id: str, *, answer: UserAnswer) -> bool:
@@ -188,7 +189,8 @@ def _live_clerk_ids(*, born_before: datetime) -> Iterator[str]:
     rows = User.objects.live().filter(created_at__lt=born_before).order_by("clerk_id")
     last = ""
     while True:
-        ids = list(rows.filter(clerk_id__gt=last).values_list("clerk_id", flat=True)[:ROWS_AT_ONCE])
+        page = rows.filter(clerk_id__gt=last).values_list("clerk_id", flat=True)[:ROWS_AT_ONCE]
+        ids = [clerk_id for clerk_id in page if clerk_id]
         yield from ids
         if len(ids) < ROWS_AT_ONCE:
             return
@@ -203,5 +205,5 @@ def _shared_addresses() -> list[list[str]]:
     wanted = list(shared.order_by("address").values_list("address", flat=True)[:SHARED_ADDRESSES_MAX])
     found = live.filter(address__in=wanted).order_by("clerk_id")
     for address, clerk_id in found.values_list("address", "clerk_id"):
-        groups[address].append(clerk_id)
+        groups[address].append(clerk_id or "")
     return list(groups.values())

@@ -2,9 +2,9 @@
 
 Note [The lock]
 All that writes a person first takes a lock on the Clerk id: on PostgreSQL an advisory lock that ends with the
-transaction, on SQLite the write lock that BEGIN IMMEDIATE has taken. The partial unique constraint alone would
-let a first request race past a deletion and raise the person again. READ COMMITTED makes the reading after the
-lock see what the holder before us wrote; a system check refuses any other level.
+transaction, on SQLite the write lock that BEGIN IMMEDIATE has taken. The partial unique constraint alone
+would let a first request race past a deletion and raise the person again. READ COMMITTED makes the reading
+after the lock see what the holder before us wrote; a system check refuses any other level.
 """
 
 from __future__ import annotations
@@ -14,9 +14,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
+from functools import partial
+from hashlib import blake2b
 from typing import TypeVar
 
-from django.db import InterfaceError, OperationalError, connection, transaction
+from django.db import Error, InterfaceError, OperationalError, connection, transaction
 from django.utils import timezone
 
 from accounts.clerk.profiles import FIELDS, ClerkProfile, Source
@@ -66,6 +68,11 @@ class RestoreRefused(Exception):
         self.reason = reason
 
 
+def failure_reason(error: Error) -> str:
+    """Name a database's failure for observers: its text may hold what the row holds."""
+    return "lock_timeout" if getattr(error.__cause__, "sqlstate", None) == "55P03" else "database_error"
+
+
 def run_with_fresh_connection(work: Callable[[], T]) -> T:
     """Run `work`; if it found its connection dead, replace that and run it once more.
 
@@ -83,26 +90,27 @@ def run_with_fresh_connection(work: Callable[[], T]) -> T:
         return work()
 
 
-def sync_user(profile: ClerkProfile) -> Synced:
-    """Bring the person's row up to a profile and return it.
+def sync_user(profile: ClerkProfile, *, source: str | None = None) -> Synced:
+    """Bring the person's row up to a profile and return it; `source` names who asked, for observers.
 
     Raises UserDeleted for a session of a person deleted in Clerk, DatabaseError when nothing could be stored.
     """
     with locked(profile.clerk_id):
         synced = _sync(profile)
-    _tell(profile, synced.outcome)
+    if synced is None:
+        raise UserDeleted(profile.clerk_id)
+    _tell(profile, source=source or SOURCES[profile.source], outcome=synced.outcome)
     return synced
 
 
-def _sync(profile: ClerkProfile) -> Synced:
+def _sync(profile: ClerkProfile) -> Synced | None:
+    """Do it; None where a session has to be refused, which an exception would make a rollback of."""
     rows = rows_of(profile.clerk_id)
     live = next((row for row in rows if row.deleted_at is None), None)
     if live is not None:
         return _update(live, profile)
     if any(row.deleted_by == DeletedBy.CLERK for row in rows):
-        if profile.source is Source.CLAIMS:
-            raise UserDeleted(profile.clerk_id)
-        return Synced(None, Outcome.STALE)
+        return None if profile.source is Source.CLAIMS else Synced(None, Outcome.STALE)
     if rows and profile.source is not Source.CLAIMS:
         return Synced(None, Outcome.STALE)  # deleted here: only a sign-in makes a fresh row
     return _create(profile, predecessor=rows[0] if rows else None)
@@ -113,7 +121,7 @@ def _update(user: User, profile: ClerkProfile) -> Synced:
     if merged.stale:
         return Synced(user, Outcome.STALE)
     if merged.values:
-        written = {**merged.values, "updated_at": timezone.now()}
+        written: dict[str, object] = {**merged.values, "updated_at": timezone.now()}
         if merged.versions is not None:
             written["field_versions"] = merged.versions
         user, _ = User.objects.update_or_create(pk=user.pk, defaults=written)
@@ -156,22 +164,22 @@ def merged_with(user: User, profile: ClerkProfile) -> Merged:
     return merge({field: getattr(user, field) for field in FIELDS}, versions, profile)
 
 
-def delete_user(clerk_id: str, *, at: int, by: DeletedBy = DeletedBy.CLERK) -> Outcome:
+def delete_user(clerk_id: str, *, at: int, source: Source = Source.WEBHOOK) -> Outcome:
     """Mark the person as deleted in Clerk at `at` (ms, Clerk's clock): terminal, and known even if unseen."""
     with locked(clerk_id):
-        outcome = _delete(clerk_id, at=datetime.fromtimestamp(at / 1000, UTC))
-    user_synced.send_robust(sender=User, clerk_id=clerk_id, source="webhook", outcome=outcome)
+        outcome = _delete(clerk_id, at=datetime.fromtimestamp(at / 1000, UTC), source=source)
+    _tell_synced(clerk_id, source=SOURCES[source], outcome=outcome)
     return outcome
 
 
-def _delete(clerk_id: str, *, at: datetime) -> Outcome:
+def _delete(clerk_id: str, *, at: datetime, source: Source) -> Outcome:
     rows = rows_of(clerk_id)
     live = next((row for row in rows if row.deleted_at is None), None)
     if live is None and any(row.deleted_by == DeletedBy.CLERK for row in rows):
         return Outcome.STALE
     target = live or (rows[0] if rows else None)
     if target is None:
-        tombstone = User(clerk_id=clerk_id, username=opaque_username(), created_via=CreatedVia.WEBHOOK)
+        tombstone = User(clerk_id=clerk_id, username=opaque_username(), created_via=_VIA[source])
         tombstone.set_unusable_password()
         tombstone.deleted_at, tombstone.deleted_by = at, DeletedBy.CLERK
         tombstone.save(force_insert=True)
@@ -197,30 +205,29 @@ def delete_locally(user: User) -> Outcome:
 
 
 def restore_user(user: User, *, at: int) -> User:
-    """End a deletion; `at` (ms) is when the person was known to be alive in Clerk.
+    """End a deletion; `at` (ms, Clerk's clock) is when the person was known to be alive.
 
     A deletion event older than that is then stale. Raises RestoreRefused when a live row exists.
     """
     with locked(user.clerk_id or str(user.pk)):
-        rows = rows_of(user.clerk_id) if user.clerk_id else [user]
-        row = next((each for each in rows if each.pk == user.pk), None)
-        if row is None or row.deleted_at is None:
-            raise RestoreRefused("not_deleted")
-        if any(each.deleted_at is None for each in rows):
-            raise RestoreRefused("live_row_exists")
-        restored_at = datetime.fromtimestamp(at / 1000, UTC)
-        row.deleted_at, row.deleted_by, row.restored_at, row.updated_at = (
-            None,
-            "",
-            restored_at,
-            timezone.now(),
-        )
-        row.save(update_fields=["deleted_at", "deleted_by", "restored_at", "updated_at"])
-        # One tombstone of Clerk's beside a live row would be a contradiction.
-        User.objects.filter(clerk_id=row.clerk_id, deleted_by=DeletedBy.CLERK).update(
-            deleted_by=DeletedBy.LOCAL
-        )
+        rows = rows_of(user.clerk_id) if user.clerk_id else list(User.objects.filter(pk=user.pk))
+        row = next((each for each in rows if each.pk == user.pk and each.deleted_at is not None), None)
+        in_the_way = any(each.deleted_at is None for each in rows)
+        if row is not None and not in_the_way:
+            _restore(row, at=datetime.fromtimestamp(at / 1000, UTC))
+    if in_the_way:
+        raise RestoreRefused("live_row_exists")
+    if row is None:
+        raise RestoreRefused("not_deleted")
     return row
+
+
+def _restore(row: User, *, at: datetime) -> None:
+    row.deleted_at, row.deleted_by = None, ""
+    row.restored_at, row.updated_at = at, timezone.now()
+    row.save(update_fields=["deleted_at", "deleted_by", "restored_at", "updated_at"])
+    # No row may say that Clerk has deleted whom another row shows alive.
+    User.objects.filter(clerk_id=row.clerk_id, deleted_by=DeletedBy.CLERK).update(deleted_by=DeletedBy.LOCAL)
 
 
 def rows_of(clerk_id: str) -> list[User]:
@@ -244,19 +251,31 @@ def lock_person(*clerk_ids: str) -> None:
     """Take the people's locks, in sorted order, until the caller's transaction ends."""
     if connection.vendor != "postgresql":
         return
+    keys = sorted({_lock_key(clerk_id) for clerk_id in clerk_ids})
     with connection.cursor() as cursor:
-        cursor.execute(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'")
+        # One round trip: without parameters (these are numbers of our own making) both may go together.
         cursor.execute(
-            "SELECT pg_advisory_xact_lock(key) FROM (SELECT DISTINCT hashtextextended(id, 0) AS key"
-            " FROM unnest(%s::text[]) AS id ORDER BY key) AS keys",
-            [list(clerk_ids)],
+            f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'; "  # noqa: S608
+            f"SELECT pg_advisory_xact_lock(key) FROM unnest(ARRAY{keys}::bigint[]) AS key"
         )
 
 
-def _tell(profile: ClerkProfile, outcome: Outcome) -> None:
-    source = SOURCES[profile.source]
-    user_synced.send_robust(sender=User, clerk_id=profile.clerk_id, source=source, outcome=outcome)
+def _lock_key(clerk_id: str) -> int:
+    return int.from_bytes(blake2b(clerk_id.encode(), digest_size=8).digest(), signed=True)
+
+
+def _tell(profile: ClerkProfile, *, source: str, outcome: Outcome) -> None:
+    _tell_synced(profile.clerk_id, source=source, outcome=outcome)
     for field in profile.unusable:
-        sync_failed.send_robust(
-            sender=User, clerk_id=profile.clerk_id, source=source, reason=f"unusable_field:{field}"
-        )
+        tell_failed(profile.clerk_id, source=source, reason=f"unusable_field:{field}")
+
+
+def _tell_synced(clerk_id: str, *, source: str, outcome: Outcome) -> None:
+    news = partial(user_synced.send_robust, sender=User, clerk_id=clerk_id, source=source, outcome=outcome)
+    transaction.on_commit(news, robust=True)
+
+
+def tell_failed(clerk_id: str | None, *, source: str, reason: str) -> None:
+    """Tell observers of a failure, once the transaction that we may be in has ended well."""
+    news = partial(sync_failed.send_robust, sender=User, clerk_id=clerk_id, source=source, reason=reason)
+    transaction.on_commit(news, robust=True)

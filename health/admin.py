@@ -34,20 +34,17 @@ def fetch_again(clerk_id: str) -> tuple[bool, str]:
     try:
         synced = refresh_user(get_clerk_api(), clerk_id, clock=timezone.now)
     except (ImproperlyConfigured, ClerkAPIError) as error:
-        return False, f"{clerk_id} was not fetched. {error}"
+        return False, f"Could not fetch {clerk_id}. {error}"
     except UnusableProfile as refusal:
-        return (
-            False,
-            f"{clerk_id}: Clerk's answer cannot be used ({refusal.reason}). See it there.",
-        )
+        return False, f"Clerk's answer about {clerk_id} cannot be used ({refusal.reason}). See it there."
     except DatabaseError:
-        return False, f"{clerk_id} was fetched, but the database did not take it. Try again in a minute."
+        return False, f"Fetched {clerk_id}, but the database did not take it. Try again in a minute."
     if synced is None:
         return (
             False,
             f"Clerk has no user {clerk_id}. Run `manage.py reconcile_users` to see who else is gone.",
         )
-    return True, f"{clerk_id} was fetched from Clerk: {synced.outcome}."
+    return True, f"Fetched {clerk_id} from Clerk: {synced.outcome}."
 
 
 class StateFilter(admin.SimpleListFilter):

@@ -84,8 +84,8 @@ def _count(first: datetime) -> Counter[tuple[datetime, str]]:
         counts[group["hour"], SERIES[EventOutcome(group["outcome"])]] += group["rows"]
     # A backfill brings in people who are not new.
     people = people.filter(created_via__in=[CreatedVia.REQUEST, CreatedVia.WEBHOOK])
-    for group in people.values("hour").annotate(rows=Count("pk")):
-        counts[group["hour"], NEW_PEOPLE] += group["rows"]
+    for hour, rows in people.values_list("hour").annotate(rows=Count("pk")):
+        counts[hour, NEW_PEOPLE] += rows
     return counts
 
 

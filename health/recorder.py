@@ -82,8 +82,11 @@ class Recorder:
         if connection.in_atomic_block:
             # A row of ours must neither vanish with a foreign rollback nor meet a broken transaction. After a
             # rollback the failures still wait here, for the next contact.
-            transaction.on_commit(partial(self.flush, now=now), robust=True)
-            return
+            transaction.on_commit(partial(self._write, now=now, everything=everything), robust=True)
+        else:
+            self._write(now=now, everything=everything)
+
+    def _write(self, *, now: datetime, everything: bool) -> None:
         batch = self._take(everything=everything)
         if not batch:
             return

@@ -13,13 +13,10 @@ from django.db import Error, transaction
 
 from accounts.clerk.profiles import ClerkProfile, Source, UnusableProfile, profile_from_user
 from accounts.signals import sync_failed
-from accounts.sync import delete_user, run_with_fresh_connection, sync_user
+from accounts.sync import delete_user, failure_reason, run_with_fresh_connection, sync_user
 from webhooks.events import Event
 from webhooks.models import DUPLICATE, EventOutcome, WebhookEvent
 from webhooks.signals import webhook_received
-
-# PostgreSQL's code for a wait that lasted longer than lock_timeout.
-LOCK_NOT_AVAILABLE = "55P03"
 
 logger = logging.getLogger(__name__)
 
@@ -122,8 +119,7 @@ def _reason(error: Exception) -> str:
         # A bug of ours: its text may hold what the event held, so its class must do.
         logger.error("Webhook handler broke", extra={"error": type(error).__name__})
         return "unexpected_error"
-    is_lock = getattr(error.__cause__, "sqlstate", None) == LOCK_NOT_AVAILABLE
-    return "lock_timeout" if is_lock else "database_error"
+    return failure_reason(error)
 
 
 def _record_failure(entry: WebhookEvent) -> None:

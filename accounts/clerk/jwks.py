@@ -6,7 +6,6 @@ import json
 import re
 import socket
 import threading
-import time
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
@@ -16,11 +15,13 @@ import requests
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 from jwt.algorithms import RSAAlgorithm
+from requests.adapters import HTTPAdapter
+from urllib3.exceptions import HTTPError
 
 DEADLINE = 2.0  # seconds for the whole fetch
 MAX_BYTES = 65_536
 MIN_BITS, MAX_BITS = 2048, 8192
-MAX_EXPONENT = 2**32
+MIN_EXPONENT, MAX_EXPONENT = 3, 2**32
 
 _ARMOUR = re.compile(r"-----BEGIN ([A-Z ]+)-----(.*?)-----END \1-----", re.DOTALL)
 
@@ -44,19 +45,51 @@ def check_address(url: str, *, allow_http: bool) -> None:
 def fetch(url: str) -> Mapping[str, RSAPublicKey]:
     """Fetch the document and return its usable keys by id; raises FetchFailed within the deadline.
 
-    A socket's timeout starts anew with each byte, so a server that drips would hold us for ever: the fetch runs
-    in a thread of its own that is given up, its connection shut, when the time is over.
+    A socket's timeout starts anew with each byte, so a server that drips would hold us for ever: the fetch
+    runs in a thread of its own that is given up, its connection shut, when the time is over.
     """
     attempt = _Attempt(url)
     thread = threading.Thread(target=attempt.run, name="clerk-keys-fetch", daemon=True)
     thread.start()
     thread.join(DEADLINE)
     if thread.is_alive():
-        attempt.abandon()
+        attempt.adapter.cut()
         raise FetchFailed("timeout")
     if attempt.keys is None:
         raise FetchFailed(attempt.reason)
     return attempt.keys
+
+
+class _Adapter(HTTPAdapter):
+    """Keeps a second handle of the connection, by which another thread can shut it at any moment."""
+
+    line: socket.socket | None = None
+
+    def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> Any:
+        """Return the pool of the address, whose connections leave their handle here."""
+        pool: Any = super().get_connection_with_tls_context(*args, **kwargs)
+        adapter = self
+
+        class Connection(pool.ConnectionCls):  # type: ignore[misc]
+            def _new_conn(self) -> socket.socket:
+                made: socket.socket = super()._new_conn()
+                adapter.line = made.dup()
+                return made
+
+        pool.ConnectionCls = Connection
+        return pool
+
+    def cut(self) -> None:
+        """Shut the connection: whoever reads from it comes back at once."""
+        if self.line is not None:
+            with suppress(OSError):
+                self.line.shutdown(socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        """Give the handle back too."""
+        if self.line is not None:
+            self.line.close()
+        super().close()
 
 
 class _Attempt:
@@ -64,46 +97,29 @@ class _Attempt:
         self.url = url
         self.keys: Mapping[str, RSAPublicKey] | None = None
         self.reason = "unreachable"
-        self.session = requests.Session()
-        self.response: requests.Response | None = None
+        self.adapter = _Adapter()
 
     def run(self) -> None:
         try:
-            self.keys = usable_keys(self._read())
+            with requests.Session() as session:
+                session.mount(self.url, self.adapter)
+                self.keys = usable_keys(self._read(session))
         except FetchFailed as failed:
             self.reason = failed.reason
-        except (requests.RequestException, OSError, ValueError, RecursionError) as error:
+        except (requests.RequestException, HTTPError, OSError, ValueError, RecursionError) as error:
             self.reason = type(error).__name__
-        finally:
-            self.session.close()
 
-    def _read(self) -> object:
-        ends = time.monotonic() + DEADLINE
-        with self.session.get(
-            self.url,
-            timeout=DEADLINE,
-            stream=True,
-            allow_redirects=False,
-            headers={"Accept-Encoding": "identity"},
-        ) as self.response:
-            if self.response.status_code != requests.codes.ok:
-                raise FetchFailed(f"status_{self.response.status_code}")
-            body = bytearray()
-            while chunk := self.response.raw.read1(4096):
-                body += chunk
-                if len(body) > MAX_BYTES:
-                    raise FetchFailed("too_large")
-                if time.monotonic() > ends:
-                    raise FetchFailed("timeout")
+    def _read(self, session: requests.Session) -> object:
+        headers = {"Accept-Encoding": "identity"}  # a small answer must not unfold into a large one
+        answer = session.get(self.url, timeout=DEADLINE, stream=True, allow_redirects=False, headers=headers)
+        if answer.status_code != requests.codes.ok:
+            raise FetchFailed(f"status_{answer.status_code}")
+        body = bytearray()
+        while chunk := answer.raw.read1(4096):
+            body += chunk
+            if len(body) > MAX_BYTES:
+                raise FetchFailed("too_large")
         return json.loads(body.decode())
-
-    def abandon(self) -> None:
-        """Shut the connection under the thread, so that it ends."""
-        response = self.response
-        if response is not None:
-            with suppress(OSError, AttributeError):
-                response.raw.connection.sock.shutdown(socket.SHUT_RDWR)
-        self.session.close()
 
 
 def usable_keys(document: object) -> Mapping[str, RSAPublicKey]:
@@ -145,7 +161,9 @@ def _usable(entry: Any) -> RSAPublicKey | None:
 def is_sound(key: RSAPublicKey) -> bool:
     """Tell whether the key's size and exponent are sane."""
     exponent = key.public_numbers().e
-    return MIN_BITS <= key.key_size <= MAX_BITS and 3 <= exponent < MAX_EXPONENT and exponent % 2 == 1
+    return (
+        MIN_BITS <= key.key_size <= MAX_BITS and MIN_EXPONENT <= exponent < MAX_EXPONENT and exponent % 2 == 1
+    )
 
 
 def keys_of_pem(pem: str) -> tuple[RSAPublicKey, ...]:
@@ -154,8 +172,7 @@ def keys_of_pem(pem: str) -> tuple[RSAPublicKey, ...]:
     if "PRIVATE KEY" in text:
         raise ValueError("This is a private key: paste the public one, and keep the private one to yourself.")
     blocks = _ARMOUR.findall(text) or [("PUBLIC KEY", text)]
-    keys = tuple(_key_of_block(label, body) for label, body in blocks)
-    return keys
+    return tuple(_key_of_block(label, body) for label, body in blocks)
 
 
 def _key_of_block(label: str, body: str) -> RSAPublicKey:
@@ -164,7 +181,7 @@ def _key_of_block(label: str, body: str) -> RSAPublicKey:
         key = load_pem_public_key(f"-----BEGIN {label}-----\n{lines}\n-----END {label}-----\n".encode())
     except Exception:  # noqa: BLE001 - the library raises many kinds
         raise ValueError(
-            "This is no PEM public key. Copy the whole block from Clerk's dashboard, API keys, JWKS public key."
+            "This is no PEM public key. Copy the whole block from Clerk's dashboard, API keys, public key."
         ) from None
     if not isinstance(key, RSAPublicKey) or not is_sound(key):
         raise ValueError("The key must be an RSA public key of 2048 to 8192 bits.")

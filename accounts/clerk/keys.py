@@ -10,6 +10,7 @@ import weakref
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from types import MappingProxyType
 from typing import Protocol
 
@@ -85,11 +86,16 @@ class _Snapshot:
     fetched_at: float
 
 
+def _call_if_alive(method: weakref.WeakMethod[Callable[[], None]]) -> None:
+    if (bound := method()) is not None:
+        bound()
+
+
 class KeyStore:
     """The keys of a JWKS address, held ahead of need.
 
-    Readers use an immutable snapshot without a lock. One background thread refreshes it; a failure keeps the old
-    set, for 24 hours at most. Raises ValueError for an address that is not https.
+    Readers use an immutable snapshot without a lock. One background thread refreshes it; a failure keeps the
+    old set, for 24 hours at most. Raises ValueError for an address that is not https.
     """
 
     def __init__(
@@ -101,8 +107,7 @@ class KeyStore:
         self._last_error: str | None = None
         self._fetches: Counter[str] = Counter()
         self._reset()
-        store = weakref.ref(self)
-        os.register_at_fork(after_in_child=lambda: (kept := store()) and kept._after_fork())
+        os.register_at_fork(after_in_child=partial(_call_if_alive, weakref.WeakMethod(self._after_fork)))
 
     def _reset(self) -> None:
         self._lock = threading.Lock()

@@ -27,6 +27,7 @@ CLERK_ID = re.compile(r"user_[A-Za-z0-9]{1,59}", re.ASCII)
 _BELIEVED_AHEAD_MS = 5 * 60 * 1000
 _MILLISECONDS_FROM = 100_000_000_000  # larger is milliseconds, smaller is seconds: until the year 5138
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
+_CLAIM_NAME = re.compile(r"[^\s=|,]+")
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
 
@@ -68,7 +69,7 @@ class ClerkProfile:
 
 
 def profile_from_claims(claims: SessionClaims, *, mapping: ClaimsMap) -> ClerkProfile:
-    """Read the claims that the operator put into the session token; `mapping` says which feeds which field."""
+    """Read the claims that the operator put into the token; `mapping` says which feeds which field."""
     values: dict[str, Value] = {}
     unusable = []
     payload = claims.payload
@@ -153,7 +154,7 @@ def parse_claims_map(text: str) -> ClaimsMap:
     for part in text.split(","):
         field, equals, claims = (piece.strip() for piece in part.partition("="))
         names = tuple(name.strip() for name in claims.split("|"))
-        if not equals or not all(names):
+        if not equals or not all(_CLAIM_NAME.fullmatch(name) for name in names):
             raise ValueError(f"'{part.strip()}' is not of the form field=claim or field=claim|alternative")
         if field not in CLAIM_FIELDS:
             raise ValueError(f"'{field}' is not a field; the fields are {', '.join(CLAIM_FIELDS)}")

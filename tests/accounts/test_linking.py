@@ -10,7 +10,7 @@ import pytest
 from django.core.management import CommandError, call_command
 from pytest_django import Settings
 
-from accounts.models import DeletedBy, User
+from accounts.models import User
 from accounts.sync import delete_user
 from devclerk.fixtures import LocalClerk
 
@@ -153,7 +153,7 @@ def test_a_clerk_user_who_has_a_live_row_is_reported_and_not_linked(clerk: Local
 
 def test_a_clerk_user_who_was_deleted_here_is_not_brought_back(clerk: LocalClerk) -> None:
     ada = clerk.person("ada")
-    delete_user(ada.id, at=ada.updated_at + 1000, by=DeletedBy.CLERK)
+    delete_user(ada.id, at=ada.updated_at + 1000)
     old = existing("ada@example.test")
     assert link_users("--apply")[:2] == (1, {ada.id: "clerk_user_was_deleted_here"})
     assert clerk_id_of(old) is None

@@ -92,7 +92,7 @@ def test_somebody_gone_from_clerk_is_found_and_deleted(clerk: LocalClerk, everyb
 
 
 def test_somebody_deleted_here_by_mistake_but_alive_in_clerk_is_restored(everybody: list[Person]) -> None:
-    delete_user(everybody[3].id, at=everybody[3].updated_at + 1000, by=DeletedBy.CLERK)
+    delete_user(everybody[3].id, at=everybody[3].updated_at + 1000)
     code, report = reconcile()
     assert (code, found(report)) == (1, {"deleted_here_but_alive_in_clerk": 1})
     assert live(everybody[3]) is None

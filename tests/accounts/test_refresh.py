@@ -8,7 +8,7 @@ import pytest
 from django.core.management import CommandError, call_command
 from pytest_django import Settings
 
-from accounts.models import DeletedBy, User
+from accounts.models import User
 from accounts.sync import delete_user
 from devclerk.fixtures import LocalClerk
 
@@ -54,7 +54,7 @@ def test_an_id_that_clerk_does_not_know_is_1(clerk_id: str) -> None:
 def test_somebody_deleted_here_stays_so_and_it_is_said(clerk: LocalClerk) -> None:
     ada = clerk.person("ada")
     sync_user(ada.id)
-    delete_user(ada.id, at=ada.updated_at + 1000, by=DeletedBy.CLERK)
+    delete_user(ada.id, at=ada.updated_at + 1000)
     code, output = sync_user(ada.id)
     assert code == 1
     assert "reconcile_users --apply" in output

@@ -122,7 +122,9 @@ def test_a_page_that_is_not_there_is_404(ask: Ask, page: str) -> None:
     ["ada@example", "ADA", "lovelace", "ada lovelace", "user_4d4", "%C3%A9milie"],
 )
 def test_search_looks_at_e_mail_names_and_clerk_id(ask: Ask, search: str) -> None:
-    UserFactory.create(clerk_id="user_4d4", email="ada@example.test", first_name="Ada émilie", last_name="Lovelace")
+    UserFactory.create(
+        clerk_id="user_4d4", email="ada@example.test", first_name="Ada émilie", last_name="Lovelace"
+    )
 
     assert clerk_ids(ask(f"{LIST}?search={search}", by="user_staff")) == ["user_4d4"]
 

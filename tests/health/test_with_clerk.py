@@ -112,9 +112,8 @@ def test_fetches_of_keys_are_counted_by_their_result(clerk: LocalClerk) -> None:
     from health.metrics import KEY_FETCHES, KeySampler
 
     def counted() -> float:
-        return sum(
-            sample.value for sample in KEY_FETCHES.collect()[0].samples if sample.name.endswith("_total")
-        )
+        (series,) = KEY_FETCHES.collect()
+        return sum(sample.value for sample in series.samples if sample.name.endswith("_total"))
 
     clerk.keys_down()
     with pytest.raises(KeysUnavailable):
@@ -142,7 +141,7 @@ def test_sync_again_fetches_the_person_closes_the_failure_and_is_logged(
 ) -> None:
     somebody = clerk.new_person(first_name="Grace")
     page = operator.post(failed(somebody.id), follow=True).content.decode()
-    assert f"{somebody.id} was fetched from Clerk: created." in page
+    assert f"Fetched {somebody.id} from Clerk: created." in page
     assert User.objects.get(clerk_id=somebody.id).first_name == "Grace"
     assert not SyncFailure.objects.open().exists()
     assert somebody.id in LogEntry.objects.get().get_change_message()
@@ -159,5 +158,5 @@ def test_sync_again_with_clerk_away_is_a_message(
 ) -> None:
     settings.CLERK_SECRET_KEY = "sk_test_wrong"
     page = operator.post(failed("user_a"), follow=True).content.decode()
-    assert "user_a was not fetched." in page
+    assert "Could not fetch user_a." in page
     assert "CLERK_SECRET_KEY" in page
