@@ -25,6 +25,7 @@ RETRY = 30.0
 RETRY_WITHOUT_KEY = 5.0
 WAIT = 2.0
 BUDGET, BUDGET_REFILL = 4, 60.0
+SUSPECT_AFTER = 300.0
 
 
 class KeysUnavailable(Exception):
@@ -58,21 +59,46 @@ class KeySource(Protocol):
     def start(self) -> None:
         """Begin to hold keys before the first request asks."""
 
+    def judged(self, *, good: bool) -> None:
+        """Hear how the signature of a token that names our issuer turned out."""
+
 
 class PemKeys:
-    """Configured keys: no network, and the token's `kid` is not used."""
+    """Configured keys: no network, and the token's `kid` is not used.
 
-    def __init__(self, keys: Sequence[RSAPublicKey]) -> None:
-        self._keys = tuple(keys)
+    If most signatures fail for five minutes, the key was probably rotated: nothing here could see it.
+    """
+
+    def __init__(self, keys: Sequence[RSAPublicKey], *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._keys, self._clock = tuple(keys), clock
+        self._good = self._bad = 0
+        self._since = clock()
+        self._suspect = False
 
     def candidates(self, kid: object) -> Sequence[RSAPublicKey]:
         return self._keys
 
     def status(self) -> KeysStatus:
-        return KeysStatus(mode="pem", held=True)
+        self._look_back()
+        return KeysStatus(mode="pem", held=True, suspect_rotation=self._suspect)
 
     def start(self) -> None:
         """Nothing to begin: the keys are here."""
+
+    def judged(self, *, good: bool) -> None:
+        self._look_back()
+        # Without a lock: a count lost between threads changes no majority.
+        if good:
+            self._good += 1
+        else:
+            self._bad += 1
+
+    def _look_back(self) -> None:
+        now = self._clock()
+        if now - self._since < SUSPECT_AFTER or not self._good + self._bad:
+            return
+        self._suspect = self._bad > self._good
+        self._since, self._good, self._bad = now, 0, 0
 
 
 def pem_keys(pem: str) -> PemKeys:
@@ -144,6 +170,9 @@ class KeyStore:
         key = snapshot.keys.get(kid)
         return (key,) if key is not None else self._unknown(kid)
 
+    def judged(self, *, good: bool) -> None:
+        """Nothing follows: a rotation shows as an unknown `kid`."""
+
     def status(self) -> KeysStatus:
         """Return the state of the keys."""
         snapshot = self._snapshot
@@ -174,20 +203,28 @@ class KeyStore:
         If the address does not answer and the set is no longer fresh, the key may be a rotated one that we
         could not see: that is our trouble (503), not the token's (401), or an outage would sign people out.
         """
-        if self._may_spend():
-            self._fetch_and_wait(every=0)
+        give_up_at = time.monotonic() + WAIT
+        for _ in range(2):
+            # A fetch that was under way before we came may have begun before the key was there.
+            joined = self._flight is not None
+            if not joined and not self._may_spend():
+                break
+            self._launch().wait(max(0.0, give_up_at - time.monotonic()))
+            if (key := self._held(kid)) is not None:
+                return (key,)
+            if not joined:
+                break
         snapshot = self._current()
-        key = None if snapshot is None else snapshot.keys.get(kid)
-        if key is not None:
-            return (key,)
         if self._last_error is not None and (snapshot is None or self._clock() - snapshot.fetched_at > FRESH):
             raise KeysUnavailable
         return ()
 
+    def _held(self, kid: str) -> RSAPublicKey | None:
+        snapshot = self._current()
+        return None if snapshot is None else snapshot.keys.get(kid)
+
     def _may_spend(self) -> bool:
         with self._lock:
-            if self._flight is not None:
-                return True
             now = self._clock()
             self._tokens = min(BUDGET, self._tokens + (now - self._refilled_at) / BUDGET_REFILL)
             self._refilled_at = now

@@ -15,7 +15,7 @@ import time
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
@@ -29,9 +29,9 @@ CAT_SESSION, CAT_TEMPLATE = "cl_B7d4PD111AAA", "cl_B7d4PD222AAA"
 CAT_IGNORE = "cl_I7d4PD111III"
 OPAQUE_PREFIXES = ("mt_", "m2m_", "oat_", "ak_")
 
-_SEGMENT = re.compile(r"[A-Za-z0-9_-]+", re.ASCII)
+_SEGMENT = re.compile(r"[A-Za-z0-9_-]*", re.ASCII)
 _USER_ID = re.compile(r"user_[A-Za-z0-9]{1,59}", re.ASCII)
-_YEAR_9999 = 253_402_300_799
+_YEAR_1, _YEAR_9999 = -62_135_596_800, 253_402_300_799  # what a datetime can hold
 _AHEAD = 300
 _PADDING, _HASH = PKCS1v15(), SHA256()
 
@@ -62,6 +62,12 @@ class SessionClaims:
     payload: Mapping[str, Any]
 
 
+class _Parts(NamedTuple):
+    signed: bytes
+    payload: bytes
+    signature: bytes
+
+
 @dataclass(frozen=True, slots=True)
 class SessionVerifier:
     """The rules of one Clerk instance. The `allow_...` options each weaken them, and are documented so."""
@@ -87,14 +93,29 @@ class SessionVerifier:
             raise InvalidToken("token_malformed") from None
 
     def _opened(self, token: str) -> tuple[Mapping[str, Any], dict[str, Any]]:
-        header, segments = _parsed(token)
-        _check_header(header)
-        self._check_class(header)
-        return header, _payload_object(_verified_payload(header, segments, self.keys))
-
-    def _check_class(self, header: Mapping[str, Any]) -> None:
+        header, parts = _parsed(token)
+        _check_algorithm(header)
         if "typ" in header and header["typ"] != "JWT":
             raise InvalidToken("token_type_mismatch")
+        _check_extensions(header)
+        self._check_class(header)
+        try:
+            payload = _verified_payload(header, parts, self.keys)
+        except InvalidToken as refusal:
+            if refusal.reason == "token_invalid_signature" and self._names_us(parts.payload):
+                self.keys.judged(good=False)
+            raise
+        self.keys.judged(good=True)
+        return header, _json_object(payload)
+
+    def _names_us(self, payload: bytes) -> bool:
+        """Tell whether an unverified payload claims to be ours; nothing but a count may follow from it."""
+        try:
+            return _json_object(payload).get("iss") == self.issuer
+        except InvalidToken:
+            return False
+
+    def _check_class(self, header: Mapping[str, Any]) -> None:
         allowed = {CAT_SESSION, CAT_IGNORE} | ({CAT_TEMPLATE} if self.allow_template_tokens else set())
         if "cat" in header and not (isinstance(header["cat"], str) and header["cat"] in allowed):
             raise InvalidToken("token_type_mismatch")
@@ -107,8 +128,7 @@ class SessionVerifier:
         issued_at, expires_at = self._times(payload, now=now)
         party = self._party(payload.get("azp"))
         self._check_audience(payload.get("aud"))
-        if payload.get("sts") == "pending" and not self.allow_pending_sessions:
-            raise InvalidToken("session_pending")
+        self._check_status(payload.get("sts"))
         return SessionClaims(
             user_id=user_id,
             session_id=session_id,
@@ -142,7 +162,7 @@ class SessionVerifier:
     def _party(self, party: object) -> str | None:
         if party is not None and not isinstance(party, str):
             raise InvalidToken("token_invalid_authorized_party")
-        if not self.authorized_parties or (party is None and self.allow_missing_azp):
+        if self.authorized_parties is None or (party is None and self.allow_missing_azp):
             return party
         if party is None or party not in self.authorized_parties:
             raise InvalidToken("token_invalid_authorized_party")
@@ -154,6 +174,12 @@ class SessionVerifier:
         named = audience if isinstance(audience, list) else [audience]
         if self.audience not in named or not all(isinstance(each, str) for each in named):
             raise InvalidToken("token_invalid_audience")
+
+    def _check_status(self, status: object) -> None:
+        if status is not None and not isinstance(status, str):
+            raise InvalidToken("token_invalid_claims")
+        if status == "pending" and not self.allow_pending_sessions:
+            raise InvalidToken("session_pending")
 
     def _actor(self, act: object) -> str | None:
         if act is None:
@@ -168,12 +194,13 @@ class SessionVerifier:
 
 def verify_signature(token: str, keys: KeySource) -> bytes:
     """Return the payload of an RS256 JWS as it was signed; raises InvalidToken or KeysUnavailable."""
-    header, segments = _parsed(token)
-    _check_header(header)
-    return _verified_payload(header, segments, keys)
+    header, parts = _parsed(token)
+    _check_algorithm(header)
+    _check_extensions(header)
+    return _verified_payload(header, parts, keys)
 
 
-def _parsed(token: str) -> tuple[Mapping[str, Any], tuple[str, str, str]]:
+def _parsed(token: str) -> tuple[Mapping[str, Any], _Parts]:
     if len(token) > MAX_TOKEN_LENGTH:
         raise InvalidToken("token_malformed")
     if token.startswith(OPAQUE_PREFIXES):
@@ -182,7 +209,9 @@ def _parsed(token: str) -> tuple[Mapping[str, Any], tuple[str, str, str]]:
     if len(segments) != 3:  # noqa: PLR2004 - RFC 7515: header, payload, signature
         raise InvalidToken("token_malformed")
     header, payload, signature = segments
-    return _header(header), (header, payload, signature)
+    return _header(header), _Parts(
+        signed=f"{header}.{payload}".encode(), payload=_decoded(payload), signature=_decoded(signature)
+    )
 
 
 @lru_cache(maxsize=32)
@@ -191,26 +220,27 @@ def _header(segment: str) -> Mapping[str, Any]:
     return _json_object(_decoded(segment))
 
 
-def _check_header(header: Mapping[str, Any]) -> None:
+def _check_algorithm(header: Mapping[str, Any]) -> None:
     if header.get("alg") != "RS256":
         raise InvalidToken("token_invalid_algorithm")
+
+
+def _check_extensions(header: Mapping[str, Any]) -> None:
     # Extensions that would change what is signed or must be understood (RFC 7515 4.1.11, RFC 7797).
     if not header.keys().isdisjoint(("crit", "b64", "zip")):
         raise InvalidToken("token_malformed")
 
 
-def _verified_payload(header: Mapping[str, Any], segments: tuple[str, str, str], keys: KeySource) -> bytes:
-    payload, signature = _decoded(segments[1]), _decoded(segments[2])
-    signed = f"{segments[0]}.{segments[1]}".encode()
+def _verified_payload(header: Mapping[str, Any], parts: _Parts, keys: KeySource) -> bytes:
     candidates = keys.candidates(header.get("kid"))
     if not candidates:
         raise InvalidToken("token_unknown_key")
     for key in candidates:
         try:
-            key.verify(signature, signed, _PADDING, _HASH)
+            key.verify(parts.signature, parts.signed, _PADDING, _HASH)
         except InvalidSignature:
             continue
-        return payload
+        return parts.payload
     raise InvalidToken("token_invalid_signature")
 
 
@@ -224,10 +254,6 @@ def _decoded(segment: str) -> bytes:
     if base64.urlsafe_b64encode(decoded).rstrip(b"=") != segment.encode():
         raise InvalidToken("token_malformed")  # not canonical: two texts would be one token
     return decoded
-
-
-def _payload_object(payload: bytes) -> dict[str, Any]:
-    return _json_object(payload)
 
 
 def _json_object(text: bytes) -> dict[str, Any]:
@@ -261,7 +287,7 @@ def _user_id(subject: object) -> str:
 
 def _moment(value: object) -> float:
     numeric = isinstance(value, int | float) and not isinstance(value, bool)
-    if not numeric or not math.isfinite(value) or not 0 <= value <= _YEAR_9999:  # type: ignore[arg-type,operator]
+    if not numeric or not math.isfinite(value) or not _YEAR_1 <= value <= _YEAR_9999:  # type: ignore[arg-type,operator]
         raise InvalidToken("token_invalid_claims")
     return value  # type: ignore[return-value]
 

@@ -1,0 +1,73 @@
+"""A key of the tests' own, and tokens that are signed with it for real."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+
+from accounts.clerk.jwks import usable_keys
+from accounts.clerk.keys import KeysStatus
+from accounts.clerk.tokens import SessionVerifier
+from devclerk.tokens import Keyring
+
+ISSUER, PARTY = "https://clerk.example.test", "https://app.example.test"
+NOW = 1_800_000_000
+Mint = Callable[..., str]
+
+
+class FixedKeys:
+    """The keys of one document, without a network; counts who asked, and what it was told."""
+
+    def __init__(self, document: Mapping[str, Any]) -> None:
+        self.keys = usable_keys(document)
+        self.asked = 0
+        self.told: list[bool] = []
+
+    def candidates(self, kid: object) -> Sequence[RSAPublicKey]:
+        self.asked += 1
+        key = self.keys.get(kid) if isinstance(kid, str) else None
+        return () if key is None else (key,)
+
+    def status(self) -> KeysStatus:
+        return KeysStatus(mode="fixed", held=True)
+
+    def start(self) -> None:
+        """Nothing to begin."""
+
+    def judged(self, *, good: bool) -> None:
+        self.told.append(good)
+
+
+@pytest.fixture(scope="session")
+def keyring() -> Keyring:
+    return Keyring()
+
+
+@pytest.fixture
+def keys(keyring: Keyring) -> FixedKeys:
+    return FixedKeys(keyring.jwks())
+
+
+@pytest.fixture
+def mint(keyring: Keyring) -> Mint:
+    """Mint a token of `user_ada`, good at NOW; `claims` and `header` replace what would stand there."""
+
+    def mint(**options: Any) -> str:
+        usual: dict[str, Any] = {"issuer": ISSUER, "azp": PARTY, "now": NOW}
+        return keyring.mint("user_ada", **usual | options)
+
+    return mint
+
+
+@pytest.fixture
+def verifier(keys: FixedKeys) -> Callable[..., SessionVerifier]:
+    """Build a verifier for the one party, with options."""
+
+    def build(**options: Any) -> SessionVerifier:
+        usual: dict[str, Any] = {"authorized_parties": (PARTY,)}
+        return SessionVerifier(keys, ISSUER, **usual | options)
+
+    return build
