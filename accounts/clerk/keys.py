@@ -204,16 +204,13 @@ class KeyStore:
         could not see: that is our trouble (503), not the token's (401), or an outage would sign people out.
         """
         give_up_at = time.monotonic() + WAIT
-        for _ in range(2):
-            # A fetch that was under way before we came may have begun before the key was there.
-            joined = self._flight is not None
-            if not joined and not self._may_spend():
-                break
+        flight = self._flight
+        if flight is not None:  # it may have begun before the key was there, and then answers nothing
+            flight.wait(WAIT)
+        if self._held(kid) is None and self._may_spend():
             self._launch().wait(max(0.0, give_up_at - time.monotonic()))
-            if (key := self._held(kid)) is not None:
-                return (key,)
-            if not joined:
-                break
+        if (key := self._held(kid)) is not None:
+            return (key,)
         snapshot = self._current()
         if self._last_error is not None and (snapshot is None or self._clock() - snapshot.fetched_at > FRESH):
             raise KeysUnavailable

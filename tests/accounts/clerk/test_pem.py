@@ -1,0 +1,138 @@
+"""Public keys as people paste them, and the suspicion that they were rotated."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1
+from cryptography.hazmat.primitives.asymmetric.ec import generate_private_key as ec_key
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
+from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key as rsa_key
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+)
+
+from accounts.clerk.jwks import keys_of_pem
+from accounts.clerk.keys import PemKeys, pem_keys
+from accounts.clerk.tokens import InvalidToken, SessionVerifier
+from devclerk.tokens import Keyring
+from tests.accounts.clerk.conftest import ISSUER, NOW, PARTY, Mint
+
+
+def body_of(pem: str) -> str:
+    return "".join(pem.splitlines()[1:-1])
+
+
+SPELLINGS: dict[str, Callable[[str], str]] = {
+    "as it is": lambda pem: pem,
+    "with literal line ends": lambda pem: pem.replace("\n", "\\n"),
+    "with Windows line ends": lambda pem: pem.replace("\n", "\r\n"),
+    "with literal Windows line ends": lambda pem: pem.replace("\n", "\\r\\n"),
+    "in quotes": lambda pem: f'"{pem}"',
+    "in single quotes with literal line ends": lambda pem: "'" + pem.replace("\n", "\\n") + "'",
+    "on one line": lambda pem: pem.replace("\n", " "),
+    "without the first and last line": lambda pem: "\n".join(pem.splitlines()[1:-1]),
+    "the letters alone": body_of,
+    "indented": lambda pem: "\n".join(f"    {line}" for line in pem.splitlines()),
+    "with blanks around": lambda pem: f"\n\n {pem} \n",
+}
+
+
+@pytest.mark.parametrize("spelling", SPELLINGS)
+def test_a_key_is_understood_as_people_paste_it(keyring: Keyring, spelling: str) -> None:
+    (key,) = keys_of_pem(SPELLINGS[spelling](keyring.pem))
+    (plain,) = keys_of_pem(keyring.pem)
+    assert key.public_numbers() == plain.public_numbers()
+
+
+@pytest.mark.parametrize("between", ["", "\n", "\\n", " "])
+def test_several_keys_are_each_tried_whatever_the_kid(keyring: Keyring, mint: Mint, between: str) -> None:
+    other = Keyring()
+    text = f"{other.pem.strip()}{between}{keyring.pem}"
+    verifier = SessionVerifier(pem_keys(text.replace("\n", "\\n")), ISSUER, (PARTY,))
+    assert verifier.verify(mint(header={"kid": "ins_whatever"}), now=NOW).user_id == "user_ada"
+    assert (
+        verifier.verify(other.mint("user_b", issuer=ISSUER, azp=PARTY, now=NOW), now=NOW).user_id == "user_b"
+    )
+
+
+def _private(key: RSAPrivateKey) -> str:
+    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+
+
+def _public(key: RSAPublicKey) -> str:
+    return key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
+
+
+def test_a_private_key_is_refused_and_not_repeated() -> None:
+    pem = _private(rsa_key(65537, 2048))
+    with pytest.raises(ValueError, match="private key") as caught:
+        keys_of_pem(pem)
+    assert pem.splitlines()[1] not in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["x", "-----BEGIN PUBLIC KEY-----", "pk_test_abc", "AAAA", "\\n"])
+def test_what_is_no_key_is_refused_with_what_to_do(text: str) -> None:
+    with pytest.raises(ValueError, match="Copy the whole block"):
+        keys_of_pem(text)
+
+
+def test_a_second_block_that_is_broken_is_not_passed_over(keyring: Keyring) -> None:
+    with pytest.raises(ValueError, match="no PEM"):
+        keys_of_pem(f"{keyring.pem}-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----")
+
+
+def test_another_kind_of_key_is_refused() -> None:
+    pem = ec_key(SECP256R1()).public_key()
+    text = pem.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
+    with pytest.raises(ValueError, match="RSA"):
+        keys_of_pem(text)
+
+
+def test_a_key_that_is_too_short_is_refused() -> None:
+    with pytest.raises(ValueError, match="2048"):
+        keys_of_pem(_public(rsa_key(65537, 1024).public_key()))  # noqa: S505 - that is the point
+
+
+def test_a_bare_public_key_of_the_older_form_is_understood(keyring: Keyring) -> None:
+    (key,) = keys_of_pem(keyring.pem)
+    older = key.public_bytes(Encoding.PEM, PublicFormat.PKCS1).decode()
+    assert keys_of_pem(older)[0].public_numbers() == key.public_numbers()
+
+
+def test_most_signatures_failing_for_five_minutes_make_a_rotation_suspect(
+    keyring: Keyring, mint: Mint
+) -> None:
+    moment = [0.0]
+    keys = PemKeys(keys_of_pem(keyring.pem), clock=lambda: moment[0])
+    verifier = SessionVerifier(keys, ISSUER, (PARTY,))
+    other = Keyring()
+
+    def request(ring: Keyring) -> None:
+        moment[0] += 10
+        with suppress(InvalidToken):
+            verifier.verify(ring.mint("user_a", issuer=ISSUER, azp=PARTY, now=NOW), now=NOW)
+
+    for _ in range(20):
+        request(other)
+    assert not keys.status().suspect_rotation
+    for _ in range(20):
+        request(other)
+    assert keys.status().suspect_rotation
+    for _ in range(40):
+        request(keyring)
+    assert not keys.status().suspect_rotation
+
+
+def test_a_few_forgeries_among_many_good_tokens_are_no_rotation(keyring: Keyring) -> None:
+    moment = [0.0]
+    keys = PemKeys(keys_of_pem(keyring.pem), clock=lambda: moment[0])
+    for number in range(400):
+        moment[0] += 1
+        keys.judged(good=number % 10 != 0)
+    assert not keys.status().suspect_rotation
