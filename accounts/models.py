@@ -44,6 +44,11 @@ class PeopleManager(UserManager["User"]):
     def get_queryset(self) -> UserQuerySet:
         return UserQuerySet(self.model, using=self._db)
 
+    @classmethod
+    def normalize_email(cls, email: str | None) -> str | None:  # type: ignore[override]
+        """Return the address with its domain in small letters, None for none: "" would be an address."""
+        return super().normalize_email(email) or None
+
     def live(self) -> UserQuerySet:
         """Return those who are not deleted."""
         return self.get_queryset().live()

@@ -1,0 +1,277 @@
+"""The way in, through real requests: what a token opens, what it costs, and whose fault a failure is."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import psycopg
+import pytest
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from pytest_django import Settings
+
+from accounts.models import User
+from accounts.signals import sync_failed
+from accounts.sync import delete_user
+from devclerk.fixtures import LocalClerk
+from devclerk.tokens import ABSENT
+from tests.webhooks.trouble import address, trigger
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("clerk_settings")]
+Failures = list[dict[str, Any]]
+CANARY = "canary-3e9d"
+
+
+@pytest.fixture
+def me(clerk: LocalClerk) -> Callable[..., Any]:
+    """Ask who somebody is, with a fresh token of theirs, or with one at hand."""
+
+    def ask(who: Any = "ada", *, token: str | None = None, **options: Any) -> Any:
+        bearer = token or clerk.mint(who, **options)
+        return Client(headers={"Authorization": f"Bearer {bearer}"}).get("/api/v1/me")
+
+    return ask
+
+
+@pytest.fixture
+def failures() -> Iterator[Failures]:
+    told: Failures = []
+
+    def listen(sender: object, signal: object, **facts: Any) -> None:
+        told.append(facts)
+
+    sync_failed.connect(listen)
+    yield told
+    sync_failed.disconnect(listen)
+
+
+@contextmanager
+def statements() -> Iterator[list[str]]:
+    """Collect the SQL of the block."""
+    found: list[str] = []
+    with CaptureQueriesContext(connection) as captured:
+        yield found
+    found.extend(query["sql"] for query in captured)
+
+
+def code_of(response: Any) -> str:
+    return str(response.json()["errors"][0]["code"])
+
+
+# Warm and cold
+
+
+def test_a_warm_request_is_one_statement_and_asks_nobody(me: Any, clerk: LocalClerk) -> None:
+    token = clerk.mint("ada")
+    me(token=token)
+    fetched, called = clerk.key_requests, clerk.api_requests
+    with statements() as found:
+        assert me(token=token).status_code == 200
+    assert len(found) == 1
+    assert found[0].startswith("SELECT")
+    assert (clerk.key_requests, clerk.api_requests) == (fetched, called)
+
+
+def test_the_first_request_makes_the_row_and_the_second_finds_it(me: Any, clerk: LocalClerk) -> None:
+    first, second = me().json(), me().json()
+    assert first == second
+    row = User.objects.get()
+    assert (str(row.pk), row.clerk_id) == (first["id"], clerk.person("ada").id)
+    assert clerk.api_requests == []
+
+
+def test_changed_claims_are_followed(me: Any) -> None:
+    me()
+    assert me(claims={"first_name": "Augusta"}, age=-1).json()["first_name"] == "Augusta"
+    assert User.objects.get().first_name == "Augusta"
+
+
+def test_older_claims_cost_one_more_select_and_no_lock(me: Any, clerk: LocalClerk) -> None:
+    old = clerk.mint("ada", age=30, claims={"first_name": "Old"})
+    me()
+    with statements() as found:
+        assert me(token=old).json()["first_name"] == "Ada"
+    assert [sql.split()[0] for sql in found] == ["SELECT", "SELECT"]
+    assert "advisory" not in "".join(found)
+
+
+def test_null_claims_clear_what_claims_had_brought_and_absent_ones_say_nothing(
+    me: Any, clerk: LocalClerk
+) -> None:
+    me()
+    names = ("email", "email_verified", "first_name", "last_name", "image_url")
+    answer = me(claims=dict.fromkeys(names, None), age=-1)
+    assert answer.json()["first_name"] == ""
+    with statements() as found:
+        assert me(claims=dict.fromkeys(names, ABSENT)).status_code == 200
+    assert len(found) == 1
+
+
+def test_a_field_that_cannot_be_stored_is_left_out_and_reported(me: Any, failures: Failures) -> None:
+    response = me(claims={"first_name": "x" * 300, "last_name": "King"})
+    assert (response.status_code, response.json()["last_name"]) == (200, "King")
+    reason = {"source": "request", "reason": "unusable_field:first_name"}
+    assert failures == [{"clerk_id": response.json()["clerk_id"], **reason}]
+
+
+# Whose fault it is
+
+
+@pytest.mark.parametrize(
+    ("header", "code", "challenge"),
+    [
+        (None, "not_authenticated", "Bearer"),
+        ("", "not_authenticated", "Bearer"),
+        ("Basic YTpi", "not_authenticated", "Bearer"),
+        ("Token abc", "not_authenticated", "Bearer"),
+        ("Bearer", "token_malformed", 'Bearer error="invalid_token"'),
+        ("Bearer ", "token_malformed", 'Bearer error="invalid_token"'),
+        ("bearer a.b", "token_malformed", 'Bearer error="invalid_token"'),
+        ("BEARER a b", "token_malformed", 'Bearer error="invalid_token"'),
+        ("Bearer a.b.c, Bearer d", "token_malformed", 'Bearer error="invalid_token"'),
+        ("Bearer ak_123", "token_type_mismatch", 'Bearer error="invalid_token"'),
+    ],
+)
+def test_a_header_that_opens_nothing(header: str | None, code: str, challenge: str) -> None:
+    client = Client() if header is None else Client(headers={"Authorization": header})
+    response = client.get("/api/v1/me")
+    assert (response.status_code, code_of(response)) == (401, code)
+    assert response["WWW-Authenticate"] == challenge
+    assert not User.objects.exists()
+
+
+@pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER", "bEaReR"])
+def test_the_scheme_is_known_in_any_case(clerk: LocalClerk, scheme: str) -> None:
+    client = Client(headers={"Authorization": f"{scheme}  {clerk.mint('ada')}"})
+    assert client.get("/api/v1/me").status_code == 200
+
+
+@pytest.mark.parametrize("change", [{"is_active": False}, {"banned": True}])
+def test_whoever_is_blocked_gets_403(me: Any, change: dict[str, bool]) -> None:
+    me()
+    User.objects.update(**change)
+    assert (me().status_code, code_of(me())) == (403, "user_inactive")
+
+
+def test_somebody_deleted_in_clerk_gets_401(me: Any, clerk: LocalClerk) -> None:
+    token = clerk.mint("ada")
+    me(token=token)
+    delete_user(clerk.person("ada").id, at=1_900_000_000_000)
+    response = me(token=token)
+    assert (response.status_code, code_of(response)) == (401, "user_deleted")
+    assert response["WWW-Authenticate"] == 'Bearer error="invalid_token"'
+    assert not User.objects.live().exists()
+
+
+def test_without_any_key_it_is_503(me: Any, clerk: LocalClerk, failures: Failures) -> None:
+    clerk.keys_down()
+    response = me()
+    assert (response.status_code, code_of(response)) == (503, "keys_unavailable")
+    assert int(response["Retry-After"]) > 0
+    assert failures[0] == {"clerk_id": None, "source": "request", "reason": "keys_unavailable"}
+
+
+def test_an_outage_of_the_keys_is_not_noticed(me: Any, clerk: LocalClerk) -> None:
+    me()
+    clerk.keys_down()
+    assert me().status_code == 200
+
+
+@pytest.mark.postgresql
+def test_a_write_that_fails_is_503_without_a_row(me: Any, failures: Failures) -> None:
+    with trigger("RAISE EXCEPTION 'no'"):
+        response = me()
+    assert (response.status_code, code_of(response)) == (503, "sync_unavailable")
+    assert int(response["Retry-After"]) > 0
+    assert [failure["reason"] for failure in failures] == ["database_error"]
+    assert me().status_code == 200
+
+
+@pytest.mark.postgresql
+def test_a_write_that_fails_goes_on_with_the_row_that_is_there(me: Any, failures: Failures) -> None:
+    me()
+    with trigger("RAISE EXCEPTION 'no'"):
+        response = me(claims={"first_name": "Augusta"}, age=-1)
+    assert (response.status_code, response.json()["first_name"]) == (200, "Ada")
+    assert [failure["reason"] for failure in failures] == ["database_error"]
+
+
+@pytest.mark.postgresql
+def test_a_lock_that_does_not_come_has_its_own_reason(me: Any, failures: Failures) -> None:
+    with trigger("RAISE EXCEPTION 'no' USING ERRCODE = 'lock_not_available'"):
+        assert me().status_code == 503
+    assert [failure["reason"] for failure in failures] == ["lock_timeout"]
+
+
+@pytest.mark.postgresql
+def test_a_connection_found_dead_is_replaced_without_a_word(
+    me: Any, clerk: LocalClerk, failures: Failures
+) -> None:
+    token = clerk.mint("ada")
+    me(token=token)
+    for bearer in (token, clerk.mint("grace")):
+        connection.ensure_connection()
+        with psycopg.connect(address(), autocommit=True) as other:
+            other.execute("SELECT pg_terminate_backend(%s)", [connection.connection.info.backend_pid])
+        assert me(token=bearer).status_code == 200
+    assert failures == []
+
+
+# Nothing personal leaves
+
+
+def test_logs_hold_neither_token_nor_person(
+    me: Any, clerk: LocalClerk, caplog: pytest.LogCaptureFixture
+) -> None:
+    claims = {"email": f"{CANARY}@example.test", "first_name": CANARY, "last_name": CANARY * 40}
+    with caplog.at_level(logging.DEBUG):
+        token = clerk.mint("ada", claims=claims)
+        assert me(token=token).status_code == 200
+        assert me(token=token[:-5] + "AAAAA").status_code == 401
+        assert me(fault="expired", claims=claims).status_code == 401
+    lines = [record for record in caplog.records if record.name != "django.db.backends"]
+    text = "".join(repr(vars(record)) for record in lines)
+    assert "token_expired" in text
+    assert CANARY not in text
+    assert token.split(".")[1] not in text
+
+
+def test_a_late_token_is_logged_with_the_seconds(me: Any, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO, logger="accounts"):
+        me(fault="expired")
+    (record,) = [record for record in caplog.records if record.name == "accounts.authentication"]
+    assert vars(record)["why"].startswith("expired 35")
+
+
+def test_the_answer_does_not_say_by_how_much(me: Any) -> None:
+    assert "35" not in me(fault="expired").json()["errors"][0]["detail"]
+
+
+# Options that come from the settings
+
+
+def test_the_settings_decide(me: Any, settings: Settings) -> None:
+    assert me().status_code == 200
+    settings.CLERK_AUTHORIZED_PARTIES = ("https://other.example.test",)
+    assert code_of(me()) == "token_invalid_authorized_party"
+    settings.CLERK_AUTHORIZED_PARTIES = None
+    assert me().status_code == 200
+    settings.CLERK_AUDIENCE = "api"
+    assert code_of(me()) == "token_invalid_audience"
+
+
+def test_camel_case_claims_are_understood(me: Any, clerk: LocalClerk) -> None:
+    claims = {"firstName": "Grace", "lastName": "Hopper", "imageUrl": "https://img.example.test/g"}
+    body = me("user_2new", claims=claims).json()
+    assert (body["first_name"], body["last_name"], body["image_url"]) == tuple(claims.values())
+    assert body["email"] is None
+
+
+def test_pem_keys_need_no_network(me: Any, clerk: LocalClerk, settings: Settings) -> None:
+    settings.CLERK_JWT_KEY = clerk.pem.replace("\n", "\\n")
+    assert me().status_code == 200
+    assert clerk.key_requests == 0

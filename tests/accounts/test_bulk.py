@@ -1,0 +1,119 @@
+"""A page of people at once ends as the same people one by one would."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import pytest
+from django.db import DatabaseError, connection
+from django.test.utils import CaptureQueriesContext
+
+from accounts.bulk import sync_page
+from accounts.clerk.profiles import ClerkProfile, Source
+from accounts.models import User
+from accounts.sync import Outcome, delete_locally, delete_user, sync_user
+from tests.webhooks.trouble import trigger
+
+pytestmark = pytest.mark.django_db(transaction=True)
+T = 1_800_000_000_000
+NAMES = ["", "Ada", "Bea", "Cleo"]
+
+
+def said(clerk_id: str, at: int = T, **values: Any) -> ClerkProfile:
+    return ClerkProfile(clerk_id=clerk_id, source=Source.API, at=at, values=values)
+
+
+def picture() -> list[str]:
+    names = ("clerk_id", "email", "email_verified", "first_name", "banned", "deleted_by", "field_versions")
+    return sorted(map(repr, User.objects.values_list(*names)))
+
+
+def prepare(people: list[str]) -> None:
+    """Put people into every state that a page can meet."""
+    for number, clerk_id in enumerate(people):
+        if number % 6 == 0:
+            continue
+        user = sync_user(
+            said(clerk_id, T - 10 + number % 3 * 10, first_name="Ada", email=f"{clerk_id}@x.test")
+        ).user
+        assert user
+        if number % 6 == 1:
+            delete_locally(user)
+        if number % 6 == 2:
+            delete_user(clerk_id, at=T)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_page_and_the_same_people_one_by_one_end_alike(seed: int) -> None:
+    chance = random.Random(seed)  # noqa: S311 - repeatable, not secret
+    people = [f"user_{number}" for number in range(36)]
+    page = [
+        said(
+            clerk_id,
+            T + chance.choice([-20, 0, 20]),
+            first_name=chance.choice(NAMES),
+            email=chance.choice([None, f"{clerk_id}@x.test"]),
+            email_verified=chance.choice([True, False]),
+            banned=chance.choice([True, False]),
+        )
+        for clerk_id in chance.sample(people, len(people))
+    ]
+    prepare(people)
+    together = sync_page(page, source="backfill").outcomes
+    first = picture()
+    User.objects.all()._raw_delete("default")
+    prepare(people)
+    alone = {profile.clerk_id: sync_user(profile).outcome for profile in page}
+    assert together == alone
+    assert first == picture()
+    assert set(together.values()) >= {Outcome.CREATED, Outcome.STALE}
+
+
+def test_a_page_that_changes_nothing_is_one_select_under_the_lock() -> None:
+    page = [said(f"user_{number}", first_name="Ada") for number in range(200)]
+    sync_page(page, source="backfill")
+    with CaptureQueriesContext(connection) as captured:
+        assert set(sync_page(page, source="backfill").outcomes.values()) == {Outcome.UNCHANGED}
+    frame = ("BEGIN", "COMMIT", "SET LOCAL")
+    found = [query["sql"].split()[0] for query in captured if not query["sql"].startswith(frame)]
+    assert found == ["SELECT"]
+
+
+def test_only_what_differs_is_written() -> None:
+    page = [said(f"user_{number}", first_name="Ada") for number in range(20)]
+    sync_page(page, source="backfill")
+    before = dict(User.objects.values_list("clerk_id", "updated_at"))
+    page[3] = said("user_3", T + 1, first_name="Zoe")
+    outcomes = sync_page(page, source="backfill").outcomes
+    assert {clerk_id for clerk_id, outcome in outcomes.items() if outcome == Outcome.UPDATED} == {"user_3"}
+    after = dict(User.objects.values_list("clerk_id", "updated_at"))
+    assert {clerk_id for clerk_id in after if after[clerk_id] != before[clerk_id]} == {"user_3"}
+
+
+def test_a_dry_run_tells_the_outcomes_and_writes_nothing() -> None:
+    sync_user(said("user_1", first_name="Ada"))
+    page = [said("user_1", T + 1, first_name="Zoe"), said("user_2")]
+    outcomes = sync_page(page, source="backfill", dry_run=True).outcomes
+    assert outcomes == {"user_1": Outcome.UPDATED, "user_2": Outcome.CREATED}
+    assert list(User.objects.values_list("first_name", flat=True)) == ["Ada"]
+
+
+def test_an_empty_page_is_nothing() -> None:
+    assert sync_page([], source="backfill").outcomes == {}
+
+
+@pytest.mark.postgresql
+def test_one_person_who_cannot_be_stored_spoils_no_other() -> None:
+    page = [said(f"user_{number}", first_name="Ada") for number in range(10)]
+    with trigger("IF NEW.clerk_id = 'user_4' THEN RAISE EXCEPTION 'no'; END IF"):
+        result = sync_page(page, source="backfill")
+    assert result.failed == ("user_4",)
+    assert len(result.outcomes) == 9
+    assert User.objects.count() == 9
+
+
+@pytest.mark.postgresql
+def test_a_database_that_takes_nobody_is_an_error() -> None:
+    with trigger("RAISE EXCEPTION 'no'"), pytest.raises(DatabaseError):
+        sync_page([said("user_1"), said("user_2")], source="backfill")

@@ -1,0 +1,103 @@
+"""The table of people, and the look-up of the warm request."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.db import IntegrityError, connection, transaction
+from django.utils import timezone
+
+from accounts.models import CreatedVia, User
+from tests.factories import UserFactory
+
+pytestmark = pytest.mark.django_db
+Count = Callable[[int], Any]
+
+
+def test_the_fast_look_up_gives_the_row_that_get_gives() -> None:
+    made = UserFactory.create(clerk_id="user_ada", image_url="https://img.test/a", banned=True, is_staff=True)
+    User.objects.filter(pk=made.pk).update(field_versions={"email": [5, 1]}, last_login=timezone.now())
+    plain = User.objects.get(clerk_id="user_ada")
+    fast = User.objects.by_clerk_id("user_ada")
+    assert fast
+    for field in User._meta.concrete_fields:
+        one, other = getattr(fast, field.attname), getattr(plain, field.attname)
+        assert (type(one), one) == (type(other), other), field.name
+    assert (fast._state.adding, fast._state.db) == (False, "default")
+
+
+def test_it_takes_one_statement_and_leaves_the_versions_for_a_second(
+    django_assert_num_queries: Count,
+) -> None:
+    UserFactory.create(clerk_id="user_ada")
+    with django_assert_num_queries(1):
+        user = User.objects.by_clerk_id("user_ada")
+    assert user
+    with django_assert_num_queries(1):
+        assert user.field_versions == {}
+
+
+def test_the_row_can_be_saved_and_deleted_like_any_other() -> None:
+    UserFactory.create(clerk_id="user_ada", first_name="Ada")
+    User.objects.filter(clerk_id="user_ada").update(field_versions={"email": [5, 1]})
+    user = User.objects.by_clerk_id("user_ada")
+    assert user
+    user.first_name = "Augusta"
+    user.save()
+    assert User.objects.values_list("first_name", "field_versions").get() == ("Augusta", {"email": [5, 1]})
+
+
+def test_it_finds_live_rows_alone() -> None:
+    UserFactory.create(clerk_id="user_ada", deleted_at=timezone.now(), deleted_by="local")
+    assert User.objects.by_clerk_id("user_ada") is None
+    assert User.objects.by_clerk_id("user_nobody") is None
+    live = UserFactory.create(clerk_id="user_ada")
+    assert User.objects.by_clerk_id("user_ada") == live
+
+
+@pytest.mark.parametrize("clerk_id", ["user_%", "user_' OR 1=1", "user_\\"])
+def test_an_id_is_a_value_and_never_sql(clerk_id: str) -> None:
+    UserFactory.create()
+    assert User.objects.by_clerk_id(clerk_id) is None
+
+
+@pytest.mark.postgresql
+def test_it_uses_the_partial_index(django_assert_num_queries: Count) -> None:
+    UserFactory.create_batch(2_000)
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE accounts_user")
+        plans: list[str] = []
+
+        def explain(execute: Callable[..., Any], sql: str, params: Any, many: object, context: Any) -> Any:
+            with connection.cursor() as other:
+                other.cursor.execute(f"EXPLAIN {sql}", params)
+                plans.extend(line for (line,) in other.fetchall())
+            return execute(sql, params, many, context)
+
+        with connection.execute_wrapper(explain):
+            User.objects.by_clerk_id("user_00000001")
+    assert "one_live_row_per_clerk_id" in "".join(plans), plans
+
+
+def test_two_live_rows_of_one_person_are_impossible() -> None:
+    UserFactory.create(clerk_id="user_ada")
+    with pytest.raises(IntegrityError), transaction.atomic():
+        UserFactory.create(clerk_id="user_ada")
+
+
+def test_any_number_of_rows_of_one_person_may_be_deleted() -> None:
+    for _ in range(3):
+        UserFactory.create(clerk_id="user_ada", deleted_at=timezone.now(), deleted_by="local")
+    UserFactory.create(clerk_id="user_ada")
+    assert User.objects.count() == 4
+    assert User.objects.live().count() == 1
+
+
+def test_local_staff_are_made_as_in_any_django() -> None:
+    helga = User.objects.create_superuser("helga", password="a long password")
+    assert (helga.clerk_id, helga.email, helga.created_via) == (None, None, CreatedVia.LOCAL)
+    assert helga.check_password("a long password")
+    User.objects.create_user("olaf")
+    assert User.objects.live().count() == 2

@@ -1,0 +1,113 @@
+"""People and threads on PostgreSQL: storms of first requests, deletions in their midst, pages beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from itertools import repeat
+
+import psycopg
+import pytest
+from django.db import DatabaseError, connections
+from django.test import Client
+
+from accounts.bulk import sync_page
+from accounts.clerk.profiles import ClerkProfile, Source
+from accounts.models import DeletedBy, User
+from accounts.sync import UserDeleted, delete_locally, delete_user, sync_user
+from devclerk.fixtures import LocalClerk
+from tests.webhooks.trouble import address
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.postgresql]
+T = 1_800_000_000_000
+THREADS = 16
+
+
+@pytest.fixture
+def threads() -> Iterator[ThreadPoolExecutor]:
+    with ThreadPoolExecutor(THREADS) as pool:
+        yield pool
+
+
+def alone(work: Callable[[], object]) -> object:
+    """Do the work with connections of the thread's own, and give them back."""
+    try:
+        return work()
+    finally:
+        connections.close_all()
+
+
+def said(clerk_id: str, source: Source = Source.CLAIMS, at: int = T, name: str = "Ada") -> ClerkProfile:
+    return ClerkProfile(clerk_id=clerk_id, source=source, at=at, values={"first_name": name})
+
+
+def test_twenty_new_people_each_sixteen_times_at_once(
+    clerk: LocalClerk, clerk_settings: object, threads: ThreadPoolExecutor
+) -> None:
+    clients = [
+        Client(headers={"Authorization": f"Bearer {clerk.mint(clerk.new_person(first_name='New'))}"})
+        for _ in range(20)
+    ]
+
+    def sign_in(client: Client) -> int:
+        return client.get("/api/v1/me").status_code
+
+    requests = [client for client in clients for _ in range(16)]
+    answers = list(threads.map(lambda client: alone(lambda: sign_in(client)), requests))
+    assert answers == [200] * 320
+    assert User.objects.count() == 20
+    assert clerk.api_requests == []
+
+
+def test_no_first_request_raises_whom_a_deletion_has_buried(threads: ThreadPoolExecutor) -> None:
+    people = [f"user_{number}" for number in range(100)]
+
+    def sign_in(clerk_id: str) -> None:
+        with suppress(UserDeleted):
+            sync_user(said(clerk_id))
+
+    work: list[Callable[[], object]] = []
+    for clerk_id in people:
+        work += [lambda clerk_id=clerk_id: sign_in(clerk_id)] * 3  # type: ignore[misc]
+        work.append(lambda clerk_id=clerk_id: delete_user(clerk_id, at=T + 1))  # type: ignore[misc]
+    list(threads.map(alone, work))
+    assert not User.objects.live().exists()
+    rows = User.objects.filter(deleted_by=DeletedBy.CLERK)
+    assert set(rows.values_list("clerk_id", flat=True)) == set(people)
+    assert rows.count() == len(people)
+
+
+def test_a_deletion_here_amid_sign_ins_leaves_one_live_row(threads: ThreadPoolExecutor) -> None:
+    first = sync_user(said("user_ada")).user
+    assert first
+    work: list[Callable[[], object]] = [lambda: sync_user(said("user_ada"))] * 20
+    work.insert(10, lambda: delete_locally(first))
+    list(threads.map(alone, work))
+    sync_user(said("user_ada"))
+    assert User.objects.live().count() == 1
+    assert User.objects.count() == 2
+
+
+def test_pages_in_any_order_beside_requests_neither_block_nor_lose(threads: ThreadPoolExecutor) -> None:
+    people = [f"user_{number}" for number in range(60)]
+    pages = [
+        [said(clerk_id, Source.API, T + n, name=f"{n}") for clerk_id in people[:: 1 if n % 2 else -1]]
+        for n in range(8)
+    ]
+    work: list[Callable[[], object]] = [
+        *(lambda page=page: sync_page(page, source="backfill") for page in pages),
+        *(lambda clerk_id=clerk_id: sync_user(said(clerk_id)) for clerk_id in people),
+    ]
+    list(threads.map(alone, work))
+    rows = User.objects.live().values_list("clerk_id", "first_name")
+    assert sorted(rows) == sorted(zip(people, repeat("7")))
+
+
+def test_a_lock_that_never_comes_ends_as_a_database_error() -> None:
+    sync_user(said("user_ada"))
+    with psycopg.connect(address()) as other:
+        other.execute("LOCK TABLE accounts_user IN ACCESS EXCLUSIVE MODE")
+        with pytest.raises(DatabaseError) as caught:
+            sync_user(said("user_ada", Source.WEBHOOK, T + 5, "Zoe"))
+    assert getattr(caught.value.__cause__, "sqlstate", None) == "55P03"

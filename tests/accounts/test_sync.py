@@ -1,0 +1,296 @@
+"""What becomes of a person's rows: creation, change, deletion of either kind, restoration."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from django.db import transaction
+from django.dispatch import Signal
+
+from accounts.clerk.profiles import ClerkProfile, Source, Value
+from accounts.models import CreatedVia, DeletedBy, User
+from accounts.signals import sync_failed, user_synced
+from accounts.sync import (
+    Outcome,
+    RestoreRefused,
+    UserDeleted,
+    delete_locally,
+    delete_user,
+    restore_user,
+    sync_user,
+)
+
+pytestmark = pytest.mark.django_db(transaction=True)
+T = 1_800_000_000_000
+CLAIMS, WEBHOOK, API = Source
+News = list[dict[str, Any]]
+
+
+def said(source: Source, at: int = T, *, unusable: tuple[str, ...] = (), **values: Value) -> ClerkProfile:
+    return ClerkProfile(clerk_id="user_ada", source=source, at=at, values=values, unusable=unusable)
+
+
+def rows() -> list[User]:
+    return list(User.objects.filter(clerk_id="user_ada").order_by("created_at"))
+
+
+@pytest.fixture
+def heard() -> Any:
+    """Collect the news of both signals in the order in which they come."""
+    news: News = []
+
+    def listen(sender: object, signal: Signal, **facts: Any) -> None:
+        news.append(facts)
+
+    for signal in (user_synced, sync_failed):
+        signal.connect(listen)
+    yield news
+    for signal in (user_synced, sync_failed):
+        signal.disconnect(listen)
+
+
+@pytest.mark.parametrize(
+    ("source", "via"),
+    [(CLAIMS, CreatedVia.REQUEST), (WEBHOOK, CreatedVia.WEBHOOK), (API, CreatedVia.BACKFILL)],
+)
+def test_whoever_is_new_gets_a_row(source: Source, via: CreatedVia) -> None:
+    synced = sync_user(said(source, email="ada@example.test", first_name="Ada"))
+    assert synced.outcome == Outcome.CREATED
+    (row,) = rows()
+    assert synced.user == row
+    assert (row.email, row.first_name, row.created_via, row.is_active) == (
+        "ada@example.test",
+        "Ada",
+        via,
+        True,
+    )
+    assert not row.has_usable_password()
+    assert not row.is_staff
+    assert row.field_versions == {
+        "email": [T, source],
+        "email_verified": [0, 0],
+        "first_name": [T, source],
+    }
+
+
+def test_a_change_is_written_and_moves_the_time_of_the_row() -> None:
+    before = sync_user(said(WEBHOOK, first_name="Ada")).user
+    synced = sync_user(said(WEBHOOK, T + 1, first_name="Augusta"))
+    (row,) = rows()
+    assert (synced.outcome, row.first_name) == (Outcome.UPDATED, "Augusta")
+    assert before
+    assert row.updated_at > before.updated_at
+    assert synced.user
+    assert synced.user.updated_at == row.updated_at
+
+
+def test_a_newer_version_of_the_same_leaves_the_time_of_the_row() -> None:
+    sync_user(said(WEBHOOK, first_name="Ada"))
+    (before,) = rows()
+    assert sync_user(said(WEBHOOK, T + 5, first_name="Ada")).outcome == Outcome.UNCHANGED
+    (row,) = rows()
+    assert row.field_versions == {"first_name": [T + 5, WEBHOOK]}
+    assert row.updated_at == before.updated_at
+
+
+def test_an_older_word_is_stale_and_gives_the_row_as_it_is() -> None:
+    sync_user(said(WEBHOOK, first_name="Ada"))
+    synced = sync_user(said(WEBHOOK, T - 5, first_name="Zoe"))
+    assert synced.outcome == Outcome.STALE
+    assert synced.user
+    assert synced.user.first_name == "Ada"
+
+
+def test_somebody_without_any_claims_gets_an_empty_row() -> None:
+    row = sync_user(said(CLAIMS)).user
+    assert row
+    assert (row.email, row.first_name, row.field_versions) == (None, "", {})
+
+
+# Deleted by Clerk
+
+
+def test_a_deletion_is_terminal() -> None:
+    sync_user(said(WEBHOOK, first_name="Ada"))
+    assert delete_user("user_ada", at=T + 10) == Outcome.DELETED
+    (row,) = rows()
+    assert (row.deleted_by, row.deleted_at) == (DeletedBy.CLERK, datetime.fromtimestamp((T + 10) / 1000, UTC))
+    assert sync_user(said(WEBHOOK, T + 99, first_name="Zoe")).outcome == Outcome.STALE
+    assert sync_user(said(API, T + 99, first_name="Zoe")).outcome == Outcome.STALE
+    with pytest.raises(UserDeleted):
+        sync_user(said(CLAIMS, T + 99, first_name="Zoe"))
+    assert delete_user("user_ada", at=T + 99) == Outcome.STALE
+    assert [(row.first_name, row.deleted_by) for row in rows()] == [("Ada", DeletedBy.CLERK)]
+
+
+def test_a_deletion_before_the_creation_leaves_a_tombstone() -> None:
+    assert delete_user("user_ada", at=T) == Outcome.DELETED
+    assert sync_user(said(WEBHOOK, T - 5, first_name="Ada")).outcome == Outcome.STALE
+    (row,) = rows()
+    assert (row.first_name, row.email, row.deleted_by) == ("", None, DeletedBy.CLERK)
+
+
+def test_a_refused_session_does_not_break_the_transaction_around_it() -> None:
+    delete_user("user_ada", at=T)
+    with transaction.atomic():
+        with pytest.raises(UserDeleted):
+            sync_user(said(CLAIMS))
+        assert User.objects.count() == 1
+
+
+# Deleted here
+
+
+def test_a_sign_in_after_a_deletion_here_makes_a_fresh_row_and_the_old_one_stays() -> None:
+    old = sync_user(said(WEBHOOK, first_name="Ada")).user
+    assert old
+    assert delete_locally(old) == Outcome.DELETED
+    fresh = sync_user(said(CLAIMS, T + 1000, first_name="Ada")).user
+    assert fresh
+    assert fresh.pk != old.pk
+    assert [row.deleted_by for row in rows()] == [DeletedBy.LOCAL, ""]
+
+
+@pytest.mark.parametrize("source", [WEBHOOK, API])
+def test_news_passes_over_people_deleted_here(source: Source) -> None:
+    old = sync_user(said(WEBHOOK, first_name="Ada")).user
+    assert old
+    delete_locally(old)
+    assert sync_user(said(source, T + 9, first_name="Zoe")).outcome == Outcome.STALE
+    assert len(rows()) == 1
+
+
+def test_deleting_here_never_unblocks_and_never_hands_on_rights() -> None:
+    old = sync_user(said(WEBHOOK, banned=True)).user
+    assert old
+    User.objects.filter(pk=old.pk).update(is_active=False, is_staff=True, is_superuser=True)
+    delete_locally(old)
+    fresh = sync_user(said(CLAIMS, T + 1000)).user
+    assert fresh
+    assert (fresh.banned, fresh.is_active, fresh.is_staff, fresh.is_superuser) == (True, False, False, False)
+    # And Clerk may lift the ban later, but not by a word older than the ban.
+    sync_user(said(WEBHOOK, T - 1, banned=False))
+    assert User.objects.get(pk=fresh.pk).banned
+    sync_user(said(WEBHOOK, T + 1, banned=False))
+    assert not User.objects.get(pk=fresh.pk).banned
+
+
+def test_a_fresh_row_inherits_from_the_newest_of_its_predecessors() -> None:
+    for inactive in (True, False):
+        row = sync_user(said(CLAIMS)).user
+        assert row
+        User.objects.filter(pk=row.pk).update(is_active=not inactive)
+        delete_locally(row)
+    fresh = sync_user(said(CLAIMS)).user
+    assert fresh
+    assert fresh.is_active
+
+
+def test_deleting_here_twice_is_stale() -> None:
+    row = sync_user(said(CLAIMS)).user
+    assert row
+    delete_locally(row)
+    assert delete_locally(row) == Outcome.STALE
+
+
+def test_a_deletion_by_clerk_turns_the_newest_row_deleted_here_into_the_tombstone() -> None:
+    for _ in range(2):
+        row = sync_user(said(CLAIMS)).user
+        assert row
+        delete_locally(row)
+    assert delete_user("user_ada", at=T) == Outcome.DELETED
+    assert [row.deleted_by for row in rows()] == [DeletedBy.LOCAL, DeletedBy.CLERK]
+    with pytest.raises(UserDeleted):
+        sync_user(said(CLAIMS))
+
+
+def test_local_staff_can_be_deleted_and_restored_too() -> None:
+    helga = User.objects.create_user("helga", password="x")
+    assert delete_locally(helga) == Outcome.DELETED
+    assert restore_user(helga, at=T).deleted_at is None
+
+
+# Restored
+
+
+def test_a_restoration_ends_a_deletion_and_makes_older_deletions_stale() -> None:
+    sync_user(said(WEBHOOK, first_name="Ada"))
+    delete_user("user_ada", at=T + 10)
+    row = restore_user(rows()[0], at=T + 50)
+    assert row.deleted_at is None
+    assert delete_user("user_ada", at=T + 10) == Outcome.STALE
+    assert delete_user("user_ada", at=T + 50) == Outcome.STALE
+    assert sync_user(said(CLAIMS, T + 1000)).outcome == Outcome.UNCHANGED
+    assert delete_user("user_ada", at=T + 51) == Outcome.DELETED
+
+
+def test_nobody_is_restored_beside_a_live_row() -> None:
+    old = sync_user(said(CLAIMS)).user
+    assert old
+    delete_locally(old)
+    sync_user(said(CLAIMS))
+    with pytest.raises(RestoreRefused, match="live_row_exists"):
+        restore_user(old, at=T)
+
+
+def test_a_live_row_cannot_be_restored() -> None:
+    live = sync_user(said(CLAIMS)).user
+    assert live
+    with pytest.raises(RestoreRefused):
+        restore_user(live, at=T)
+
+
+def test_no_tombstone_stays_beside_a_restored_row() -> None:
+    first = sync_user(said(CLAIMS)).user
+    assert first
+    delete_locally(first)
+    second = sync_user(said(CLAIMS)).user
+    assert second
+    delete_user("user_ada", at=T)
+    restore_user(first, at=T + 1)
+    assert [(row.pk, row.deleted_by) for row in rows()] == [(first.pk, ""), (second.pk, DeletedBy.LOCAL)]
+
+
+# News
+
+
+@pytest.mark.parametrize(
+    ("source", "name"),
+    [(CLAIMS, "request"), (WEBHOOK, "webhook"), (API, "api")],
+    ids=["claims", "webhook", "api"],
+)
+def test_observers_hear_who_how_and_what_was_left_out(heard: News, source: Source, name: str) -> None:
+    sync_user(said(source, first_name="Ada", unusable=("email",)))
+    assert heard == [
+        {"clerk_id": "user_ada", "source": name, "outcome": Outcome.CREATED},
+        {"clerk_id": "user_ada", "source": name, "reason": "unusable_field:email"},
+    ]
+
+
+@pytest.mark.parametrize("act", [lambda: sync_user(said(CLAIMS)), lambda: delete_user("user_ada", at=T)])
+def test_news_waits_for_the_end_of_the_transaction(heard: News, act: Callable[[], object]) -> None:
+    with transaction.atomic():
+        act()
+        assert heard == []
+    assert len(heard) == 1
+
+
+def test_there_is_no_news_of_what_was_rolled_back(heard: News) -> None:
+    with transaction.atomic():
+        sync_user(said(CLAIMS))
+        transaction.set_rollback(True)
+    assert (heard, rows()) == ([], [])
+
+
+def test_an_observer_that_breaks_does_no_harm() -> None:
+    def broken(**_: object) -> None:
+        raise RuntimeError
+
+    user_synced.connect(broken)
+    try:
+        assert sync_user(said(CLAIMS)).outcome == Outcome.CREATED
+    finally:
+        user_synced.disconnect(broken)
