@@ -74,6 +74,10 @@ class Environment:
         """Give a whole number from `low` to `high`, both included."""
         return self._typed(name, partial(values.whole_number, low=low, high=high), default=default)
 
+    def number(self, name: str, *, default: float, low: float = 0, high: float) -> float:
+        """Give a number from `low` to `high`, both included; decimals are permitted."""
+        return self._typed(name, partial(values.number, low=low, high=high), default=default)
+
     def words(self, name: str) -> tuple[str, ...]:
         """Give the words of a comma separated list."""
         return values.words(self.text(name))

@@ -52,6 +52,13 @@ def whole_number(text: str, *, low: int, high: int) -> int:
     return int(text)
 
 
+def number(text: str, *, low: float, high: float) -> float:
+    """Read a number, perhaps with decimals, from `low` to `high`, both included."""
+    if not re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,6})?", text) or not low <= float(text) <= high:
+        raise Malformed(f"must be a number from {low:g} to {high:g}")
+    return float(text)
+
+
 def words(text: str) -> tuple[str, ...]:
     """Read a comma separated list; blanks around a word and empty words do not count."""
     return tuple(word for part in text.split(",") if (word := part.strip()))

@@ -12,6 +12,7 @@ from config import values
 ROOT = Path("/srv/project")
 database = partial(values.database, root=ROOT)
 number = partial(values.whole_number, low=1, high=300)
+decimal = partial(values.number, low=0.01, high=300)
 
 
 @pytest.mark.parametrize("text", ["true", "True", "1", "YES", "on"])
@@ -31,6 +32,10 @@ def test_these_words_are_false(text: str) -> None:
         *[
             (number, text)
             for text in ("0", "301", "-5", "5.0", "5s", "1_0", "\u0665", "+5", "99999999999999999999")
+        ],
+        *[
+            (decimal, text)
+            for text in ("0", "0.001", "300.1", "-5", "1e2", "1.", ".5", "1,5", "nan", "\u0665")
         ],
         *[
             (values.url, text)
@@ -69,6 +74,10 @@ def test_a_malformed_text_is_refused_without_being_repeated(convert: object, tex
 
 def test_a_whole_number_may_be_either_end() -> None:
     assert (number("1"), number("300")) == (1, 300)
+
+
+def test_a_number_may_have_decimals() -> None:
+    assert (decimal("0.05"), decimal("300")) == (0.05, 300)
 
 
 def test_words_are_stripped_and_empty_ones_do_not_count() -> None:

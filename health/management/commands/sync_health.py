@@ -50,7 +50,8 @@ def _lines(report: Report) -> Iterator[str]:
     yield f"status: {report.status}"
     yield f"open failures: {report.failures.open}"
     webhooks = report.webhooks
-    yield f"webhooks: {webhooks.state}, last received {webhooks.last_received_at or 'never'}"
+    last = webhooks.last_received_at
+    yield f"webhooks: {webhooks.state}, last received {f'{last:%Y-%m-%d %H:%M:%S} UTC' if last else 'never'}"
     if webhooks.lag_seconds.p95 is not None:
         lag = webhooks.lag_seconds
         yield f"webhook lag of the last day: p50 {lag.p50} s, p95 {lag.p95} s"
