@@ -48,6 +48,8 @@ def logging_config(*, debug: bool) -> dict[str, Any]:
             "django": {"handlers": [], "level": "INFO", "propagate": True},
             # A 4xx is the client's business, and has its line from the request middleware.
             "django.request": {"level": "ERROR"},
+            # It says each retry; whoever asked says in the end what came of them.
+            "urllib3": {"level": "ERROR"},
         },
     }
 

@@ -38,12 +38,12 @@ class Client:
         """Ask for a change of a person or of the stand-in itself."""
         return self._ask("POST", _address(name, path) if name else f"/_dev/{path}", body=body)
 
-    def attempts(self, svix_id: str) -> list[dict[str, Any]]:
-        """Give the attempts to deliver an event, once there is one or a few seconds have gone by."""
+    def attempts(self, svix_id: str, *, number: int = 1) -> list[dict[str, Any]]:
+        """Give the attempts to deliver an event, once there are so many or a few seconds have gone by."""
         give_up_at = time.monotonic() + OUTCOME_SECONDS
         while True:
             attempts = self._ask("GET", f"/_dev/deliveries/{svix_id}")["attempts"]
-            if attempts or time.monotonic() > give_up_at:
+            if len(attempts) >= number or time.monotonic() > give_up_at:
                 return list(attempts)
             time.sleep(0.05)
 

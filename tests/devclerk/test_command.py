@@ -131,7 +131,8 @@ def test_a_change_says_how_its_webhook_fared(run: Run, receiver: Receiver) -> No
 
 
 def test_faults_of_the_webhook_are_handed_on(run: Run, receiver: Receiver) -> None:
-    run("send", "user.updated", "ada", "--duplicate", "5")
+    printed = run("send", "user.updated", "ada", "--duplicate", "5")
+    assert printed.count(": 200 noted") == 5
     assert len({received.svix_id for received in receiver.wait(5)}) == 1
 
 

@@ -77,16 +77,18 @@ class Command(BaseCommand):
             case _:
                 answer = client.change(action, faults, name=name)
         self.stdout.write(f"{answer['type']} {answer['person']['id']} ({answer['person']['handle']})")
-        self._report(client, answer, late=bool(options["delay"] or options["reorder"]))
+        late = bool(options["delay"] or options["reorder"])
+        self._report(client, answer, late=late, copies=options["duplicate"])
 
-    def _report(self, client: Client, answer: Mapping[str, Any], *, late: bool) -> None:
+    def _report(self, client: Client, answer: Mapping[str, Any], *, late: bool, copies: int) -> None:
         svix_id = answer["svix_id"]
         if not answer["sent"]:
             self.stdout.write("No webhook is sent.")
         elif late:
             self.stdout.write(f"The webhook {svix_id} is on its way, late as ordered.")
         else:
-            for attempt in client.attempts(svix_id) or [{"status": None, "answer": "no answer yet"}]:
+            nothing = [{"status": None, "answer": "no answer yet"}]
+            for attempt in client.attempts(svix_id, number=copies) or nothing:
                 self.stdout.write(f"webhook {svix_id}: {attempt['status'] or ''} {attempt['answer']}".strip())
 
     def _list(self, answer: Mapping[str, Any]) -> None:
