@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from accounts.clerk.api import ClerkAPI
 from accounts.clerk.profiles import Source, profile_from_user
+from accounts.models import User
 from accounts.pages import milliseconds
 from accounts.runs import Clock
-from accounts.sync import Synced, sync_user
+from accounts.sync import Synced, restore_user, sync_user
 
 
 def refresh_user(api: ClerkAPI, clerk_id: str, *, clock: Clock) -> Synced | None:
@@ -21,3 +22,18 @@ def refresh_user(api: ClerkAPI, clerk_id: str, *, clock: Clock) -> Synced | None
     return sync_user(
         profile_from_user(answer.user, source=Source.API, observed_at=answer.answered_at, now=now)
     )
+
+
+def restore_from_clerk(api: ClerkAPI, row: User, *, clock: Clock) -> bool:
+    """End the row's deletion if Clerk shows the person alive, and merge what it says; False if it does not.
+
+    Raises `RestoreRefused`, `ClerkAPIError`, `UnusableProfile` and `django.db.DatabaseError`.
+    """
+    answer = api.find_user(row.clerk_id or "")
+    if answer.user is None:
+        return False
+    now = milliseconds(clock)
+    profile = profile_from_user(answer.user, source=Source.API, observed_at=answer.answered_at, now=now)
+    restore_user(row, at=answer.answered_at or now)
+    sync_user(profile)
+    return True

@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.contrib import admin
 from django.urls import include, path, re_path
 
+import config.admin  # noqa: F401 - no app of its own, so nothing else would find it
 from api.errors import not_found
 
 handler400 = "api.errors.bad_request"
