@@ -67,6 +67,7 @@ def up(options: Mapping[str, Any]) -> int:
             children = {"API": api, "stand-in": clerk}
             _await(f"http://127.0.0.1:{clerk_port}/_dev/people", children)
             _await(f"http://127.0.0.1:{port}/health/live", children)
+            _await(f"http://127.0.0.1:{port}/health/ready", children)
             stack.enter_context(_written(env_file, made))
             words = {
                 "token": Client(clerk_port).token("ada", {"expires": TOKEN_SECONDS}),

@@ -22,7 +22,8 @@ FRESH = 600.0  # seconds; a refresh is started ahead of it
 AHEAD = 120.0
 HELD_AT_MOST = 24 * 3600.0
 RETRY = 30.0
-RETRY_WITHOUT_KEY = 5.0
+RETRY_WITHOUT_KEY = 5.0  # a request that finds no key asks no more often; the thread does
+RETRY_AT_START = 2.0
 WAIT = 2.0
 BUDGET, BUDGET_REFILL = 4, 60.0
 SUSPECT_AFTER = 300.0
@@ -274,5 +275,5 @@ class KeyStore:
     def _pause(self) -> float:
         snapshot = self._current()
         if snapshot is None:
-            return RETRY_WITHOUT_KEY
+            return RETRY_AT_START
         return max(1.0, min(RETRY, FRESH - AHEAD - (self._clock() - snapshot.fetched_at)))

@@ -137,6 +137,7 @@ def test_the_example_is_well_formed() -> None:
         in run("manage.py", "check", variables=lines | {"PATH": os.environ["PATH"]}).stderr
     )
     assert Environment(lines).flag("DJANGO_DEBUG") is False
+    assert not list(PROJECT.glob("*.db"))  # an empty PROMETHEUS_MULTIPROC_DIR is none
 
 
 @pytest.mark.parametrize("name", ["requirements.txt", "requirements-dev.txt", "uv.lock"])
