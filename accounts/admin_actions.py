@@ -114,14 +114,20 @@ def _named(user: User) -> str:
     return user.clerk_id or user.username
 
 
+def fetch_again(clerk_id: str) -> str:
+    """Fetch one person from Clerk, merge, and say what came of it; raises Failed with what to do."""
+    synced = _asking_clerk(clerk_id, lambda: refresh_user(get_clerk_api(), clerk_id, clock=timezone.now))
+    if synced is None:
+        raise Failed(
+            f"Clerk has no user {clerk_id}. Run `manage.py reconcile_users` to see who else is gone."
+        )
+    return f"Fetched {clerk_id} from Clerk: {synced.outcome}."
+
+
 def _sync_again(user: User) -> str:
     if user.clerk_id is None:
-        raise Failed(f"Local staff are not in Clerk: {_named(user)}.")
-    clerk_id = user.clerk_id
-    synced = _asking_clerk(user, lambda: refresh_user(get_clerk_api(), clerk_id, clock=timezone.now))
-    if synced is None:
-        raise Failed(f"Clerk has no user {clerk_id}. `manage.py reconcile_users` shows who else is gone.")
-    return f"Fetched {clerk_id} from Clerk: {synced.outcome}."
+        raise Failed(f"Local staff are not in Clerk: {user.username}.")
+    return fetch_again(user.clerk_id)
 
 
 def _set_active(*, value: bool) -> Act:
@@ -142,7 +148,9 @@ def _restore(user: User) -> str:
     try:
         if user.clerk_id is None:
             restore_user(user, at=int(timezone.now().timestamp() * 1000))
-        elif not _asking_clerk(user, lambda: restore_from_clerk(get_clerk_api(), user, clock=timezone.now)):
+        elif not _asking_clerk(
+            user.clerk_id, lambda: restore_from_clerk(get_clerk_api(), user, clock=timezone.now)
+        ):
             raise Failed(f"Clerk has no user {_named(user)}: there is nobody to restore.")
     except RestoreRefused as refusal:
         reasons = {
@@ -153,12 +161,16 @@ def _restore(user: User) -> str:
     return f"Restored {_named(user)}."
 
 
-def _asking_clerk(user: User, work: Callable[[], T]) -> T:
+def _asking_clerk(clerk_id: str, work: Callable[[], T]) -> T:
     try:
         return work()
     except (ImproperlyConfigured, ClerkAPIError) as error:
-        raise Failed(f"Could not fetch {_named(user)}. {error}") from None
+        raise Failed(f"Could not fetch {clerk_id}. {error}") from None
     except UnusableProfile as refusal:
-        raise Failed(f"Clerk's answer about {_named(user)} cannot be used ({refusal.reason}).") from None
+        raise Failed(
+            f"Clerk's answer about {clerk_id} cannot be used ({refusal.reason}). See it there."
+        ) from None
     except DatabaseError:
-        raise Failed(f"The database did not take {_named(user)}. Try again in a minute.") from None
+        raise Failed(
+            f"Fetched {clerk_id}, but the database did not take it. Try again in a minute."
+        ) from None

@@ -5,17 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin, messages
-from django.core.exceptions import ImproperlyConfigured, PermissionDenied
-from django.db import DatabaseError
+from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 
-from accounts.clerk.api import ClerkAPIError
-from accounts.clerk.profiles import UnusableProfile
-from accounts.conf import get_clerk_api
-from accounts.refresh import refresh_user
+from accounts.admin_actions import Failed, fetch_again
 from health.chart import draw_day
 from health.models import SyncFailure, SyncFailureQuerySet
 from health.report import build_report
@@ -27,24 +23,6 @@ else:
 
 # A page, not an export; each has a button that asks Clerk.
 SHOWN = 50
-
-
-def fetch_again(clerk_id: str) -> tuple[bool, str]:
-    """Fetch one person from Clerk and merge; give whether it worked, and what to tell the operator."""
-    try:
-        synced = refresh_user(get_clerk_api(), clerk_id, clock=timezone.now)
-    except (ImproperlyConfigured, ClerkAPIError) as error:
-        return False, f"Could not fetch {clerk_id}. {error}"
-    except UnusableProfile as refusal:
-        return False, f"Clerk's answer about {clerk_id} cannot be used ({refusal.reason}). See it there."
-    except DatabaseError:
-        return False, f"Fetched {clerk_id}, but the database did not take it. Try again in a minute."
-    if synced is None:
-        return (
-            False,
-            f"Clerk has no user {clerk_id}. Run `manage.py reconcile_users` to see who else is gone.",
-        )
-    return True, f"Fetched {clerk_id} from Clerk: {synced.outcome}."
 
 
 class StateFilter(admin.SimpleListFilter):
@@ -126,8 +104,11 @@ class SyncFailureAdmin(ModelAdmin):
                 request, "An outage has no person to fetch; it closes by itself.", messages.WARNING
             )
         for clerk_id, failure in people.items():
-            mended, text = fetch_again(clerk_id or "")
-            self.message_user(request, text, messages.SUCCESS if mended else messages.ERROR)
+            try:
+                text, level = fetch_again(clerk_id or ""), messages.SUCCESS
+            except Failed as failed:
+                text, level = str(failed), messages.ERROR
+            self.message_user(request, text, level)
             self.log_change(request, failure, text)
 
     def has_sync_permission(self, request: HttpRequest) -> bool:

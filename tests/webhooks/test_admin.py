@@ -1,9 +1,13 @@
 from __future__ import annotations
 
 import pytest
+from django.contrib.auth.models import Permission
 from django.test import Client
+from django.utils import timezone
+from pytest_django import Settings
 
 from accounts.models import User
+from devclerk.fixtures import LocalClerk
 from tests.webhooks.deliveries import envelope, outcome_of, person
 from webhooks.models import WebhookEvent
 
@@ -47,3 +51,26 @@ def test_nothing_can_be_added_changed_or_deleted(operator: Client) -> None:
     operator.post(LEDGER, {"action": "delete_selected", "_selected_action": [entry.pk], "post": "yes"})
     entry.refresh_from_db()
     assert entry.outcome == "created"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_person_of_a_failed_event_can_be_fetched_again(
+    operator: Client, clerk: LocalClerk, clerk_settings: Settings
+) -> None:
+    ada = clerk.person("ada")
+    now = timezone.now()
+    facts = {"type": "user.created", "occurred_at": now, "received_at": now, "outcome": "failed"}
+    entry = WebhookEvent.objects.create(svix_id="msg_1", clerk_id=ada.id, **facts)
+    words = {"action": "sync_again", "_selected_action": [str(entry.pk)]}
+    page = operator.post(LEDGER, words, follow=True).content.decode()
+    assert f"Fetched {ada.id} from Clerk: created." in page
+    assert User.objects.get(clerk_id=ada.id).first_name == "Ada"
+
+
+def test_staff_who_may_change_nobody_are_not_offered_to_fetch() -> None:
+    olaf = User.objects.create_user("olaf", is_staff=True)
+    olaf.user_permissions.set(Permission.objects.filter(codename="view_webhookevent"))
+    outcome_of(envelope("session.created", {}))
+    client = Client()
+    client.force_login(olaf)
+    assert "sync_again" not in client.get(LEDGER).content.decode()
