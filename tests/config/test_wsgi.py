@@ -19,8 +19,8 @@ def gunicorn(variables: dict[str, str], *, seconds: float) -> subprocess.Complet
             "--no-control-socket",
             "-b",
             "127.0.0.1:0",
-            "-w",
-            "2",
+            # One worker: two that end at the same moment make gunicorn itself stumble, with a traceback.
+            "--workers=1",
             "config.wsgi",
         ],
         cwd=PROJECT,
