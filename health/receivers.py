@@ -6,6 +6,7 @@ import logging
 from functools import partial
 from typing import Any
 
+from django.core.signals import request_finished
 from django.db import Error, connection, transaction
 from django.dispatch import receiver
 from django.utils import timezone
@@ -28,6 +29,13 @@ def record_failure(sender: object, *, clerk_id: str | None, source: str, reason:
         "Sync failed", extra={"clerk_id": clerk_id, "source": source, "outcome": "failed", "reason": reason}
     )
     recorder.record(clerk_id=clerk_id, source=source, reason=reason, at=timezone.now())
+
+
+@receiver(request_finished, dispatch_uid="health")
+def write_what_waits(sender: object, **_: Any) -> None:
+    """Write what an outage has held back, after the first answer that comes when it is over."""
+    if recorder.is_waiting:
+        recorder.flush(now=timezone.now())
 
 
 @receiver(user_synced, dispatch_uid="health")

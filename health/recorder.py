@@ -52,6 +52,11 @@ class Recorder:
         """How many failures had to be forgotten because a thousand different ones were waiting."""
         return self._lost
 
+    @property
+    def is_waiting(self) -> bool:
+        """Tell whether the last write failed, and it is time for the next."""
+        return 0 < self._paused_until <= time.monotonic()
+
     def record(self, *, clerk_id: str | None, source: str, reason: str, at: datetime) -> None:
         """Count a failure, and write it unless the same one was written within the last minute."""
         person = "" if clerk_id is None or reason in OUTAGES else clerk_id
