@@ -102,40 +102,31 @@ def user_for(profile: ClerkProfile) -> User:
     user = None
     try:
         user = run_with_fresh_connection(lambda: User.objects.by_clerk_id(profile.clerk_id))
-        if user is not None and not _differs(user, profile):
-            _report_unusable(profile)
-            return user
-        return sync_user(profile).user or _gone(profile)
+        if user is None or _differs(user, profile):
+            user = sync_user(profile).user
+        else:
+            for field in profile.unusable:
+                _report(profile, reason=f"unusable_field:{field}")
     except UserDeleted:
         raise TokenRefused("user_deleted") from None
     except Error as error:
         reason = failure_reason(error)
         # Without the traceback, whose texts may hold what the row holds.
         logger.error("sync failed", extra={"clerk_id": profile.clerk_id, "reason": reason})  # noqa: TRY400
-        sync_failed.send_robust(sender=User, clerk_id=profile.clerk_id, source="request", reason=reason)
-        if user is None:
-            raise ServiceUnavailable from None
-        return user
+        _report(profile, reason=reason)
+    if user is None:
+        raise ServiceUnavailable
+    return user
 
 
 def _differs(user: User, profile: ClerkProfile) -> bool:
-    """Tell whether the claims would write something; versions are loaded only if a value differs."""
-    values = profile.values
-    differing = [
-        field
-        for field, value in values.items()
-        if value != getattr(user, field)
-        and not (field == "email_verified" and (value is None or values.get("email", "") != user.email))
-    ]
-    return bool(differing) and bool(merged_with(user, profile).values)
+    """Tell whether the claims would write something; the versions are loaded only if a value differs."""
+    for field, value in profile.values.items():
+        # Null, "" and False are the same nothing: no second statement for those who have no address.
+        if (value or None) != (getattr(user, field) or None):
+            return bool(merged_with(user, profile).values)
+    return False
 
 
-def _report_unusable(profile: ClerkProfile) -> None:
-    for field in profile.unusable:
-        sync_failed.send_robust(
-            sender=User, clerk_id=profile.clerk_id, source="request", reason=f"unusable_field:{field}"
-        )
-
-
-def _gone(profile: ClerkProfile) -> User:
-    raise TokenRefused("user_deleted")
+def _report(profile: ClerkProfile, *, reason: str) -> None:
+    sync_failed.send_robust(sender=User, clerk_id=profile.clerk_id, source="request", reason=reason)

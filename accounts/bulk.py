@@ -62,7 +62,7 @@ def _plan(profiles: Sequence[ClerkProfile]) -> _Plan:
 
 def _rows_by_id(profiles: Sequence[ClerkProfile]) -> dict[str, list[User]]:
     ids = [profile.clerk_id for profile in profiles]
-    rows = User.objects.filter(clerk_id__in=ids).order_by("clerk_id")
+    rows = User.objects.live_or_deleted().filter(clerk_id__in=ids).order_by("clerk_id")
     return {clerk_id or "": list(group) for clerk_id, group in groupby(rows, key=lambda row: row.clerk_id)}
 
 

@@ -35,6 +35,14 @@ class UserQuerySet(models.QuerySet["User"]):
         """Return those who are not deleted."""
         return self.filter(deleted_at__isnull=True)
 
+    def live_or_deleted(self) -> Self:
+        """Return everybody, for look-ups by `clerk_id`.
+
+        Both indexes on that column are partial. Without a word on `deleted_at` neither fits, and PostgreSQL
+        would walk through the table.
+        """
+        return self.filter(models.Q(deleted_at__isnull=True) | models.Q(deleted_at__isnull=False))
+
 
 class PeopleManager(UserManager["User"]):
     """Django's manager of users, with the look-up of the warm request."""
@@ -52,6 +60,10 @@ class PeopleManager(UserManager["User"]):
     def live(self) -> UserQuerySet:
         """Return those who are not deleted."""
         return self.get_queryset().live()
+
+    def live_or_deleted(self) -> UserQuerySet:
+        """Return everybody, for look-ups by `clerk_id`."""
+        return self.get_queryset().live_or_deleted()
 
     def by_clerk_id(self, clerk_id: str) -> User | None:
         """Return the live row of a Clerk id, by one statement.
@@ -77,9 +89,8 @@ class _Statement:
         compiler = queryset.query.get_compiler(using=alias)
         self.sql, _ = compiler.as_sql()
         expressions = [expression for expression, _, _ in compiler.select]
-        self.fields = [expression.target.attname for expression in expressions]
+        self.fields = frozenset(expression.target.attname for expression in expressions)
         self.converters = compiler.get_converters(expressions)
-        self.compiler = compiler
 
     def fetch(self, alias: str, clerk_id: str) -> User | None:
         connection = connections[alias]

@@ -177,6 +177,9 @@ def _delete(clerk_id: str, *, at: datetime, source: Source) -> Outcome:
     live = next((row for row in rows if row.deleted_at is None), None)
     if live is None and any(row.deleted_by == DeletedBy.CLERK for row in rows):
         return Outcome.STALE
+    # Of any row: whoever was restored may since have been deleted here and have signed in anew.
+    if any(row.restored_at is not None and at <= row.restored_at for row in rows):
+        return Outcome.STALE
     target = live or (rows[0] if rows else None)
     if target is None:
         tombstone = User(clerk_id=clerk_id, username=opaque_username(), created_via=_VIA[source])
@@ -184,8 +187,6 @@ def _delete(clerk_id: str, *, at: datetime, source: Source) -> Outcome:
         tombstone.deleted_at, tombstone.deleted_by = at, DeletedBy.CLERK
         tombstone.save(force_insert=True)
         return Outcome.DELETED
-    if target.restored_at is not None and at <= target.restored_at:
-        return Outcome.STALE
     User.objects.filter(pk=target.pk).update(
         deleted_at=target.deleted_at or at, deleted_by=DeletedBy.CLERK, updated_at=timezone.now()
     )
@@ -227,13 +228,14 @@ def _restore(row: User, *, at: datetime) -> None:
     row.restored_at, row.updated_at = at, timezone.now()
     row.save(update_fields=["deleted_at", "deleted_by", "restored_at", "updated_at"])
     # No row may say that Clerk has deleted whom another row shows alive.
-    User.objects.filter(clerk_id=row.clerk_id, deleted_by=DeletedBy.CLERK).update(deleted_by=DeletedBy.LOCAL)
+    buried = User.objects.filter(clerk_id=row.clerk_id, deleted_at__isnull=False, deleted_by=DeletedBy.CLERK)
+    buried.update(deleted_by=DeletedBy.LOCAL)
 
 
 def rows_of(clerk_id: str) -> list[User]:
     """Return all rows of a Clerk id, the last deleted first."""
     return sorted(
-        User.objects.filter(clerk_id=clerk_id),
+        User.objects.live_or_deleted().filter(clerk_id=clerk_id),
         key=lambda row: (row.deleted_at or row.created_at, row.created_at),
         reverse=True,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -14,9 +15,10 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from pytest_django import Settings
 
+from accounts.clerk.profiles import ClerkProfile, Source, Value
 from accounts.models import User
 from accounts.signals import sync_failed
-from accounts.sync import delete_user
+from accounts.sync import delete_user, sync_user
 from devclerk.fixtures import LocalClerk
 from devclerk.tokens import ABSENT
 from tests.webhooks.trouble import address, trigger
@@ -109,6 +111,27 @@ def test_null_claims_clear_what_claims_had_brought_and_absent_ones_say_nothing(
     with statements() as found:
         assert me(claims=dict.fromkeys(names, ABSENT)).status_code == 200
     assert len(found) == 1
+
+
+def test_nulls_for_somebody_who_has_nothing_cost_no_second_statement(me: Any, clerk: LocalClerk) -> None:
+    nulls = dict.fromkeys(("email", "email_verified", "first_name", "last_name", "image_url"))
+    token = clerk.mint(clerk.new_person(), claims=nulls)
+    assert me(token=token).json()["email"] is None
+    with statements() as found:
+        assert me(token=token).status_code == 200
+    assert len(found) == 1
+
+
+def test_nulls_do_not_clear_what_clerk_itself_has_told(me: Any, clerk: LocalClerk) -> None:
+    told: dict[str, Value] = {"first_name": "Augusta", "email": "a@b.test", "email_verified": True}
+    a_minute_ago = int((time.time() - 60) * 1000)
+    sync_user(
+        ClerkProfile(clerk_id=clerk.person("ada").id, source=Source.WEBHOOK, at=a_minute_ago, values=told)
+    )
+    with statements() as found:
+        body = me(claims=dict.fromkeys(told) | dict.fromkeys(("last_name", "image_url"), ABSENT)).json()
+    assert {name: body[name] for name in told} == told
+    assert [sql.split()[0] for sql in found] == ["SELECT", "SELECT"]
 
 
 def test_a_field_that_cannot_be_stored_is_left_out_and_reported(me: Any, failures: Failures) -> None:

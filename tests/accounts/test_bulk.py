@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,16 +14,30 @@ from django.test.utils import CaptureQueriesContext
 from accounts.bulk import sync_page
 from accounts.clerk.profiles import ClerkProfile, Source
 from accounts.models import User
+from accounts.signals import sync_failed
 from accounts.sync import Outcome, delete_locally, delete_user, sync_user
 from tests.webhooks.trouble import trigger
 
 pytestmark = pytest.mark.django_db(transaction=True)
 T = 1_800_000_000_000
 NAMES = ["", "Ada", "Bea", "Cleo"]
+Failures = list[dict[str, Any]]
 
 
 def said(clerk_id: str, at: int = T, **values: Any) -> ClerkProfile:
     return ClerkProfile(clerk_id=clerk_id, source=Source.API, at=at, values=values)
+
+
+@pytest.fixture
+def failures() -> Iterator[Failures]:
+    told: Failures = []
+
+    def listen(sender: object, signal: object, **facts: Any) -> None:
+        told.append(facts)
+
+    sync_failed.connect(listen)
+    yield told
+    sync_failed.disconnect(listen)
 
 
 def picture() -> list[str]:
@@ -99,18 +115,41 @@ def test_a_dry_run_tells_the_outcomes_and_writes_nothing() -> None:
     assert list(User.objects.values_list("first_name", flat=True)) == ["Ada"]
 
 
+def test_somebody_named_twice_gets_one_row() -> None:
+    page = [said("user_1", first_name="Ada"), said("user_2"), said("user_1", T + 1, first_name="Augusta")]
+    sync_page(page, source="backfill")
+    sync_page(page, source="backfill")
+    names = User.objects.live().order_by("clerk_id").values_list("clerk_id", "first_name")
+    assert list(names) == [("user_1", "Augusta"), ("user_2", "")]
+
+
+def test_fields_that_cannot_be_stored_are_told_by_the_name_of_the_command(failures: Failures) -> None:
+    page = [replace(said("user_1", first_name="Ada"), unusable=("email", "image_url"))]
+    sync_page(page, source="reconcile")
+    assert failures == [
+        {"clerk_id": "user_1", "source": "reconcile", "reason": f"unusable_field:{field}"}
+        for field in ("email", "image_url")
+    ]
+
+
+def test_a_dry_run_tells_nobody(failures: Failures) -> None:
+    sync_page([replace(said("user_1"), unusable=("email",))], source="reconcile", dry_run=True)
+    assert failures == []
+
+
 def test_an_empty_page_is_nothing() -> None:
     assert sync_page([], source="backfill").outcomes == {}
 
 
 @pytest.mark.postgresql
-def test_one_person_who_cannot_be_stored_spoils_no_other() -> None:
+def test_one_person_who_cannot_be_stored_spoils_no_other(failures: Failures) -> None:
     page = [said(f"user_{number}", first_name="Ada") for number in range(10)]
     with trigger("IF NEW.clerk_id = 'user_4' THEN RAISE EXCEPTION 'no'; END IF"):
         result = sync_page(page, source="backfill")
     assert result.failed == ("user_4",)
     assert len(result.outcomes) == 9
     assert User.objects.count() == 9
+    assert failures == [{"clerk_id": "user_4", "source": "backfill", "reason": "database_error"}]
 
 
 @pytest.mark.postgresql

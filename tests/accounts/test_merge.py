@@ -1,57 +1,13 @@
-"""The merge rule, sentence by sentence, and then by hypothesis: any order of the truth ends in the truth."""
+"""The merge rule, sentence by sentence."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from accounts.clerk.profiles import FIELDS, ClerkProfile, Source, Value
-from accounts.merge import Merged, Version, merge
-
-EMPTY: dict[str, Value] = {
-    "email": None,
-    "email_verified": False,
-    "first_name": "",
-    "last_name": "",
-    "image_url": "",
-    "banned": False,
-}
-T = 1_800_000_000_000
-CLAIMS, WEBHOOK, API = Source.CLAIMS, Source.WEBHOOK, Source.API
-
-
-@dataclass
-class Row:
-    """A row as the merge sees it."""
-
-    values: dict[str, Value] = field(default_factory=lambda: dict(EMPTY))
-    versions: dict[str, Version] = field(default_factory=dict)
-
-    def take(self, profile: ClerkProfile) -> Merged:
-        merged = merge(self.values, self.versions, profile)
-        self.values |= merged.values
-        if merged.versions is not None:
-            self.versions = dict(merged.versions)
-        return merged
-
-
-def said(source: Source, at: int, *, true_until: int | None = None, **values: Any) -> ClerkProfile:
-    return ClerkProfile(clerk_id="user_a", source=source, at=at, values=values, true_until=true_until)
-
-
-def after(*profiles: ClerkProfile) -> Row:
-    row = Row()
-    for profile in profiles:
-        row.take(profile)
-    return row
-
-
-# Sentences
+from accounts.clerk.profiles import Source, Value
+from tests.accounts.registers import API, CLAIMS, EMPTY, WEBHOOK, T, after, said
 
 
 def test_the_later_word_counts_in_either_order() -> None:
@@ -113,6 +69,28 @@ def test_the_same_time_and_value_write_nothing_whatever_the_rank(source: Source)
     assert (merged.values, merged.versions) == ({}, None)
 
 
+@pytest.mark.parametrize("source", [WEBHOOK, API])
+def test_an_older_snapshot_of_the_same_is_stale(source: Source) -> None:
+    same: dict[str, Any] = {"first_name": "Ada", "email": "a@b.test", "email_verified": True}
+    assert after(said(API, T, **same)).take(said(source, T - 1000, **same)).stale
+
+
+def test_an_older_snapshot_of_somebody_without_an_address_is_stale() -> None:
+    same: dict[str, Any] = {"first_name": "Ada", "email": None, "email_verified": False}
+    assert after(said(API, T, **same)).take(said(WEBHOOK, T - 1000, **same)).stale
+
+
+def test_a_snapshot_that_wins_one_field_and_loses_another_is_not_stale() -> None:
+    row = after(said(WEBHOOK, T, first_name="Ada"), said(CLAIMS, T + 9_000, last_name="King"))
+    merged = row.take(said(WEBHOOK, T + 5, first_name="Bea", last_name="Old"))
+    assert (merged.values, merged.stale) == ({"first_name": "Bea"}, False)
+
+
+def test_nothing_said_is_not_stale() -> None:
+    merged = after(said(WEBHOOK, T, first_name="Ada")).take(said(CLAIMS, T - 9_000))
+    assert (merged.values, merged.versions, merged.stale) == ({}, None, False)
+
+
 @pytest.mark.parametrize("source", Source)
 def test_an_older_word_is_stale(source: Source) -> None:
     merged = after(said(API, T, first_name="Ada")).take(said(source, T - 1000, first_name="Zoe"))
@@ -120,14 +98,46 @@ def test_an_older_word_is_stale(source: Source) -> None:
 
 
 @pytest.mark.parametrize("nothing", [None, ""])
-def test_null_in_claims_clears_only_what_claims_had_brought(nothing: Value) -> None:
-    from_claims = after(said(CLAIMS, T, first_name="Ada"))
-    from_claims.take(said(CLAIMS, T + 1000, first_name=nothing))
-    assert not from_claims.values["first_name"]
-    for source in (WEBHOOK, API):
-        row = after(said(source, T, first_name="Ada"))
-        assert row.take(said(CLAIMS, T + 1000, first_name=nothing)).values == {}
-        assert row.values["first_name"] == "Ada"
+def test_null_in_claims_clears_what_claims_had_brought(nothing: Value) -> None:
+    row = after(said(CLAIMS, T, first_name="Ada"), said(CLAIMS, T + 1000, first_name=nothing))
+    assert row.values["first_name"] == ""
+
+
+def test_null_clears_each_field_to_its_own_nothing() -> None:
+    values: dict[str, Any] = {
+        "email": "a@b.test",
+        "email_verified": True,
+        "first_name": "Ada",
+        "image_url": "https://a.test",
+    }
+    row = after(said(CLAIMS, T, **values), said(CLAIMS, T + 1000, **dict.fromkeys(values)))
+    assert row.values == EMPTY
+
+
+def test_null_takes_a_verification_away_that_claims_had_brought() -> None:
+    row = after(said(CLAIMS, T, email="a@b.test", email_verified=True))
+    row.take(said(CLAIMS, T + 1000, email="a@b.test", email_verified=None))
+    assert row.values["email_verified"] is False
+
+
+@pytest.mark.parametrize("nothing", [None, ""])
+@pytest.mark.parametrize("source", [WEBHOOK, API])
+def test_null_in_claims_says_nothing_of_what_others_had_brought(source: Source, nothing: Value) -> None:
+    values: dict[str, Any] = {"email": "a@b.test", "email_verified": True, "first_name": "Ada"}
+    row = after(said(source, T, **values))
+    merged = row.take(said(CLAIMS, T + 1000, **dict.fromkeys(values, nothing)))
+    assert (merged.values, merged.versions, merged.stale) == ({}, None, False)
+
+
+def test_null_in_older_claims_clears_nothing() -> None:
+    row = after(said(CLAIMS, T, first_name="Ada"))
+    assert row.take(said(CLAIMS, T - 1000, first_name=None)).values == {}
+
+
+def test_null_where_there_is_nothing_writes_nothing() -> None:
+    row = after(said(CLAIMS, T, email="a@b.test", email_verified=False))
+    merged = row.take(said(CLAIMS, T + 1000, email="a@b.test", email_verified=None, first_name=None))
+    assert (merged.values, merged.versions) == ({}, None)
 
 
 def test_an_api_answer_mends_a_wrong_value_that_came_in_between() -> None:
@@ -140,6 +150,18 @@ def test_an_api_answer_mends_a_wrong_value_that_came_in_between() -> None:
 def test_an_api_answer_does_not_undo_what_came_after_it() -> None:
     row = after(said(API, T, first_name="Ada"), said(WEBHOOK, T + 30_000, first_name="Zoe"))
     assert row.take(said(API, T, true_until=T + 20_000, first_name="Ada")).values == {}
+
+
+@pytest.mark.parametrize(("stored_at", "mended"), [(T, True), (T + 20_000, True), (T + 20_001, False)])
+def test_an_api_answer_mends_up_to_its_own_moment(stored_at: int, mended: bool) -> None:  # noqa: FBT001
+    row = after(said(WEBHOOK, stored_at, first_name="Zoe"))
+    row.take(said(API, T, true_until=T + 20_000, first_name="Ada"))
+    assert (row.values["first_name"] == "Ada") is mended
+
+
+def test_an_api_answer_without_a_date_is_as_old_as_its_user() -> None:
+    row = after(said(CLAIMS, T + 10_000, first_name="typo"))
+    assert row.take(said(API, T, first_name="Ada")).values == {}
 
 
 def test_an_api_answer_is_as_old_as_its_user_where_nothing_is_to_be_mended() -> None:
@@ -169,119 +191,20 @@ def test_a_word_on_verification_that_does_not_name_the_stored_address_is_ignored
     assert row.values["email_verified"] is False
 
 
+@pytest.mark.parametrize("source", Source)
+def test_no_address_is_never_verified(source: Source) -> None:
+    row = after(said(source, T, email=None, email_verified=True))
+    assert row.values["email_verified"] is False
+
+
+def test_verification_does_not_move_to_another_address() -> None:
+    row = after(said(API, T, email="a@b.test", email_verified=True))
+    row.take(said(WEBHOOK, T + 1, email="c@d.test", email_verified=False))
+    row.take(said(CLAIMS, T + 9_000, email="a@b.test"))
+    assert (row.values["email"], row.values["email_verified"]) == ("a@b.test", False)
+
+
 def test_an_address_that_goes_takes_its_verification_along() -> None:
     row = after(said(WEBHOOK, T, email="a@b.test", email_verified=True))
     row.take(said(WEBHOOK, T + 1, email=None, email_verified=False))
     assert (row.values["email"], row.values["email_verified"]) == (None, False)
-
-
-# Histories
-
-
-@dataclass(frozen=True)
-class State:
-    """What was true of a person from a moment on."""
-
-    since: int
-    values: Mapping[str, Any]
-
-
-EMAILS = st.sampled_from([None, "a@x.test", "b@x.test"])
-STATES = st.builds(
-    lambda email, verified, first, last, banned: {
-        "email": email,
-        "email_verified": bool(email and verified),
-        "first_name": first,
-        "last_name": last,
-        "image_url": "",
-        "banned": banned,
-    },
-    EMAILS,
-    st.booleans(),
-    st.sampled_from(["", "Ada", "Bea"]),
-    st.sampled_from(["", "King"]),
-    st.booleans(),
-)
-
-
-def _told(draw: st.DrawFn, state: State) -> dict[str, Any]:
-    names = draw(st.lists(st.sampled_from(FIELDS[:-1]), unique=True))
-    return {name: None if state.values[name] == "" else state.values[name] for name in names}
-
-
-@st.composite
-def histories(draw: st.DrawFn) -> tuple[list[State], list[ClerkProfile]]:
-    """Draw what happened, and all that was ever said about it: every snapshot, some tokens, some answers."""
-    moment, states = T, []
-    for values in draw(st.lists(STATES, min_size=1, max_size=5)):
-        moment += draw(st.integers(1, 4_000))
-        states.append(State(moment, values))
-    end = moment + 5_000
-
-    def at(instant: int) -> State | None:
-        return next((state for state in reversed(states) if state.since <= instant), None)
-
-    news = [said(WEBHOOK, state.since, **state.values) for state in states]
-    # Whole seconds: what a token tells may be younger than its version says.
-    news += [
-        said(CLAIMS, instant // 1000 * 1000, **_told(draw, state))
-        for instant in draw(st.lists(st.integers(T, end), max_size=5))
-        if (state := at(instant))
-    ]
-    news += [
-        said(API, state.since, true_until=instant - 1000, **state.values)
-        for instant in draw(st.lists(st.integers(T, end), max_size=3))
-        if (state := at(instant))
-    ]
-    return states, news
-
-
-@settings(max_examples=1_000, deadline=None)
-@given(histories(), st.data())
-def test_any_order_of_the_truth_with_repeats_ends_in_the_truth(
-    history: tuple[list[State], list[ClerkProfile]], data: st.DataObject
-) -> None:
-    states, news = history
-    repeats = data.draw(st.lists(st.sampled_from(news), max_size=6))
-    row = after(*data.draw(st.permutations(news + repeats)))
-    assert row.values == states[-1].values
-
-
-@settings(max_examples=500, deadline=None)
-@given(histories(), st.data())
-def test_no_address_is_ever_marked_verified_that_nobody_had_verified(
-    history: tuple[list[State], list[ClerkProfile]], data: st.DataObject
-) -> None:
-    states, news = history
-    verified = {state.values["email"] for state in states if state.values["email_verified"]}
-    row = Row()
-    for profile in data.draw(st.permutations(news)):
-        row.take(profile)
-        assert not row.values["email_verified"] or row.values["email"] in verified
-
-
-SNAPSHOTS = st.builds(
-    lambda source, tick, name, mail: said(
-        source, T + tick, first_name=name, email=mail, email_verified=mail is not None
-    ),
-    st.sampled_from([WEBHOOK, API]),
-    st.integers(0, 3),
-    st.sampled_from(["Ada", "Bea", "Cleo"]),
-    EMAILS,
-)
-
-
-@settings(max_examples=500, deadline=None)
-@given(st.lists(SNAPSHOTS, min_size=1, max_size=5, unique_by=lambda each: (each.at, each.source)), st.data())
-def test_versions_never_fall_and_a_repeat_changes_nothing(
-    news: list[ClerkProfile], data: st.DataObject
-) -> None:
-    row = Row()
-    for profile in data.draw(st.permutations(news)):
-        before = dict(row.versions)
-        row.take(profile)
-        assert all(
-            row.versions[name] >= version for name, version in before.items() if name != "email_verified"
-        )
-        again = row.take(profile)
-        assert (again.values, again.versions) == ({}, None)

@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
+from django.core.management import call_command
 from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 
+from accounts.bulk import sync_page
+from accounts.clerk.profiles import ClerkProfile, Source
 from accounts.models import CreatedVia, User
+from accounts.sync import delete_user, restore_user, sync_user
 from tests.factories import UserFactory
 
 pytestmark = pytest.mark.django_db
 Count = Callable[[int], Any]
+
+
+def said(clerk_id: str) -> ClerkProfile:
+    return ClerkProfile(clerk_id=clerk_id, source=Source.API, at=1_800_000_000_000, values={})
 
 
 def test_the_fast_look_up_gives_the_row_that_get_gives() -> None:
@@ -63,22 +72,59 @@ def test_an_id_is_a_value_and_never_sql(clerk_id: str) -> None:
     assert User.objects.by_clerk_id(clerk_id) is None
 
 
-@pytest.mark.postgresql
-def test_it_uses_the_partial_index(django_assert_num_queries: Count) -> None:
-    UserFactory.create_batch(2_000)
+@pytest.fixture
+def crowd() -> None:
+    """Fill the table, so that an index is worth its while, with people deleted here among the others."""
+    now = timezone.now()
+    people = UserFactory.build_batch(3_000)
+    people += [UserFactory.build(deleted_at=now, deleted_by="local") for _ in range(3_000)]
+    User.objects.bulk_create(people)
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE accounts_user")
-        plans: list[str] = []
 
-        def explain(execute: Callable[..., Any], sql: str, params: Any, many: object, context: Any) -> Any:
+
+@contextmanager
+def plans() -> Iterator[list[str]]:
+    """Collect how PostgreSQL goes about each statement on people in the block."""
+    found: list[str] = []
+
+    def explain(execute: Callable[..., Any], sql: str, params: Any, many: object, context: Any) -> Any:
+        if "accounts_user" in sql and not sql.startswith("INSERT"):
             with connection.cursor() as other:
                 other.cursor.execute(f"EXPLAIN {sql}", params)
-                plans.extend(line for (line,) in other.fetchall())
-            return execute(sql, params, many, context)
+                found.append("\n".join(line for (line,) in other.fetchall()))
+        return execute(sql, params, many, context)
 
-        with connection.execute_wrapper(explain):
-            User.objects.by_clerk_id("user_00000001")
-    assert "one_live_row_per_clerk_id" in "".join(plans), plans
+    with connection.execute_wrapper(explain):
+        yield found
+
+
+@pytest.mark.postgresql
+@pytest.mark.usefixtures("crowd")
+def test_it_uses_the_partial_index() -> None:
+    with plans() as found:
+        User.objects.by_clerk_id("user_00000001")
+    (plan,) = found
+    assert "Index Scan using one_live_row_per_clerk_id" in plan
+
+
+@pytest.mark.postgresql
+@pytest.mark.usefixtures("crowd")
+@pytest.mark.parametrize(
+    "work",
+    [
+        lambda: sync_user(said("user_new")),
+        lambda: sync_page([said(f"user_new{number}") for number in range(20)], source="backfill"),
+        lambda: delete_user("user_new", at=1_800_000_000_000),
+        lambda: restore_user(UserFactory.create(deleted_at=timezone.now(), deleted_by="clerk"), at=1),
+    ],
+    ids=["sync", "page", "deletion", "restoration"],
+)
+def test_no_writer_walks_through_the_table(work: Callable[[], object]) -> None:
+    with plans() as found:
+        work()
+    assert found
+    assert "Seq Scan" not in "\n".join(found)
 
 
 def test_two_live_rows_of_one_person_are_impossible() -> None:
@@ -93,6 +139,18 @@ def test_any_number_of_rows_of_one_person_may_be_deleted() -> None:
     UserFactory.create(clerk_id="user_ada")
     assert User.objects.count() == 4
     assert User.objects.live().count() == 1
+
+
+def test_everybody_is_everybody() -> None:
+    UserFactory.create(clerk_id="user_ada", deleted_at=timezone.now(), deleted_by="local")
+    UserFactory.create(clerk_id="user_ada")
+    UserFactory.create(clerk_id=None)
+    assert User.objects.live_or_deleted().count() == 3
+    assert User.objects.live_or_deleted().filter(clerk_id="user_ada").count() == 2
+
+
+def test_the_migration_is_what_the_models_say() -> None:
+    call_command("makemigrations", "accounts", check=True, dry_run=True, verbosity=0)
 
 
 def test_local_staff_are_made_as_in_any_django() -> None:

@@ -6,16 +6,24 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from itertools import repeat
+from time import monotonic
 
 import psycopg
 import pytest
-from django.db import DatabaseError, connections
+from django.db import DatabaseError, connection, connections
 from django.test import Client
 
 from accounts.bulk import sync_page
 from accounts.clerk.profiles import ClerkProfile, Source
 from accounts.models import DeletedBy, User
-from accounts.sync import UserDeleted, delete_locally, delete_user, sync_user
+from accounts.sync import (
+    UserDeleted,
+    _lock_key,
+    delete_locally,
+    delete_user,
+    failure_reason,
+    sync_user,
+)
 from devclerk.fixtures import LocalClerk
 from tests.webhooks.trouble import address
 
@@ -104,10 +112,15 @@ def test_pages_in_any_order_beside_requests_neither_block_nor_lose(threads: Thre
     assert sorted(rows) == sorted(zip(people, repeat("7")))
 
 
-def test_a_lock_that_never_comes_ends_as_a_database_error() -> None:
-    sync_user(said("user_ada"))
+def test_a_lock_that_does_not_come_is_given_up_after_five_seconds_and_not_before() -> None:
     with psycopg.connect(address()) as other:
-        other.execute("LOCK TABLE accounts_user IN ACCESS EXCLUSIVE MODE")
+        other.execute("SELECT pg_advisory_xact_lock(%s)", [_lock_key("user_ada")])
+        begin = monotonic()
         with pytest.raises(DatabaseError) as caught:
-            sync_user(said("user_ada", Source.WEBHOOK, T + 5, "Zoe"))
-    assert getattr(caught.value.__cause__, "sqlstate", None) == "55P03"
+            sync_user(said("user_ada"))
+    assert 4.9 < monotonic() - begin < 8
+    assert failure_reason(caught.value) == "lock_timeout"
+    # And the limit went with the transaction.
+    with connection.cursor() as cursor:
+        cursor.execute("SHOW lock_timeout")
+        assert cursor.fetchone() == ("0",)

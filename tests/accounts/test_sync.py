@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from django.db import transaction
-from django.dispatch import Signal
 
 from accounts.clerk.profiles import ClerkProfile, Source, Value
 from accounts.models import CreatedVia, DeletedBy, User
-from accounts.signals import sync_failed, user_synced
 from accounts.sync import (
     Outcome,
     RestoreRefused,
@@ -35,21 +32,6 @@ def said(source: Source, at: int = T, *, unusable: tuple[str, ...] = (), **value
 
 def rows() -> list[User]:
     return list(User.objects.filter(clerk_id="user_ada").order_by("created_at"))
-
-
-@pytest.fixture
-def heard() -> Any:
-    """Collect the news of both signals in the order in which they come."""
-    news: News = []
-
-    def listen(sender: object, signal: Signal, **facts: Any) -> None:
-        news.append(facts)
-
-    for signal in (user_synced, sync_failed):
-        signal.connect(listen)
-    yield news
-    for signal in (user_synced, sync_failed):
-        signal.disconnect(listen)
 
 
 @pytest.mark.parametrize(
@@ -227,6 +209,17 @@ def test_a_restoration_ends_a_deletion_and_makes_older_deletions_stale() -> None
     assert delete_user("user_ada", at=T + 51) == Outcome.DELETED
 
 
+def test_a_deletion_older_than_the_restoration_is_stale_for_a_later_row_too() -> None:
+    sync_user(said(WEBHOOK))
+    delete_user("user_ada", at=T + 10)
+    restored = restore_user(rows()[0], at=T + 50)
+    delete_locally(restored)
+    assert delete_user("user_ada", at=T + 10) == Outcome.STALE
+    sync_user(said(CLAIMS))
+    assert delete_user("user_ada", at=T + 10) == Outcome.STALE
+    assert [row.deleted_by for row in rows()] == [DeletedBy.LOCAL, ""]
+
+
 def test_nobody_is_restored_beside_a_live_row() -> None:
     old = sync_user(said(CLAIMS)).user
     assert old
@@ -252,45 +245,3 @@ def test_no_tombstone_stays_beside_a_restored_row() -> None:
     delete_user("user_ada", at=T)
     restore_user(first, at=T + 1)
     assert [(row.pk, row.deleted_by) for row in rows()] == [(first.pk, ""), (second.pk, DeletedBy.LOCAL)]
-
-
-# News
-
-
-@pytest.mark.parametrize(
-    ("source", "name"),
-    [(CLAIMS, "request"), (WEBHOOK, "webhook"), (API, "api")],
-    ids=["claims", "webhook", "api"],
-)
-def test_observers_hear_who_how_and_what_was_left_out(heard: News, source: Source, name: str) -> None:
-    sync_user(said(source, first_name="Ada", unusable=("email",)))
-    assert heard == [
-        {"clerk_id": "user_ada", "source": name, "outcome": Outcome.CREATED},
-        {"clerk_id": "user_ada", "source": name, "reason": "unusable_field:email"},
-    ]
-
-
-@pytest.mark.parametrize("act", [lambda: sync_user(said(CLAIMS)), lambda: delete_user("user_ada", at=T)])
-def test_news_waits_for_the_end_of_the_transaction(heard: News, act: Callable[[], object]) -> None:
-    with transaction.atomic():
-        act()
-        assert heard == []
-    assert len(heard) == 1
-
-
-def test_there_is_no_news_of_what_was_rolled_back(heard: News) -> None:
-    with transaction.atomic():
-        sync_user(said(CLAIMS))
-        transaction.set_rollback(True)
-    assert (heard, rows()) == ([], [])
-
-
-def test_an_observer_that_breaks_does_no_harm() -> None:
-    def broken(**_: object) -> None:
-        raise RuntimeError
-
-    user_synced.connect(broken)
-    try:
-        assert sync_user(said(CLAIMS)).outcome == Outcome.CREATED
-    finally:
-        user_synced.disconnect(broken)

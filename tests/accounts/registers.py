@@ -1,0 +1,48 @@
+"""A row as the merge sees it, and what is told to it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from accounts.clerk.profiles import ClerkProfile, Source, Value
+from accounts.merge import Merged, Version, merge
+
+EMPTY: dict[str, Value] = {
+    "email": None,
+    "email_verified": False,
+    "first_name": "",
+    "last_name": "",
+    "image_url": "",
+    "banned": False,
+}
+T = 1_800_000_000_000
+CLAIMS, WEBHOOK, API = Source.CLAIMS, Source.WEBHOOK, Source.API
+
+
+@dataclass
+class Row:
+    """Values and versions in memory."""
+
+    values: dict[str, Value] = field(default_factory=lambda: dict(EMPTY))
+    versions: dict[str, Version] = field(default_factory=dict)
+
+    def take(self, profile: ClerkProfile) -> Merged:
+        merged = merge(self.values, self.versions, profile)
+        self.values |= merged.values
+        if merged.versions is not None:
+            self.versions = dict(merged.versions)
+        return merged
+
+
+def said(source: Source, at: int, *, true_until: int | None = None, **values: Any) -> ClerkProfile:
+    """Give what a source told of somebody as of a moment."""
+    return ClerkProfile(clerk_id="user_a", source=source, at=at, values=values, true_until=true_until)
+
+
+def after(*profiles: ClerkProfile) -> Row:
+    """Give the row to which all this was told, in this order."""
+    row = Row()
+    for profile in profiles:
+        row.take(profile)
+    return row

@@ -1,0 +1,98 @@
+"""What observers of the sync hear, and when."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.db import transaction
+from django.dispatch import Signal
+
+from accounts.clerk.profiles import ClerkProfile, Source
+from accounts.models import User
+from accounts.signals import sync_failed, user_synced
+from accounts.sync import Outcome, delete_user, sync_user
+
+pytestmark = pytest.mark.django_db(transaction=True)
+T = 1_800_000_000_000
+CLAIMS, WEBHOOK, API = Source
+News = list[dict[str, Any]]
+
+
+def said(source: Source, *, unusable: tuple[str, ...] = ()) -> ClerkProfile:
+    return ClerkProfile(
+        clerk_id="user_ada", source=source, at=T, values={"first_name": "Ada"}, unusable=unusable
+    )
+
+
+@pytest.fixture
+def heard() -> Any:
+    """Collect the news of both signals in the order in which they come."""
+    news: News = []
+
+    def listen(sender: object, signal: Signal, **facts: Any) -> None:
+        news.append(facts)
+
+    for signal in (user_synced, sync_failed):
+        signal.connect(listen)
+    yield news
+    for signal in (user_synced, sync_failed):
+        signal.disconnect(listen)
+
+
+@pytest.mark.parametrize(
+    ("source", "name"),
+    [(WEBHOOK, "webhook"), (API, "api")],
+    ids=["webhook", "api"],
+)
+def test_observers_hear_of_a_deletion_by_the_name_of_its_source(
+    heard: News, source: Source, name: str
+) -> None:
+    delete_user("user_ada", at=T, source=source)
+    assert heard == [{"clerk_id": "user_ada", "source": name, "outcome": Outcome.DELETED}]
+
+
+def test_whoever_asked_may_be_named(heard: News) -> None:
+    sync_user(said(API, unusable=("email",)), source="backfill")
+    assert [news["source"] for news in heard] == ["backfill", "backfill"]
+
+
+@pytest.mark.parametrize(
+    ("source", "name"),
+    [(CLAIMS, "request"), (WEBHOOK, "webhook"), (API, "api")],
+    ids=["claims", "webhook", "api"],
+)
+def test_observers_hear_who_how_and_what_was_left_out(heard: News, source: Source, name: str) -> None:
+    sync_user(said(source, unusable=("email",)))
+    assert heard == [
+        {"clerk_id": "user_ada", "source": name, "outcome": Outcome.CREATED},
+        {"clerk_id": "user_ada", "source": name, "reason": "unusable_field:email"},
+    ]
+
+
+@pytest.mark.parametrize("act", [lambda: sync_user(said(CLAIMS)), lambda: delete_user("user_ada", at=T)])
+def test_news_waits_for_the_end_of_the_transaction(heard: News, act: Callable[[], object]) -> None:
+    with transaction.atomic():
+        act()
+        assert heard == []
+    assert len(heard) == 1
+
+
+def test_there_is_no_news_of_what_was_rolled_back(heard: News) -> None:
+    with transaction.atomic():
+        sync_user(said(CLAIMS))
+        transaction.set_rollback(True)
+    assert heard == []
+    assert not User.objects.exists()
+
+
+def test_an_observer_that_breaks_does_no_harm() -> None:
+    def broken(**_: object) -> None:
+        raise RuntimeError
+
+    user_synced.connect(broken)
+    try:
+        assert sync_user(said(CLAIMS)).outcome == Outcome.CREATED
+    finally:
+        user_synced.disconnect(broken)
