@@ -72,6 +72,13 @@ class SyncFailureAdmin(ModelAdmin):
             *super().get_urls(),
         ]
 
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """Show as open what is open now."""
+        SyncFailure.objects.settle(now=timezone.now())
+        return super().changelist_view(request, extra_context)
+
     def today(self, request: HttpRequest) -> HttpResponse:
         """Show the report in words, the day as a picture, the open failures."""
         if not self.has_view_permission(request):

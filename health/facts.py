@@ -57,6 +57,8 @@ class WebhookFacts:
     last_received_at: datetime | None = None
     lag_seconds: Lag = Lag()
     rejected: int | None = 0
+    failed: int | None = 0
+    """Deliveries that failed and have not come again with success."""
     missed: Missed = NOBODY
 
 
@@ -120,6 +122,7 @@ def read_webhooks(*, now: datetime) -> WebhookFacts:
         last_received_at=WebhookEvent.objects.aggregate(last=Max("received_at"))["last"],
         lag_seconds=lag,
         rejected=today.filter(outcome=EventOutcome.REJECTED).count(),
+        failed=today.filter(outcome=EventOutcome.FAILED).count(),
         missed=missed or NOBODY,
     )
 

@@ -2,16 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.db import connections, models, transaction
-from django.db.models import F, Q
+from django.db.models import Exists, F, OuterRef, Q, Subquery
+
+from webhooks.models import EventOutcome, WebhookEvent
 
 # Trouble of a machine, not of a person: thousands meet it together, and it ends for all of them at once.
 OUTAGES = frozenset({"database_error", "lock_timeout", "keys_unavailable"})
 QUIET = timedelta(minutes=15)
+# Whoever records or closes holds up a request: behind another one's lock it gives up at once (PostgreSQL).
+LOCK_TIMEOUT_MS = 500
+
+# Note [Mended by a webhook]
+# A delivery must not pay a statement for closing what hardly ever is open. It leaves its row in the ledger
+# anyway, so whoever is about to look at the failures, or to add to them, closes first those whose person's
+# webhook came later. A failed delivery that succeeded at last keeps the time of its first arrival: there the
+# row closes when no delivery of the person is left as failed.
+MENDING = (
+    EventOutcome.CREATED,
+    EventOutcome.UPDATED,
+    EventOutcome.UNCHANGED,
+    EventOutcome.STALE,
+    EventOutcome.DELETED,
+)
 
 # Note [One open row]
 # Two partial unique indexes, because NULLs are distinct in both databases: a person's row is found by the
@@ -61,18 +78,47 @@ class SyncFailureQuerySet(models.QuerySet["SyncFailure"]):
         # Sorted: two processes that write the same rows in another order would deadlock.
         ordered = sorted(failures, key=lambda each: each.key)
         with transaction.atomic(using=self.db):
+            self._be_impatient()
             self.close_quiet(now=now)
+            if people := {each.key.clerk_id for each in ordered} - {""}:
+                self.close_told(now=now, clerk_ids=people)
             fresh = self._without_the_mended(ordered)
             self._insert([each for each in fresh if each.key.clerk_id], **PERSON)
             self._insert([each for each in fresh if not each.key.clerk_id], **OUTAGE)
 
     def close_for(self, clerk_ids: Sequence[str], *, at: datetime) -> int:
         """Close what is open for people who have just been synced; return how many rows that were."""
-        return self.open().filter(clerk_id__in=clerk_ids).update(closed_at=at)
+        with transaction.atomic(using=self.db):
+            self._be_impatient()
+            return self.open().filter(clerk_id__in=clerk_ids).update(closed_at=at)
+
+    def settle(self, *, now: datetime) -> None:
+        """Close what is over, so that the open rows are what is wrong: for whoever is about to look."""
+        self.close_quiet(now=now)
+        self.close_told(now=now)
 
     def close_quiet(self, *, now: datetime) -> int:
         """Close the outages that nobody has met for a quarter of an hour; return how many."""
         return self.open().filter(clerk_id=None, last_at__lt=now - QUIET).update(closed_at=now)
+
+    def close_told(self, *, now: datetime, clerk_ids: Collection[str] | None = None) -> int:
+        """Close what a webhook has mended since, of these people or of all: Note [Mended by a webhook]."""
+        people = self.open().exclude(clerk_id=None)
+        if clerk_ids is not None:
+            people = people.filter(clerk_id__in=clerk_ids)
+        events = WebhookEvent.objects.filter(clerk_id=OuterRef("clerk_id"))
+        later = events.filter(outcome__in=MENDING, received_at__gt=OuterRef("last_at"))
+        newest = Subquery(later.order_by("-received_at").values("received_at")[:1])
+        told = people.annotate(told_at=newest).exclude(told_at=None)
+        failed = people.filter(source="webhook", reason="unexpected_error")
+        repeated = failed.exclude(Exists(events.filter(outcome=EventOutcome.FAILED)))
+        return told.update(closed_at=F("told_at")) + repeated.update(closed_at=now)
+
+    def _be_impatient(self) -> None:
+        connection = connections[self.db]
+        if connection.vendor == "postgresql":
+            with connection.cursor() as cursor:
+                cursor.execute("SET LOCAL lock_timeout = %s", [LOCK_TIMEOUT_MS])
 
     def _without_the_mended(self, failures: Sequence[Failures]) -> list[Failures]:
         """Leave out repeats that a process kept in memory while another one mended the person."""

@@ -97,7 +97,10 @@ def key_reasons(keys: KeyFacts, *, status: KeysStatus) -> list[Reason]:
         found.append(
             Reason(
                 code="keys_rotated",
-                detail="Most tokens of the last minutes were signed with a key that is not in CLERK_JWT_KEY.",
+                detail=(
+                    "Key rotated? Most tokens of the last minutes were signed with a key that is not in "
+                    "CLERK_JWT_KEY."
+                ),
                 next_step="Copy the JWKS public key from Clerk's dashboard (API keys) into CLERK_JWT_KEY.",
             )
         )
@@ -141,6 +144,17 @@ def notes(*, webhooks: WebhookFacts, people: PeopleFacts | None, backfill: RunFa
                 code="webhooks_not_configured",
                 detail="No webhook secret is set: changes in Clerk arrive with the person's next request.",
                 next_step="Set CLERK_WEBHOOK_SIGNING_SECRET to the endpoint's signing secret.",
+            )
+        )
+    if webhooks.failed:
+        found.append(
+            Reason(
+                code="webhooks_failed",
+                detail=f"Events of the last day that failed and have not come again yet: {webhooks.failed}.",
+                next_step=(
+                    "Clerk repeats them for a day. Those that it gave up: `sync these people again` on the "
+                    "webhook events in the admin."
+                ),
             )
         )
     if backfill is None:

@@ -1,4 +1,4 @@
-"""Hears what the other rooms report. Decides nothing for them, and costs a warm request no statement."""
+"""Hears what the other rooms report, decides nothing for them, and costs a usual request no statement."""
 
 from __future__ import annotations
 
@@ -33,15 +33,16 @@ def record_failure(sender: object, *, clerk_id: str | None, source: str, reason:
 
 @receiver(request_finished, dispatch_uid="health")
 def write_what_waits(sender: object, **_: Any) -> None:
-    """Write what an outage has held back, after the first answer that comes when it is over."""
-    if recorder.is_waiting:
-        recorder.flush(now=timezone.now())
+    """Write what an outage or a flood has held back, after an answer of any kind."""
+    recorder.flush(now=timezone.now())
 
 
 @receiver(user_synced, dispatch_uid="health")
 def close_failures(sender: object, *, clerk_id: str, source: str, outcome: str, **_: Any) -> None:
     """Count the success and close what was open for the person, whatever the outcome was."""
     metrics.SYNCS.labels(source, outcome).inc()
+    if source == "webhook":
+        return  # Note [Mended by a webhook] in health.models
     if connection.in_atomic_block:
         transaction.on_commit(partial(_close, clerk_id), robust=True)
     else:
@@ -66,7 +67,7 @@ def count_authentication(sender: object, *, outcome: str, **_: Any) -> None:
 def _close(clerk_id: str) -> None:
     now = timezone.now()
     # First what waits here, or it would be recorded as new after the person was mended.
-    recorder.flush(now=now)
+    recorder.flush(now=now, everything=recorder.holds(clerk_id))
     try:
         run_with_fresh_connection(partial(SyncFailure.objects.close_for, [clerk_id], at=now))
     except Error:

@@ -1,7 +1,8 @@
 """Failures on their way into the database: counted in memory, written when it is cheap and possible.
 
-Whoever reports a failure is already in trouble, so recording never raises, writes the same failure at most
-once a minute per process, and keeps at most a thousand different ones while the database cannot take them.
+Whoever reports a failure is already in trouble, so recording never raises and never waits for a database that
+is away, writes the same failure at most once a minute per process and different ones at most twice a second
+in the long run, and keeps at most a thousand different ones until they are written.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
+from math import inf
 
 from django.db import Error, connection, transaction
 
@@ -22,6 +24,9 @@ CAPACITY = 1_000
 REPEAT_SECONDS = 60.0
 # After a write that failed: requests must not wait for a dead database a second time.
 PAUSE_SECONDS = 5.0
+# A flood of different people's failures is written in batches: so many at once, then so many a second.
+WRITES_AT_ONCE = 20.0
+WRITES_PER_SECOND = 2.0
 
 
 @dataclass(slots=True)
@@ -33,9 +38,26 @@ class Entry:
     last_at: datetime | None = None
     written: float | None = None
 
-    def is_due(self, moment: float) -> bool:
-        """Tell whether the last write, by the monotonic clock, is a minute ago or never was."""
-        return self.written is None or moment - self.written >= REPEAT_SECONDS
+    @property
+    def due_at(self) -> float:
+        """When it may be written, by the monotonic clock: at once, or a minute after the last time."""
+        return 0.0 if self.written is None else self.written + REPEAT_SECONDS
+
+
+class Allowance:
+    """How many writes a process may make: a few at once, one more every half second."""
+
+    def __init__(self) -> None:
+        self._left, self._at = WRITES_AT_ONCE, 0.0
+
+    def take(self, moment: float) -> bool:
+        """Take one if there is one left."""
+        self._left = min(WRITES_AT_ONCE, self._left + (moment - self._at) * WRITES_PER_SECOND)
+        self._at = moment
+        if self._left < 1:
+            return False
+        self._left -= 1
+        return True
 
 
 class Recorder:
@@ -43,22 +65,24 @@ class Recorder:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._entries: OrderedDict[FailureKey, Entry] = OrderedDict()
-        self._paused_until = 0.0
-        self._lost = 0
+        self.forget()
+
+    def forget(self) -> None:
+        """Forget everything, as a new process would."""
+        with self._lock:
+            self._entries: OrderedDict[FailureKey, Entry] = OrderedDict()
+            self._allowance = Allowance()
+            self._lost = 0
+            # By the monotonic clock: before the one nothing need be written, before the other nothing can.
+            self._due_at, self._paused_until = inf, 0.0
 
     @property
     def lost(self) -> int:
         """How many failures had to be forgotten because a thousand different ones were waiting."""
         return self._lost
 
-    @property
-    def is_waiting(self) -> bool:
-        """Tell whether the last write failed, and it is time for the next."""
-        return 0 < self._paused_until <= time.monotonic()
-
     def record(self, *, clerk_id: str | None, source: str, reason: str, at: datetime) -> None:
-        """Count a failure, and write it unless the same one was written within the last minute."""
+        """Count a failure, and write it if that is due."""
         person = "" if clerk_id is None or reason in OUTAGES else clerk_id
         key = FailureKey(clerk_id=person[:64], source=source[:20], reason=reason[:100])
         with self._lock:
@@ -67,9 +91,12 @@ class Recorder:
             entry.count += 1
             entry.first_at = entry.first_at or at
             entry.last_at = at
+            self._due_at = min(self._due_at, entry.due_at)
             self._make_room()
-        if entry.is_due(time.monotonic()):
-            self.flush(now=at)
+        if reason == "database_error" and connection.connection is None:
+            # Whoever met it has just failed to connect, perhaps after a long wait.
+            self._pause()
+        self.flush(now=at)
 
     def unwritten(self) -> list[Failures]:
         """Give what waits here and has no row yet, as far as this process knows."""
@@ -80,9 +107,17 @@ class Recorder:
                 if entry.written is None and (found := _failures(key, entry))
             ]
 
+    def holds(self, clerk_id: str) -> bool:
+        """Tell whether failures of the person wait here."""
+        with self._lock:
+            return any(key.clerk_id == clerk_id and entry.count for key, entry in self._entries.items())
+
     def flush(self, *, now: datetime, everything: bool = False) -> None:
-        """Write what is due, keep it when that fails; with `everything`, regardless of minute and pause."""
-        if not everything and time.monotonic() < self._paused_until:
+        """Write what is due, keep it when that fails; with `everything`, write all that waits, now.
+
+        Costs next to nothing when nothing is due.
+        """
+        if not everything and time.monotonic() < max(self._due_at, self._paused_until):
             return
         if connection.in_atomic_block:
             # A row of ours must neither vanish with a foreign rollback nor meet a broken transaction. After a
@@ -99,26 +134,23 @@ class Recorder:
             run_with_fresh_connection(partial(SyncFailure.objects.record, batch, now=now))
         except Error:
             self._put_back(batch)
-            self._paused_until = time.monotonic() + PAUSE_SECONDS
+            self._pause()
         else:
             self._paused_until = 0.0
-
-    def forget(self) -> None:
-        """Forget everything, as a new process would."""
-        with self._lock:
-            self._entries.clear()
-            self._lost, self._paused_until = 0, 0.0
 
     def _take(self, *, everything: bool) -> list[Failures]:
         moment = time.monotonic()
         with self._lock:
+            if not everything and not self._allowance.take(moment):
+                return []
             batch = [
                 found
                 for key, entry in self._entries.items()
-                if (everything or entry.is_due(moment)) and (found := _failures(key, entry))
+                if (everything or entry.due_at <= moment) and (found := _failures(key, entry))
             ]
             for failures in batch:
                 self._entries[failures.key] = Entry(written=moment)
+            self._due_at = min((entry.due_at for entry in self._entries.values() if entry.count), default=inf)
         return batch
 
     def _put_back(self, batch: list[Failures]) -> None:
@@ -129,7 +161,11 @@ class Recorder:
                 entry.first_at = failures.first_at
                 entry.last_at = entry.last_at or failures.last_at
                 entry.written = None
+            self._due_at = 0.0
             self._make_room()
+
+    def _pause(self) -> None:
+        self._paused_until = time.monotonic() + PAUSE_SECONDS
 
     def _make_room(self) -> None:
         while len(self._entries) > CAPACITY:

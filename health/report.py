@@ -59,8 +59,9 @@ class Report:
         return "degraded" if self.reasons else "ok"
 
     def as_dict(self) -> dict[str, Any]:
-        """Give the report in the shape that machines read."""
+        """Give the report in the shape that machines read, whose keys are fixed."""
         facts = asdict(self)
+        del facts["webhooks"]["failed"]
         people = facts["people"] or {"live": None, "without_profile": None}
         shown = {name: facts[name] for name in ("reasons", "failures", "keys", "webhooks", "runs")}
         return {"status": self.status, "people": people, **shown}
@@ -109,7 +110,7 @@ status_memo = StatusMemo()
 
 def _read(*, now: datetime, count_people: bool) -> Report:
     recorder.flush(now=now, everything=True)
-    SyncFailure.objects.close_quiet(now=now)
+    SyncFailure.objects.settle(now=now)
     failures = read_failures(recorder.unwritten())
     webhooks = read_webhooks(now=now)
     people = read_people() if count_people else None
@@ -130,12 +131,12 @@ def _read(*, now: datetime, count_people: bool) -> Report:
 def _recall(*, trouble: str) -> Report:
     failures = remembered_failures(recorder.unwritten())
     keys = read_keys()
-    is_configured = bool(settings.CLERK_WEBHOOK_SIGNING_SECRET)
+    state = "unknown" if settings.CLERK_WEBHOOK_SIGNING_SECRET else "not_configured"
     return Report(
         reasons=[reasons.DATABASE[trouble], *_trouble(failures, keys=keys)],
         failures=failures,
         keys=keys,
-        webhooks=WebhookFacts(state="unknown" if is_configured else "not_configured", rejected=None),
+        webhooks=WebhookFacts(state=state, rejected=None, failed=None),
         people=None,
         runs={"backfill": None, "reconcile": None},
         notes=[],

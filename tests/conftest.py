@@ -22,6 +22,15 @@ def postgres_server() -> Iterator[ThrowawayPostgres]:
         server.remove()
 
 
+@pytest.fixture(autouse=True)
+def nothing_waits_from_test_to_test() -> Iterator[None]:
+    """Forget the failures that a test's database did not take: the next test may have none."""
+    yield
+    from health.recorder import recorder
+
+    recorder.forget()
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark what reaches the database only through a fixture, so that `-m django_db` selects it too."""

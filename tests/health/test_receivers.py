@@ -4,11 +4,15 @@ import logging
 from typing import Any
 
 import pytest
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from prometheus_client import REGISTRY
 
 from accounts.signals import authentication_decided, sync_failed, user_synced
 from health.models import SyncFailure
+from health.recorder import recorder
 from tests.health.conftest import Away
 from tests.health.rows import failures
 from webhooks.signals import webhook_received
@@ -26,7 +30,7 @@ def fail(clerk_id: str | None = "user_a", *, reason: str = "unusable_field:email
 
 
 def succeed(clerk_id: str = "user_a", *, outcome: str = "unchanged") -> None:
-    user_synced.send_robust(None, clerk_id=clerk_id, source="webhook", outcome=outcome)
+    user_synced.send_robust(None, clerk_id=clerk_id, source="request", outcome=outcome)
 
 
 def test_a_failure_becomes_a_row_a_series_and_one_log_line(caplog: pytest.LogCaptureFixture) -> None:
@@ -65,9 +69,33 @@ def test_a_success_closes_nothing_of_others_and_no_outage() -> None:
     assert SyncFailure.objects.open().count() == 2
 
 
-def test_a_success_costs_one_statement(django_assert_num_queries: Any) -> None:
-    with django_assert_num_queries(1):
-        succeed()
+@pytest.mark.parametrize(("source", "statements"), [("request", 1), ("api", 1), ("webhook", 0)])
+def test_a_success_costs_at_most_one_statement(source: str, statements: int) -> None:
+    with CaptureQueriesContext(connection) as captured:
+        user_synced.send_robust(None, clerk_id="user_a", source=source, outcome="unchanged")
+    framing = ("BEGIN", "COMMIT", "SET LOCAL")
+    assert len([each for each in captured if not each["sql"].startswith(framing)]) == statements
+
+
+@pytest.mark.postgresql
+def test_what_waited_is_written_after_the_next_answer_of_any_kind(
+    away: Away, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("health.recorder.PAUSE_SECONDS", 0.0)
+    with away():
+        fail(None, reason="database_error")
+        assert client.get("/health/live").status_code == 200
+    client.get("/health/live")
+    assert SyncFailure.objects.get().reason == "database_error"
+
+
+def test_what_waits_for_its_turn_is_not_opened_after_the_success() -> None:
+    recorder.record(clerk_id="user_a", source="request", reason="unusable_field:email", at=NOW)
+    SyncFailure.objects.all().delete()
+    recorder.record(clerk_id="user_a", source="request", reason="unusable_field:email", at=NOW)
+    succeed()
+    recorder.flush(now=NOW, everything=True)
+    assert not SyncFailure.objects.open().exists()
 
 
 def test_a_judged_token_costs_none(django_assert_num_queries: Any) -> None:

@@ -5,14 +5,17 @@ import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 
+import psycopg
 import pytest
 from django.db import connection, transaction
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from health import recorder as module
 from health.models import SyncFailure
 from health.recorder import CAPACITY, Recorder
 from tests.health.conftest import Away
+from tests.webhooks.trouble import address
 
 pytestmark = pytest.mark.django_db(transaction=True)
 NOW = timezone.now()
@@ -97,6 +100,41 @@ def test_a_dead_database_is_not_asked_again_for_each_failure(recorder: Recorder,
     fail(recorder, "user_b")
     assert not SyncFailure.objects.exists()
     assert len(recorder.unwritten()) == 2
+
+
+@pytest.mark.postgresql
+def test_whoever_could_not_connect_does_not_try_a_second_time(
+    recorder: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "PAUSE_SECONDS", 0.2)
+    connection.close()
+    fail(recorder, reason="database_error")
+    assert [each.count for each in recorder.unwritten()] == [1]
+    time.sleep(0.25)
+    recorder.flush(now=NOW)
+    assert SyncFailure.objects.get().count == 1
+
+
+@pytest.mark.postgresql
+def test_behind_a_lock_of_somebody_else_recording_gives_up_soon(recorder: Recorder) -> None:
+    fail(recorder)
+    with psycopg.connect(address(), autocommit=False) as other:
+        other.execute("LOCK TABLE health_syncfailure IN ACCESS EXCLUSIVE MODE")
+        started = time.monotonic()
+        fail(recorder, "user_b")
+        assert time.monotonic() - started < 1
+    recorder.flush(now=NOW, everything=True)
+    assert set(SyncFailure.objects.values_list("clerk_id", flat=True)) == {PERSON, "user_b"}
+
+
+def test_a_flood_of_different_failures_is_written_in_batches(recorder: Recorder) -> None:
+    with CaptureQueriesContext(connection) as captured:
+        for number in range(500):
+            fail(recorder, f"user_{number}")
+    inserts = [each for each in captured if "INSERT INTO health_syncfailure" in each["sql"]]
+    assert 20 <= len(inserts) < 60
+    recorder.flush(now=NOW, everything=True)
+    assert SyncFailure.objects.count() == 500
 
 
 @pytest.mark.postgresql

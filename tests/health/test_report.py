@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from datetime import timedelta
+from itertools import count
 from typing import Any
 
 import pytest
@@ -9,8 +10,11 @@ from django.core.serializers.json import DjangoJSONEncoder
 from django.utils import timezone
 from pytest_django import Settings
 
+from accounts.clerk.keys import PemKeys
 from accounts.models import CreatedVia
+from health.facts import read_keys
 from health.models import SyncFailure
+from health.reasons import key_reasons
 from health.recorder import CAPACITY, recorder
 from health.report import build_report
 from tests.health.conftest import Away
@@ -175,6 +179,24 @@ def test_the_newest_finished_run_of_each_kind_is_shown() -> None:
     runs = report()["runs"]
     assert runs["backfill"]["finished_at"] == DjangoJSONEncoder().default(NOW - 2 * HOUR)
     assert runs["reconcile"].keys() == {"finished_at", "status", "counts"}
+
+
+def test_a_key_in_the_settings_that_most_tokens_no_longer_fit_is_said_to_be_rotated() -> None:
+    clock = count(step=301)
+    keys = PemKeys([], clock=lambda: next(clock))
+    for _ in range(3):
+        keys.judged(good=False)
+    (reason,) = key_reasons(read_keys(), status=keys.status())
+    assert reason.code == "keys_rotated"
+    assert reason.detail.startswith("Key rotated?")
+    assert "CLERK_JWT_KEY" in reason.next_step
+
+
+def test_events_that_failed_and_did_not_come_again_are_worth_knowing_and_no_trouble() -> None:
+    event(at=NOW - HOUR, outcome=EventOutcome.FAILED)
+    built = build_report(now=NOW)
+    assert (built.webhooks.failed, built.status) == (1, "ok")
+    assert [note.code for note in built.notes] == ["webhooks_failed", "no_backfill"]
 
 
 @pytest.mark.postgresql

@@ -42,6 +42,9 @@ class Command(BaseCommand):
         moment = timezone.now() - timedelta(days=days)
         verb = "would delete" if options["dry_run"] else "deleted"
         try:
+            if not options["dry_run"]:
+                # While the events that mended something are still there.
+                SyncFailure.objects.settle(now=timezone.now())
             for name, rows in (
                 ("webhook events", _events(moment)),
                 ("closed failures", SyncFailure.objects.filter(closed_at__lt=moment)),

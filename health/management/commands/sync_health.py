@@ -12,6 +12,7 @@ from django.core.management.base import BaseCommand
 from django.core.serializers.json import DjangoJSONEncoder
 from django.utils import timezone
 
+from health.facts import KeyFacts
 from health.reasons import Reason
 from health.report import Report, build_report
 
@@ -55,12 +56,26 @@ def _lines(report: Report) -> Iterator[str]:
     if webhooks.lag_seconds.p95 is not None:
         lag = webhooks.lag_seconds
         yield f"webhook lag of the last day: p50 {lag.p50} s, p95 {lag.p95} s"
+    if webhooks.rejected is not None:
+        yield f"webhooks of the last day: rejected {webhooks.rejected}, failed {webhooks.failed}"
+    yield f"keys: {report.keys.mode}, {_age(report.keys)}"
     if report.people is not None:
         yield f"people: {report.people.live}, of them without a profile {report.people.without_profile}"
     for name, run in report.runs.items():
         yield f"last {name}: {f'{run.status} at {run.finished_at}' if run else 'none'}"
     for word, entries in (("wrong", report.reasons), ("to know", report.notes)):
         yield from (line for entry in entries for line in _explain(entry, word=word))
+
+
+def _age(keys: KeyFacts) -> str:
+    if keys.mode == "pem":
+        return "set in CLERK_JWT_KEY"
+    # Each process has its own, and this one verifies no token.
+    return (
+        "age unknown here: /health/sync asks a process that serves"
+        if keys.age_seconds is None
+        else (f"{keys.age_seconds:.0f} s old")
+    )
 
 
 def _explain(entry: Reason, *, word: str) -> Iterator[str]:
