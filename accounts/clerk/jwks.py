@@ -38,7 +38,8 @@ def check_address(url: str, *, allow_http: bool) -> None:
     """Raise ValueError unless the address is https, or, where permitted, http on loopback."""
     parts = urlsplit(url)
     loopback = parts.hostname in {"127.0.0.1", "localhost", "::1"}
-    if parts.scheme != "https" and not (allow_http and parts.scheme == "http" and loopback):
+    permitted = parts.scheme == "https" or (allow_http and parts.scheme == "http" and loopback)
+    if not permitted or not parts.hostname:
         raise ValueError("The address of the keys must be https (http on loopback in debug only).")
 
 
@@ -50,7 +51,10 @@ def fetch(url: str) -> Mapping[str, RSAPublicKey]:
     """
     attempt = _Attempt(url)
     thread = threading.Thread(target=attempt.run, name="clerk-keys-fetch", daemon=True)
-    thread.start()
+    try:
+        thread.start()
+    except RuntimeError:  # the process may have no more threads
+        raise FetchFailed("no_thread") from None
     thread.join(DEADLINE)
     if thread.is_alive():
         attempt.adapter.cut()
@@ -102,7 +106,8 @@ class _Attempt:
     def run(self) -> None:
         try:
             with requests.Session() as session:
-                session.mount(self.url, self.adapter)
+                for scheme in ("https://", "http://"):  # the address may be spelled anew on its way
+                    session.mount(scheme, self.adapter)
                 self.keys = usable_keys(self._read(session))
         except FetchFailed as failed:
             self.reason = failed.reason
@@ -172,6 +177,10 @@ def keys_of_pem(pem: str) -> tuple[RSAPublicKey, ...]:
     if "PRIVATE KEY" in text:
         raise ValueError("This is a private key: paste the public one, and keep the private one to yourself.")
     blocks = _ARMOUR.findall(text) or [("PUBLIC KEY", text)]
+    if len(blocks) != max(1, text.count("-----BEGIN")):
+        raise ValueError(
+            "One of the keys is cut off: it has no END line. Copy each block whole from Clerk's dashboard."
+        )
     return tuple(_key_of_block(label, body) for label, body in blocks)
 
 

@@ -26,7 +26,7 @@ RETRY_WITHOUT_KEY = 5.0  # a request that finds no key asks no more often; the t
 RETRY_AT_START = 2.0
 WAIT = 2.0
 BUDGET, BUDGET_REFILL = 4, 60.0
-SUSPECT_AFTER = 300.0
+SUSPECT_AFTER, SUSPECT_FROM = 300.0, 3
 
 
 class KeysUnavailable(Exception):
@@ -61,7 +61,7 @@ class KeySource(Protocol):
         """Begin to hold keys before the first request asks."""
 
     def judged(self, *, good: bool) -> None:
-        """Hear how the signature of a token that names our issuer turned out."""
+        """Hear that a signature was good, or that one of a token which names our issuer was not."""
 
 
 class PemKeys:
@@ -88,6 +88,8 @@ class PemKeys:
 
     def judged(self, *, good: bool) -> None:
         self._look_back()
+        if not self._good + self._bad:
+            self._since = self._clock()
         # Without a lock: a count lost between threads changes no majority.
         if good:
             self._good += 1
@@ -96,7 +98,8 @@ class PemKeys:
 
     def _look_back(self) -> None:
         now = self._clock()
-        if now - self._since < SUSPECT_AFTER or not self._good + self._bad:
+        # A few forgeries on a quiet night are no rotation: the window stays open until it says something.
+        if now - self._since < SUSPECT_AFTER or self._good + self._bad < SUSPECT_FROM:
             return
         self._suspect = self._bad > self._good
         self._since, self._good, self._bad = now, 0, 0
@@ -111,6 +114,10 @@ def pem_keys(pem: str) -> PemKeys:
 class _Snapshot:
     keys: Mapping[str, RSAPublicKey]
     fetched_at: float
+
+
+_OVER = threading.Event()
+_OVER.set()
 
 
 def _call_if_alive(method: weakref.WeakMethod[Callable[[], None]]) -> None:
@@ -158,16 +165,16 @@ class KeyStore:
 
     def candidates(self, kid: object) -> Sequence[RSAPublicKey]:
         """Return the one key of this id, or none; raises KeysUnavailable if no key is held or to be had."""
+        if not isinstance(kid, str) or not kid:
+            return ()
         snapshot = self._current()
         if snapshot is None:
-            self._fetch_and_wait(every=RETRY_WITHOUT_KEY)
+            self._launch(permitted=partial(self._rested, RETRY_WITHOUT_KEY)).wait(WAIT)
             snapshot = self._current()
             if snapshot is None:
                 raise KeysUnavailable
-        elif self._due(snapshot):
-            self._launch()
-        if not isinstance(kid, str) or not kid:
-            return ()
+        elif self._due():
+            self._launch(permitted=self._due)
         key = snapshot.keys.get(kid)
         return (key,) if key is not None else self._unknown(kid)
 
@@ -193,9 +200,14 @@ class KeyStore:
             return None
         return snapshot
 
-    def _due(self, snapshot: _Snapshot) -> bool:
-        now = self._clock()
-        return now - snapshot.fetched_at > FRESH - AHEAD and now - self._tried_at >= RETRY
+    def _due(self) -> bool:
+        snapshot = self._current()
+        if snapshot is None:
+            return True
+        return self._clock() - snapshot.fetched_at > FRESH - AHEAD and self._rested(RETRY)
+
+    def _rested(self, seconds: float) -> bool:
+        return self._clock() - self._tried_at >= seconds
 
     def _unknown(self, kid: str) -> Sequence[RSAPublicKey]:
         """Fetch once for a key that is not in the set, within the budget.
@@ -208,12 +220,13 @@ class KeyStore:
         flight = self._flight
         if flight is not None:  # it may have begun before the key was there, and then answers nothing
             flight.wait(WAIT)
-        if self._held(kid) is None and self._may_spend():
-            self._launch().wait(max(0.0, give_up_at - time.monotonic()))
+        if self._held(kid) is None:
+            needed = self._launch(permitted=lambda: self._held(kid) is None and self._spend())
+            needed.wait(max(0.0, give_up_at - time.monotonic()))
         if (key := self._held(kid)) is not None:
             return (key,)
         snapshot = self._current()
-        if self._last_error is not None and (snapshot is None or self._clock() - snapshot.fetched_at > FRESH):
+        if snapshot is None or self._clock() - snapshot.fetched_at > FRESH:
             raise KeysUnavailable
         return ()
 
@@ -221,41 +234,47 @@ class KeyStore:
         snapshot = self._current()
         return None if snapshot is None else snapshot.keys.get(kid)
 
-    def _may_spend(self) -> bool:
-        with self._lock:
-            now = self._clock()
-            self._tokens = min(BUDGET, self._tokens + (now - self._refilled_at) / BUDGET_REFILL)
-            self._refilled_at = now
-            if self._tokens < 1:
-                return False
-            self._tokens -= 1
-            return True
+    def _spend(self) -> bool:
+        now = self._clock()
+        self._tokens = min(BUDGET, self._tokens + (now - self._refilled_at) / BUDGET_REFILL)
+        self._refilled_at = now
+        if self._tokens < 1:
+            return False
+        self._tokens -= 1
+        return True
 
-    def _fetch_and_wait(self, *, every: float) -> None:
-        with self._lock:
-            recent = self._clock() - self._tried_at < every
-        if recent and self._flight is None:
-            return
-        self._launch().wait(WAIT)
+    def _launch(self, *, permitted: Callable[[], bool]) -> threading.Event:
+        """Join the fetch that is under way, or start one if that is permitted; the event marks its end.
 
-    def _launch(self) -> threading.Event:
-        """Join the fetch that is under way, or start one."""
+        The permission is asked under the lock, by the one who would start: a herd that waits for one new key
+        spends the budget of one fetch.
+        """
         with self._lock:
-            if self._flight is None:
-                self._flight = threading.Event()
-                self._tried_at = self._clock()
-                threading.Thread(
-                    target=self._fly, args=(self._flight,), name="clerk-keys-flight", daemon=True
-                ).start()
-            return self._flight
+            if self._flight is None and permitted():
+                self._flight = self._take_off()
+            return self._flight or _OVER
+
+    def _take_off(self) -> threading.Event | None:
+        self._tried_at = self._clock()
+        flight = threading.Event()
+        thread = threading.Thread(target=self._fly, args=(flight,), name="clerk-keys-flight", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError:  # the process may have no more threads: the set that is held must do
+            self._failed("no_thread")
+            return None
+        return flight
+
+    def _failed(self, reason: str) -> None:
+        self._last_error = reason
+        self._fetches["failed"] += 1
 
     def _fly(self, flight: threading.Event) -> None:
         started_at = self._clock()
         try:
             keys = fetch(self._url)
         except FetchFailed as failed:
-            self._last_error = failed.reason
-            self._fetches["failed"] += 1
+            self._failed(failed.reason)
         else:
             self._snapshot = _Snapshot(MappingProxyType(dict(keys)), started_at)
             self._last_error = None
@@ -267,9 +286,8 @@ class KeyStore:
 
     def _keep_fresh(self) -> None:
         while self._thread is threading.current_thread():
-            snapshot = self._current()
-            if snapshot is None or self._due(snapshot):
-                self._launch().wait(WAIT)
+            if self._due():
+                self._launch(permitted=self._due).wait(WAIT)
             time.sleep(self._pause() * random.uniform(0.8, 1.0))  # noqa: S311 - spreads the workers, no secret
 
     def _pause(self) -> float:

@@ -221,7 +221,8 @@ def _read_email(data: Mapping[str, Any]) -> dict[str, Value]:
         if primary is not None and isinstance(item, Mapping) and item.get("id") == primary:
             verification = item.get("verification")
             verified = isinstance(verification, Mapping) and verification.get("status") == "verified"
-            return {"email": _email(item.get("email_address")), "email_verified": verified}
+            email = _email(item.get("email_address"))
+            return {"email": email, "email_verified": verified and email is not None}
     return {"email": None, "email_verified": False}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import subprocess
 import sys
 import threading
@@ -32,6 +33,14 @@ class Clock:
         return self.now
 
 
+class SlowClock(Clock):
+    """A clock that takes its time to be read."""
+
+    def __call__(self) -> float:
+        time.sleep(0.01)
+        return self.now
+
+
 @pytest.fixture
 def clock() -> Clock:
     return Clock()
@@ -48,6 +57,10 @@ def server(keyring: Keyring) -> Iterator[KeyServer]:
 @pytest.fixture
 def store(server: KeyServer, clock: Clock) -> KeyStore:
     return KeyStore(server.url, allow_http=True, clock=clock)
+
+
+def key_threads() -> set[threading.Thread]:
+    return {each for each in threading.enumerate() if each.name.startswith("clerk-keys")}
 
 
 def settled(condition: Callable[[], bool], *, seconds: float = 15) -> bool:
@@ -104,6 +117,35 @@ def test_two_rotations_in_a_row_are_served_at_the_first_request(
     store.candidates(keyring.kid)
     for _ in range(2):
         assert len(store.candidates(keyring.rotate())) == 1
+
+
+def test_a_herd_that_waits_for_one_new_key_spends_one_fetch_of_the_budget(
+    server: KeyServer, keyring: Keyring
+) -> None:
+    store = KeyStore(server.url, allow_http=True, clock=SlowClock())  # so that the whole herd meets in there
+    store.candidates(keyring.kid)
+    for rotation in range(4):  # as many as the budget has
+        kid, barrier = keyring.rotate(), threading.Barrier(16)
+        server.behave = document(keyring.jwks(), after=0.3)
+
+        def ask(_: int, kid: str = kid, barrier: threading.Barrier = barrier) -> bool:
+            barrier.wait()
+            return len(store.candidates(kid)) == 1
+
+        with ThreadPoolExecutor(16) as threads:
+            assert all(threads.map(ask, range(16)))
+        assert server.asked == rotation + 2
+
+
+def test_a_flood_of_unknown_kids_never_becomes_our_fault_while_the_address_is_well(
+    store: KeyStore, server: KeyServer, keyring: Keyring, clock: Clock
+) -> None:
+    store.candidates(keyring.kid)
+    for second in range(600):
+        clock.now += 1
+        assert store.candidates(f"ins_{second}") == ()
+    assert 10 <= server.asked <= 1 + 4 + 10
+    assert store.candidates(keyring.kid)
 
 
 def test_a_key_that_came_while_a_fetch_was_under_way_is_found(
@@ -190,9 +232,10 @@ def test_a_fetch_that_was_given_up_leaves_no_thread(
     server: KeyServer, keyring: Keyring, behave: Behaviour
 ) -> None:
     server.behave = behave
+    before = key_threads()
     with pytest.raises(KeysUnavailable):
         KeyStore(server.url, allow_http=True).candidates(keyring.kid)
-    assert settled(lambda: not [each for each in threading.enumerate() if each.name.startswith("clerk-keys")])
+    assert settled(lambda: key_threads() <= before)
 
 
 @pytest.mark.parametrize("behave", [row[1] for row in USELESS[4:]], ids=[row[0] for row in USELESS[4:]])
@@ -244,6 +287,72 @@ def test_an_unknown_kid_in_an_outage_is_the_tokens_fault_while_the_set_is_fresh_
         store.candidates("ins_unknown")
 
 
+def test_an_unknown_kid_is_our_fault_at_the_first_request_after_a_pause_if_the_address_hangs(
+    store: KeyStore, server: KeyServer, keyring: Keyring, clock: Clock
+) -> None:
+    store.candidates(keyring.kid)
+    server.behave = keyserver.hang
+    clock.now += 700
+    began = time.monotonic()
+    with pytest.raises(KeysUnavailable):
+        store.candidates("ins_unknown")
+    assert time.monotonic() - began < 4  # the server takes ten
+
+
+@pytest.mark.parametrize("kid", [None, "", 5, ["ins"], {}])
+def test_a_token_that_names_no_key_is_refused_without_asking(server: KeyServer, kid: object) -> None:
+    server.behave = answer(b"", status=503)
+    assert KeyStore(server.url, allow_http=True).candidates(kid) == ()
+    assert server.asked == 0
+
+
+def test_with_no_key_held_it_is_asked_again_after_five_seconds(
+    store: KeyStore, server: KeyServer, keyring: Keyring, clock: Clock
+) -> None:
+    well, server.behave = server.behave, answer(b"", status=503)
+    for after, asked in ((0, 1), (4.9, 1), (0.2, 2)):
+        clock.now += after
+        with pytest.raises(KeysUnavailable):
+            store.candidates(keyring.kid)
+        assert server.asked == asked
+    server.behave = well
+    clock.now += 5
+    assert store.candidates(keyring.kid)
+
+
+def test_a_process_that_can_start_no_thread_serves_what_it_holds_and_recovers(
+    store: KeyStore, server: KeyServer, keyring: Keyring, clock: Clock
+) -> None:
+    store.candidates(keyring.kid)
+    old = threading.stack_size(2**47)  # more than there are addresses
+    try:
+        clock.now += 700
+        assert store.candidates(keyring.kid)
+        with pytest.raises(KeysUnavailable):
+            store.candidates("ins_unknown")
+        assert store.status().last_error == "no_thread"
+    finally:
+        threading.stack_size(old)
+    assert len(store.candidates(keyring.rotate())) == 1
+
+
+def test_the_status_tells_the_age_the_errors_and_the_fetches(
+    store: KeyStore, server: KeyServer, keyring: Keyring, clock: Clock
+) -> None:
+    before = store.status()
+    assert (before.mode, before.held, before.age_seconds, before.stale) == ("jwks", False, None, False)
+    store.candidates(keyring.kid)
+    clock.now += 600
+    held = store.status()
+    assert (held.held, held.age_seconds, held.stale, held.last_error) == (True, 600, False, None)
+    server.behave = answer(b"", status=503)
+    clock.now += 1
+    store.candidates(keyring.kid)
+    assert settled(lambda: store.status().fetches == {"ok": 1, "failed": 1})
+    assert (store.status().stale, store.status().last_error) == (True, "status_503")
+    assert not store.status().suspect_rotation
+
+
 def test_an_unknown_kid_waits_two_seconds_at_most(
     store: KeyStore, server: KeyServer, keyring: Keyring
 ) -> None:
@@ -282,12 +391,22 @@ def test_a_failed_refresh_is_tried_again_after_half_a_minute(
 
 
 def test_the_thread_fetches_before_anybody_asks_and_is_one(server: KeyServer, keyring: Keyring) -> None:
+    before = key_threads()
     store = KeyStore(server.url, allow_http=True)
     store.start()
     store.start()
     assert settled(lambda: store.status().held)
-    assert len([each for each in threading.enumerate() if each.name == "clerk-keys"]) == 1
+    assert settled(lambda: [each.name for each in key_threads() - before] == ["clerk-keys"])
     assert server.asked == 1
+
+
+def test_the_thread_goes_on_asking_until_there_is_a_key(server: KeyServer) -> None:
+    well, server.behave = server.behave, answer(b"", status=503)
+    store = KeyStore(server.url, allow_http=True)
+    store.start()
+    assert settled(lambda: store.status().fetches == {"failed": 1})
+    server.behave = well
+    assert settled(lambda: store.status().held)
 
 
 def test_one_bad_key_spoils_no_other(server: KeyServer, store: KeyStore, keyring: Keyring) -> None:
@@ -309,9 +428,37 @@ def test_one_bad_key_spoils_no_other(server: KeyServer, store: KeyStore, keyring
         assert store.candidates(kid) == ()
 
 
+def test_of_two_keys_with_one_kid_the_first_counts(
+    server: KeyServer, store: KeyStore, keyring: Keyring
+) -> None:
+    (key,) = keyring.jwks()["keys"]
+    (other,) = Keyring().jwks()["keys"]
+    server.behave = document({"keys": [key, {**other, "kid": key["kid"]}]})
+    (found,) = store.candidates(keyring.kid)
+    assert found.public_numbers().n == int.from_bytes(base64.urlsafe_b64decode(key["n"] + "=="), "big")
+
+
 @pytest.mark.parametrize(
     ("url", "allow_http"),
     [
+        ("https://clerk.example.test/jwks", False),
+        ("https://clerk.example.test/jwks", True),
+        ("http://127.0.0.1:8001/jwks", True),
+        ("http://localhost:8001/jwks", True),
+        ("http://[::1]:8001/jwks", True),
+    ],
+)
+def test_an_address_that_is_safe_is_taken(url: str, *, allow_http: bool) -> None:
+    assert not KeyStore(url, allow_http=allow_http).status().held
+
+
+@pytest.mark.parametrize(
+    ("url", "allow_http"),
+    [
+        ("https://", False),
+        ("https:///jwks", True),
+        ("http://127.0.0.1@clerk.example.test/jwks", True),
+        ("http://localhost.example.test/jwks", True),
         ("http://clerk.example.test/jwks", False),
         ("http://clerk.example.test/jwks", True),
         ("http://127.0.0.1/jwks", False),

@@ -87,6 +87,11 @@ def test_a_second_block_that_is_broken_is_not_passed_over(keyring: Keyring) -> N
         keys_of_pem(f"{keyring.pem}-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----")
 
 
+def test_a_second_block_without_its_end_is_not_passed_over(keyring: Keyring) -> None:
+    with pytest.raises(ValueError, match="cut off"):
+        keys_of_pem(f"{keyring.pem}{Keyring().pem[:200]}")
+
+
 def test_another_kind_of_key_is_refused() -> None:
     pem = ec_key(SECP256R1()).public_key()
     text = pem.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
@@ -126,6 +131,27 @@ def test_most_signatures_failing_for_five_minutes_make_a_rotation_suspect(
     assert keys.status().suspect_rotation
     for _ in range(40):
         request(keyring)
+    assert not keys.status().suspect_rotation
+
+
+@pytest.mark.parametrize("forgeries", [1, 2])
+def test_a_forgery_or_two_on_a_quiet_night_are_no_rotation(keyring: Keyring, forgeries: int) -> None:
+    moment = [0.0]
+    keys = PemKeys(keys_of_pem(keyring.pem), clock=lambda: moment[0])
+    for _ in range(forgeries):
+        moment[0] += 3600
+        keys.judged(good=False)
+    moment[0] += 3600
+    assert not keys.status().suspect_rotation
+
+
+def test_a_burst_of_forgeries_is_no_rotation_if_good_tokens_follow(keyring: Keyring) -> None:
+    moment = [3600.0]
+    keys = PemKeys(keys_of_pem(keyring.pem), clock=lambda: moment[0])
+    for good in [False] * 5 + [True] * 6:
+        keys.judged(good=good)
+        assert not keys.status().suspect_rotation
+    moment[0] += 301
     assert not keys.status().suspect_rotation
 
 

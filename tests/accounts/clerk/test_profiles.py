@@ -5,9 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from accounts.clerk.profiles import (
     DEFAULT_CLAIMS,
+    FIELDS,
     ClerkProfile,
     Source,
     UnusableProfile,
@@ -230,6 +233,14 @@ EMAILS: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
         {"primary_email_address_id": "idn_9", "email_addresses": []},
         {"email": None, "email_verified": False},
     ),
+    (
+        "the primary one is null, and yet verified",
+        {
+            "primary_email_address_id": "idn_1",
+            "email_addresses": [{**address("a@example.test"), "email_address": None}],
+        },
+        {"email": None, "email_verified": False},
+    ),
     ("no list", {"primary_email_address_id": "idn_1"}, {}),
     ("a null list", {"primary_email_address_id": "idn_1", "email_addresses": None}, {}),
 ]
@@ -299,3 +310,60 @@ def test_an_answer_of_the_api_also_held_a_second_before_its_date() -> None:
     assert of_user(user(), source=Source.API).true_until == NOW - MINUTE - 1000
     assert of_user(user(), source=Source.WEBHOOK).true_until is None
     assert of_user(user(), source=Source.API, observed_at=None).true_until is None
+
+
+# Anything at all
+
+TEXT = st.text(["a", "é", "@", ".", " ", "\x00", "\udfff"], max_size=8) | st.sampled_from(
+    ["null", "\ud800", "a\x00", "a@b.test", "https://x", "y" * 2100]
+)
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | TEXT,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXT, inner, max_size=3),
+    max_leaves=6,
+)
+ADDRESSES = st.lists(
+    st.fixed_dictionaries(
+        {"id": st.just("idn_1") | JSON}, optional={"email_address": JSON, "verification": JSON}
+    )
+)
+
+
+def assert_storable(profile: ClerkProfile) -> None:
+    assert isinstance(profile.at, int)
+    assert set(profile.values).isdisjoint(profile.unusable)
+    for field, value in profile.values.items():
+        assert field in FIELDS
+        assert isinstance(value, bool) or value is None or len(value.encode()) <= 2048 * 4
+        assert not isinstance(value, str) or "\x00" not in value
+
+
+@given(
+    st.dictionaries(st.sampled_from(["email", "email_verified", "firstName", "last_name", "imageUrl"]), JSON)
+)
+def test_whatever_the_claims_hold_gives_a_profile_that_can_be_stored(payload: dict[str, Any]) -> None:
+    assert_storable(of_claims(payload))
+
+
+@given(
+    st.fixed_dictionaries(
+        {"id": st.just("user_ada"), "primary_email_address_id": st.just("idn_1") | JSON},
+        optional={
+            "email_addresses": ADDRESSES | JSON,
+            "first_name": JSON,
+            "last_name": JSON,
+            "image_url": JSON,
+            "banned": JSON,
+            "deprovisioned": JSON,
+            "updated_at": JSON,
+        },
+    )
+)
+def test_whatever_a_user_holds_gives_a_profile_that_can_be_stored(data: dict[str, Any]) -> None:
+    assert_storable(of_user(data, source=Source.API))
+
+
+@given(JSON)
+def test_what_is_no_user_raises_nothing_but_a_refusal(data: object) -> None:
+    with pytest.raises(UnusableProfile):
+        of_user(data)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
@@ -59,6 +60,14 @@ def test_a_letter_changed_anywhere_is_refused(rfc_key: OneKey, part: int, place:
     parts[part] = "".join(letters)
     with pytest.raises(InvalidToken):
         verify_signature(".".join(parts), rfc_key)
+
+
+@pytest.mark.parametrize(
+    "thing", [None, 5, b"e30.e30.e30", ["e30"], f"{RFC_HEADER}.\ud800.e30", f"{RFC_HEADER}.e30.\u0661"]
+)
+def test_what_is_no_token_is_malformed_here_too(rfc_key: OneKey, thing: Any) -> None:
+    with pytest.raises(InvalidToken, match="token_malformed"):
+        verify_signature(thing, rfc_key)
 
 
 def test_a_payload_that_is_no_json_is_returned_as_it_was_signed(keyring: Keyring, keys: FixedKeys) -> None:

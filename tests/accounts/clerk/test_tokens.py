@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import time
 from collections.abc import Callable
 from typing import Any
@@ -27,10 +28,16 @@ PARTIES, ISSUERS, AUDIENCE = (
 EXPIRED, NOT_YET, FUTURE = "token_expired", "token_not_active_yet", "token_iat_in_the_future"
 
 
+# All that a log line may learn of a refused token.
+DETAIL = re.compile(r"(expired -?\d+ s ago|begins in \d+ s|issued in \d+ s)?")
+
+
 def refusal(verifier: SessionVerifier, token: Any, *, now: float = NOW) -> str:
-    """Give the code with which the token is refused."""
+    """Give the code with which the token is refused; nothing of the token is repeated."""
     with pytest.raises(InvalidToken) as caught:
         verifier.verify(token, now=now)
+    assert DETAIL.fullmatch(caught.value.detail)
+    assert str(caught.value) == caught.value.reason
     return caught.value.reason
 
 
@@ -85,6 +92,7 @@ PAYLOADS = [
     ("iss absent", {"iss": ABSENT}, ISSUERS),
     ("iss null", {"iss": None}, ISSUERS),
     ("iss a list that holds ours", {"iss": [ISSUER]}, ISSUERS),
+    ("iss a number", {"iss": 1}, ISSUERS),
     ("sub absent", {"sub": ABSENT}, CLAIMS),
     ("sub null", {"sub": None}, CLAIMS),
     ("sub empty", {"sub": ""}, CLAIMS),
@@ -103,6 +111,8 @@ PAYLOADS = [
     ("sid empty", {"sid": ""}, CLAIMS),
     ("sid a number", {"sid": 5}, CLAIMS),
     ("sid a list", {"sid": ["sess_1"]}, CLAIMS),
+    ("sid with a NUL", {"sid": "sess_\x00"}, CLAIMS),
+    ("sid with half a surrogate pair", {"sid": "sess_\ud800"}, CLAIMS),
     ("exp absent", {"exp": ABSENT}, CLAIMS),
     ("exp null", {"exp": None}, CLAIMS),
     ("exp a text of digits", {"exp": str(NOW + 60)}, CLAIMS),
@@ -110,7 +120,10 @@ PAYLOADS = [
     ("exp true", {"exp": True}, CLAIMS),
     ("exp a list", {"exp": [NOW + 60]}, CLAIMS),
     ("exp an object", {"exp": {}}, CLAIMS),
+    ("exp false", {"exp": False}, CLAIMS),
     ("exp beyond any date", {"exp": 10**18}, CLAIMS),
+    ("exp a number of four hundred digits", {"exp": 10**400}, CLAIMS),
+    ("exp before any date", {"exp": -(10**18)}, CLAIMS),
     ("exp negative", {"exp": -1}, EXPIRED),
     ("exp zero", {"exp": 0}, EXPIRED),
     ("exp an hour ago", {"exp": NOW - 3600}, EXPIRED),
@@ -119,11 +132,17 @@ PAYLOADS = [
     ("nbf a text of digits", {"nbf": str(NOW)}, CLAIMS),
     ("nbf null", {"nbf": None}, CLAIMS),
     ("nbf true", {"nbf": True}, CLAIMS),
+    ("nbf a list", {"nbf": [NOW]}, CLAIMS),
+    ("nbf an object", {"nbf": {"at": NOW}}, CLAIMS),
+    ("nbf in Arabic digits", {"nbf": "\u0661"}, CLAIMS),
+    ("nbf a number of four hundred digits", {"nbf": 10**400}, CLAIMS),
     ("iat absent", {"iat": ABSENT}, CLAIMS),
     ("iat null", {"iat": None}, CLAIMS),
     ("iat true", {"iat": True}, CLAIMS),
     ("iat a text with underscores", {"iat": "1_000"}, CLAIMS),
     ("iat a list", {"iat": [NOW]}, CLAIMS),
+    ("iat an object", {"iat": {}}, CLAIMS),
+    ("iat a number of four hundred digits", {"iat": 10**400}, CLAIMS),
     ("iat beyond the leeway", {"iat": NOW + 6}, FUTURE),
     ("azp of a stranger", {"azp": "https://stranger.example.test"}, PARTIES),
     ("azp with a slash at its end", {"azp": f"{PARTY}/"}, PARTIES),
@@ -132,12 +151,18 @@ PAYLOADS = [
     ("azp null", {"azp": None}, PARTIES),
     ("azp empty", {"azp": ""}, PARTIES),
     ("azp a list that holds ours", {"azp": [PARTY]}, PARTIES),
+    ("azp a number", {"azp": 0}, PARTIES),
+    ("azp false", {"azp": False}, PARTIES),
     ("sts pending", {"sts": "pending"}, "session_pending"),
     ("sts a list", {"sts": ["pending"]}, CLAIMS),
+    ("sts a number", {"sts": 0}, CLAIMS),
     ("act without sub", {"act": {}}, CLAIMS),
     ("act a text", {"act": "user_admin"}, CLAIMS),
     ("act with a number as sub", {"act": {"sub": 1}}, CLAIMS),
     ("act a list", {"act": [{"sub": "user_admin"}]}, CLAIMS),
+    ("act false", {"act": False}, CLAIMS),
+    ("act with an empty sub", {"act": {"sub": ""}}, CLAIMS),
+    ("act with half a surrogate pair", {"act": {"sub": "user_\udfff"}}, CLAIMS),
 ]
 
 
@@ -159,6 +184,8 @@ TEXTS = [
     ("a line end", "e30.e30.e30\n", MALFORMED),
     ("letters beyond ASCII", "é30.e30.e30", MALFORMED),
     ("digits beyond ASCII", "\u0661.e30.e30", MALFORMED),
+    ("half a surrogate pair", "e30.\ud800.e30", MALFORMED),
+    ("padding", "e30=.e30.e30", MALFORMED),
     ("a length that base64 cannot have", "e30aa.e30.e30", MALFORMED),
     ("a header that is no object", f"{encoded([])}.e30.e30", MALFORMED),
     ("a header that is no JSON", f"{encoded(b'no')}.e30.e30", MALFORMED),
@@ -206,10 +233,13 @@ def test_a_signed_payload_that_is_malformed(verifier: Build, keyring: Keyring, p
     assert refusal(verifier(), token) == MALFORMED
 
 
-def test_a_number_that_overflows_is_no_time(verifier: Build, mint: Mint, keyring: Keyring) -> None:
-    payload = json.dumps(
-        {"iss": ISSUER, "sub": "user_ada", "sid": "sess_1", "iat": NOW, "exp": "EXP"}
-    ).replace('"EXP"', "1e400")
+@pytest.mark.parametrize("claim", ["exp", "iat", "nbf"])
+@pytest.mark.parametrize("number", ["1e400", "-1e400"])
+def test_a_number_that_overflows_is_no_time(
+    verifier: Build, keyring: Keyring, claim: str, number: str
+) -> None:
+    claims = {"iss": ISSUER, "sub": "user_ada", "sid": "sess_1", "iat": NOW, "exp": NOW + 60}
+    payload = json.dumps(claims | {claim: "HERE"}).replace('"HERE"', number)
     token = keyring.sign({"alg": "RS256", "kid": keyring.kid}, payload.encode())
     assert refusal(verifier(), token) == CLAIMS
 
@@ -248,6 +278,23 @@ def test_a_signature_of_another_key_under_our_kid_is_invalid(verifier: Build, ke
     other = Keyring()
     token = other.mint("user_ada", issuer=ISSUER, azp=PARTY, now=NOW, header={"kid": keyring.kid})
     assert refusal(verifier(), token) == SIGNATURE
+
+
+@pytest.mark.parametrize("brought", ["jwk", "jku", "x5c", "x5u"])
+def test_a_key_that_a_token_brings_along_is_never_used(
+    verifier: Build, keyring: Keyring, keys: FixedKeys, brought: str
+) -> None:
+    other = Keyring()
+    own = {
+        "jwk": other.jwks()["keys"][0],
+        "jku": "https://evil.example.test/jwks",
+        "x5c": ["".join(other.pem.splitlines()[1:-1])],
+        "x5u": "https://evil.example.test/pem",
+    }
+    header = {"kid": keyring.kid, brought: own[brought]}
+    token = other.mint("user_ada", issuer=ISSUER, azp=PARTY, now=NOW, header=header)
+    assert refusal(verifier(), token) == SIGNATURE
+    assert keys.asked == 1
 
 
 @pytest.mark.parametrize(
@@ -374,6 +421,18 @@ def test_an_option_that_refuses(
     verifier: Build, mint: Mint, options: dict[str, Any], claims: dict[str, Any], code: str
 ) -> None:
     assert refusal(verifier(**options), mint(claims=claims)) == code
+
+
+def test_a_header_seen_before_is_judged_anew_by_each_verifier(verifier: Build, mint: Mint) -> None:
+    token = mint(header={"cat": TEMPLATE})
+    for _ in range(2):
+        assert refusal(verifier(), token) == TYPE
+        assert verifier(allow_template_tokens=True).verify(token, now=NOW).user_id == "user_ada"
+
+
+def test_a_party_that_cannot_be_written_is_refused_without_a_list_too(verifier: Build, mint: Mint) -> None:
+    token = mint(claims={"azp": "https://\ud800.test"})
+    assert refusal(verifier(authorized_parties=None), token) == PARTIES
 
 
 @pytest.mark.parametrize("options", [{}, {"allow_template_tokens": True}])
