@@ -110,10 +110,8 @@ def user_for(profile: ClerkProfile) -> User:
     except UserDeleted:
         raise TokenRefused("user_deleted") from None
     except Error as error:
-        reason = failure_reason(error)
-        # Without the traceback, whose texts may hold what the row holds.
-        logger.error("sync failed", extra={"clerk_id": profile.clerk_id, "reason": reason})  # noqa: TRY400
-        _report(profile, reason=reason)
+        # By its reason alone: the texts of a database error may hold what the row holds.
+        _report(profile, reason=failure_reason(error))
     if user is None:
         raise ServiceUnavailable
     return user

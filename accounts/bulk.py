@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import groupby
 
-from django.db import DatabaseError
+from django.db import DatabaseError, transaction
 from django.utils import timezone
 
 from accounts.clerk.profiles import FIELDS, ClerkProfile
 from accounts.models import User
+from accounts.signals import page_synced
 from accounts.sync import Outcome, failure_reason, locked, merged_with, new_user, sync_user, tell_failed
 
 _WRITTEN = (*FIELDS, "field_versions", "updated_at")
@@ -48,7 +50,7 @@ def sync_page(profiles: Sequence[ClerkProfile], *, source: str, dry_run: bool = 
             User.objects.bulk_update(plan.changed, _WRITTEN, batch_size=500)
     except DatabaseError:
         return _one_by_one(profiles, source=source)
-    _tell_unusable(profiles, source=source)
+    _tell(profiles, source=source, outcomes=plan.outcomes)
     return PageResult(outcomes=plan.outcomes)
 
 
@@ -102,7 +104,9 @@ def _one_by_one(profiles: Sequence[ClerkProfile], *, source: str) -> PageResult:
     return PageResult(outcomes=outcomes, failed=tuple(failed))
 
 
-def _tell_unusable(profiles: Sequence[ClerkProfile], *, source: str) -> None:
+def _tell(profiles: Sequence[ClerkProfile], *, source: str, outcomes: Mapping[str, Outcome]) -> None:
+    news = partial(page_synced.send_robust, sender=User, source=source, outcomes=outcomes)
+    transaction.on_commit(news, robust=True)
     for profile in profiles:
         for name in profile.unusable:
             tell_failed(profile.clerk_id, source=source, reason=f"unusable_field:{name}")

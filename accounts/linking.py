@@ -24,7 +24,7 @@ from accounts.clerk.profiles import ClerkProfile, Source, UnusableProfile, profi
 from accounts.models import User
 from accounts.pages import milliseconds
 from accounts.runs import Clock
-from accounts.sync import lock_person, sync_user
+from accounts.sync import lock_person, rows_of, sync_user
 
 
 class Verdict(StrEnum):
@@ -80,11 +80,10 @@ class _Rows:
         self.by_address: defaultdict[str, list[User]] = defaultdict(list)
         for row in _with_addresses(addresses):
             self.by_address[(row.email or "").lower()].append(row)
-        self.known = set(
-            User.objects.live().filter(clerk_id__in=clerk_ids).values_list("clerk_id", flat=True)
-        )
-        self.buried = set(User.objects.filter(clerk_id__in=clerk_ids).values_list("clerk_id", flat=True))
-        self.buried -= self.known
+        rows = User.objects.live_or_deleted().filter(clerk_id__in=clerk_ids)
+        ends = rows.values_list("clerk_id", "deleted_at")
+        self.known = {clerk_id for clerk_id, deleted_at in ends if deleted_at is None}
+        self.buried = {clerk_id for clerk_id, _ in ends} - self.known
 
 
 def decide(api: ClerkAPI, *, clock: Clock) -> list[Decision]:
@@ -220,7 +219,7 @@ def _link(candidate: Candidate, *, decision: Decision) -> bool:
     with transaction.atomic():
         lock_person(candidate.clerk_id)
         row = User.objects.select_for_update().filter(pk__in=[decision.row]).first()
-        if row is None or _objection(row) or User.objects.filter(clerk_id=candidate.clerk_id).exists():
+        if row is None or _objection(row) or rows_of(candidate.clerk_id):
             return False
         if not _still_matches(candidate, row=row, verdict=decision.verdict):
             return False

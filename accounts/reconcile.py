@@ -130,7 +130,7 @@ class _Comparison:
         """Tell people deleted here by Clerk's word from those whom an operator deleted."""
         if not stale:
             return
-        rows = User.objects.filter(clerk_id__in=stale)
+        rows = User.objects.live_or_deleted().filter(clerk_id__in=stale)
         endings = defaultdict(set)
         for clerk_id, deleted_at, deleted_by in rows.values_list("clerk_id", "deleted_at", "deleted_by"):
             endings[clerk_id].add(deleted_by if deleted_at else None)
@@ -162,7 +162,8 @@ class _Comparison:
         return outcome != Outcome.STALE
 
     def _restore(self, clerk_id: str, *, answer: UserAnswer) -> bool:
-        row = User.objects.filter(clerk_id=clerk_id, deleted_by=DeletedBy.CLERK).latest("deleted_at")
+        buried = User.objects.filter(clerk_id=clerk_id, deleted_at__isnull=False)
+        row = buried.filter(deleted_by=DeletedBy.CLERK).latest("deleted_at")
         try:
             restore_user(row, at=self._moment(answer))
         except RestoreRefused:

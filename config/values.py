@@ -21,6 +21,7 @@ DATABASE = (
 )
 # A connection that lives for a minute spares each request a new one, which costs 4 to 5 times a warm request.
 CONN_MAX_AGE = 60
+CONNECT_TIMEOUT = 5
 # Django's own switches may stand in the query of the address; django-environ leaves "false" a (true) text.
 DATABASE_FLAGS = ("ATOMIC_REQUESTS", "AUTOCOMMIT", "CONN_HEALTH_CHECKS", "DISABLE_SERVER_SIDE_CURSORS")
 SQLITE_OPTIONS = {
@@ -125,6 +126,8 @@ def _postgresql(entry: dict[str, Any]) -> dict[str, Any]:
     if pool and age != 0:
         raise Malformed("asks for a pool and for a conn_max_age: they exclude each other")
     entry["CONN_MAX_AGE"] = age
+    # libpq would wait for ever for a host that has vanished, and with it every request.
+    options.setdefault("connect_timeout", CONNECT_TIMEOUT)
     # A dead connection is replaced when it shows; a SELECT 1 before each request would double the statements.
     entry.setdefault("CONN_HEALTH_CHECKS", False)
     return entry

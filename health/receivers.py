@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -11,7 +13,7 @@ from django.db import Error, connection, transaction
 from django.dispatch import receiver
 from django.utils import timezone
 
-from accounts.signals import authentication_decided, sync_failed, user_synced
+from accounts.signals import authentication_decided, page_synced, sync_failed, user_synced
 from accounts.sync import run_with_fresh_connection
 from health import metrics
 from health.models import SyncFailure
@@ -43,10 +45,15 @@ def close_failures(sender: object, *, clerk_id: str, source: str, outcome: str, 
     metrics.SYNCS.labels(source, outcome).inc()
     if source == "webhook":
         return  # Note [Mended by a webhook] in health.models
-    if connection.in_atomic_block:
-        transaction.on_commit(partial(_close, clerk_id), robust=True)
-    else:
-        _close(clerk_id)
+    _close_after_commit([clerk_id])
+
+
+@receiver(page_synced, dispatch_uid="health")
+def close_failures_of_page(sender: object, *, source: str, outcomes: Mapping[str, str], **_: Any) -> None:
+    """Count a page of successes and close what was open for its people, by one statement."""
+    for outcome, people in Counter(outcomes.values()).items():
+        metrics.SYNCS.labels(source, outcome).inc(people)
+    _close_after_commit(list(outcomes))
 
 
 @receiver(webhook_received, dispatch_uid="health")
@@ -64,12 +71,19 @@ def count_authentication(sender: object, *, outcome: str, **_: Any) -> None:
     metrics.key_sampler.sample()
 
 
-def _close(clerk_id: str) -> None:
+def _close_after_commit(clerk_ids: Sequence[str]) -> None:
+    if connection.in_atomic_block:
+        transaction.on_commit(partial(_close, clerk_ids), robust=True)
+    else:
+        _close(clerk_ids)
+
+
+def _close(clerk_ids: Sequence[str]) -> None:
     now = timezone.now()
-    # First what waits here, or it would be recorded as new after the person was mended.
-    recorder.flush(now=now, everything=recorder.holds(clerk_id))
+    # First what waits here, or it would be recorded as new after the people were mended.
+    recorder.flush(now=now, everything=recorder.holds(clerk_ids))
     try:
-        run_with_fresh_connection(partial(SyncFailure.objects.close_for, [clerk_id], at=now))
+        run_with_fresh_connection(partial(SyncFailure.objects.close_for, clerk_ids, at=now))
     except Error:
-        # It stays open until the person's next success: a wrong alarm, never a missed one.
-        logger.warning("Failures could not be closed", extra={"clerk_id": clerk_id})
+        # They stay open until the people's next success: a wrong alarm, never a missed one.
+        logger.warning("Failures could not be closed", extra={"people": len(clerk_ids)})

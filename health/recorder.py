@@ -10,6 +10,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import OrderedDict
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -107,10 +108,11 @@ class Recorder:
                 if entry.written is None and (found := _failures(key, entry))
             ]
 
-    def holds(self, clerk_id: str) -> bool:
-        """Tell whether failures of the person wait here."""
+    def holds(self, clerk_ids: Iterable[str]) -> bool:
+        """Tell whether failures of one of these people wait here."""
+        wanted = set(clerk_ids)
         with self._lock:
-            return any(key.clerk_id == clerk_id and entry.count for key, entry in self._entries.items())
+            return any(key.clerk_id in wanted and entry.count for key, entry in self._entries.items())
 
     def flush(self, *, now: datetime, everything: bool = False) -> None:
         """Write what is due, keep it when that fails; with `everything`, write all that waits, now.

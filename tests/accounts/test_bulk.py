@@ -86,14 +86,17 @@ def test_a_page_and_the_same_people_one_by_one_end_alike(seed: int) -> None:
     assert set(together.values()) >= {Outcome.CREATED, Outcome.STALE}
 
 
-def test_a_page_that_changes_nothing_is_one_select_under_the_lock() -> None:
+def test_a_page_that_changes_nothing_is_one_select_under_the_lock_and_a_look_for_failures_to_close() -> None:
     page = [said(f"user_{number}", first_name="Ada") for number in range(200)]
     sync_page(page, source="backfill")
     with CaptureQueriesContext(connection) as captured:
         assert set(sync_page(page, source="backfill").outcomes.values()) == {Outcome.UNCHANGED}
     frame = ("BEGIN", "COMMIT", "SET LOCAL")
-    found = [query["sql"].split()[0] for query in captured if not query["sql"].startswith(frame)]
-    assert found == ["SELECT"]
+    found = [query["sql"] for query in captured if not query["sql"].startswith(frame)]
+    assert [(sql.split()[0], "health_syncfailure" in sql) for sql in found] == [
+        ("SELECT", False),
+        ("UPDATE", True),
+    ]
 
 
 def test_only_what_differs_is_written() -> None:

@@ -13,6 +13,7 @@ from pytest_django import Settings
 from accounts.models import User
 from accounts.sync import delete_user
 from devclerk.fixtures import LocalClerk
+from tests.accounts.plans import plans, walks_for_an_id
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("clerk_settings")]
 PASSWORD = "the old password"
@@ -44,6 +45,16 @@ def test_an_external_id_that_is_our_key_links(clerk: LocalClerk) -> None:
     new = clerk.new_person(external_id=str(old.pk), email="new@example.test")
     assert link_users("--apply")[:2] == (0, {new.id: "by_external_id"})
     assert clerk_id_of(old) == new.id
+
+
+@pytest.mark.postgresql
+@pytest.mark.usefixtures("crowd")
+def test_people_are_found_by_an_index(clerk: LocalClerk) -> None:
+    existing("ada@example.test")
+    with plans() as found:
+        link_users("--apply")
+    assert found
+    assert walks_for_an_id(found) == []
 
 
 def test_a_verified_address_links_whatever_its_case(clerk: LocalClerk) -> None:

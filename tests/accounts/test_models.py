@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from django.core.management import call_command
-from django.db import IntegrityError, connection, transaction
+from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from accounts.bulk import sync_page
 from accounts.clerk.profiles import ClerkProfile, Source
 from accounts.models import CreatedVia, User
 from accounts.sync import delete_user, restore_user, sync_user
+from tests.accounts.plans import plans
 from tests.factories import UserFactory
 
 pytestmark = pytest.mark.django_db
@@ -70,33 +70,6 @@ def test_it_finds_live_rows_alone() -> None:
 def test_an_id_is_a_value_and_never_sql(clerk_id: str) -> None:
     UserFactory.create()
     assert User.objects.by_clerk_id(clerk_id) is None
-
-
-@pytest.fixture
-def crowd() -> None:
-    """Fill the table, so that an index is worth its while, with people deleted here among the others."""
-    now = timezone.now()
-    people = UserFactory.build_batch(3_000)
-    people += [UserFactory.build(deleted_at=now, deleted_by="local") for _ in range(3_000)]
-    User.objects.bulk_create(people)
-    with connection.cursor() as cursor:
-        cursor.execute("ANALYZE accounts_user")
-
-
-@contextmanager
-def plans() -> Iterator[list[str]]:
-    """Collect how PostgreSQL goes about each statement on people in the block."""
-    found: list[str] = []
-
-    def explain(execute: Callable[..., Any], sql: str, params: Any, many: object, context: Any) -> Any:
-        if "accounts_user" in sql and not sql.startswith("INSERT"):
-            with connection.cursor() as other:
-                other.cursor.execute(f"EXPLAIN {sql}", params)
-                found.append("\n".join(line for (line,) in other.fetchall()))
-        return execute(sql, params, many, context)
-
-    with connection.execute_wrapper(explain):
-        yield found
 
 
 @pytest.mark.postgresql

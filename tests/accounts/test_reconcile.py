@@ -13,6 +13,7 @@ from pytest_django import Settings
 from werkzeug import Request, Response
 
 from accounts.clerk.api import ClerkAPI, ClerkAPIError
+from accounts.clerk.profiles import Source
 from accounts.models import DeletedBy, SyncRun, User
 from accounts.reconcile import reconcile as run_reconcile
 from accounts.runs import only_run
@@ -20,6 +21,7 @@ from accounts.sync import delete_locally, delete_user
 from devclerk.fixtures import LocalClerk
 from devclerk.people import Person
 from tests.accounts import programs
+from tests.accounts.plans import plans, walks_for_an_id
 from tests.accounts.wire import Wire
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("clerk_settings")]
@@ -50,6 +52,18 @@ def found(report: dict[str, Any]) -> dict[str, int]:
 
 def live(person: Person) -> User | None:
     return User.objects.by_clerk_id(person.id)
+
+
+@pytest.mark.postgresql
+@pytest.mark.usefixtures("crowd", "everybody")
+def test_the_deleted_are_found_by_an_index(clerk: LocalClerk) -> None:
+    # The crowd is unknown to Clerk, and stays: it would be a mass deletion.
+    for person in (clerk.person("person1"), clerk.person("person2")):
+        delete_user(person.id, at=1, source=Source.API)
+    with plans() as found_plans:
+        reconcile("--apply")
+    assert found_plans
+    assert walks_for_an_id(found_plans) == []
 
 
 @pytest.mark.usefixtures("everybody")

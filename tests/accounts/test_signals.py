@@ -9,9 +9,10 @@ import pytest
 from django.db import transaction
 from django.dispatch import Signal
 
+from accounts.bulk import sync_page
 from accounts.clerk.profiles import ClerkProfile, Source
 from accounts.models import User
-from accounts.signals import sync_failed, user_synced
+from accounts.signals import page_synced, sync_failed, user_synced
 from accounts.sync import Outcome, delete_user, sync_user
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -28,16 +29,16 @@ def said(source: Source, *, unusable: tuple[str, ...] = ()) -> ClerkProfile:
 
 @pytest.fixture
 def heard() -> Any:
-    """Collect the news of both signals in the order in which they come."""
+    """Collect the news of the signals in the order in which they come."""
     news: News = []
 
     def listen(sender: object, signal: Signal, **facts: Any) -> None:
         news.append(facts)
 
-    for signal in (user_synced, sync_failed):
+    for signal in (user_synced, page_synced, sync_failed):
         signal.connect(listen)
     yield news
-    for signal in (user_synced, sync_failed):
+    for signal in (user_synced, page_synced, sync_failed):
         signal.disconnect(listen)
 
 
@@ -51,6 +52,19 @@ def test_observers_hear_of_a_deletion_by_the_name_of_its_source(
 ) -> None:
     delete_user("user_ada", at=T, source=source)
     assert heard == [{"clerk_id": "user_ada", "source": name, "outcome": Outcome.DELETED}]
+
+
+def test_observers_hear_of_a_page_at_once_and_of_its_troubles_after_that(heard: News) -> None:
+    sync_page([said(API, unusable=("email",))], source="backfill")
+    assert heard == [
+        {"source": "backfill", "outcomes": {"user_ada": Outcome.CREATED}},
+        {"clerk_id": "user_ada", "source": "backfill", "reason": "unusable_field:email"},
+    ]
+
+
+def test_observers_hear_nothing_of_a_dry_run(heard: News) -> None:
+    sync_page([said(API, unusable=("email",))], source="backfill", dry_run=True)
+    assert heard == []
 
 
 def test_whoever_asked_may_be_named(heard: News) -> None:

@@ -101,6 +101,11 @@ def test_a_postgresql_connection_lives_for_a_minute_unless_the_address_says_othe
     assert database("postgres://u:p@h/db?conn_max_age=None")["CONN_MAX_AGE"] is None
 
 
+def test_a_host_that_has_vanished_is_waited_for_five_seconds_unless_the_address_says_otherwise() -> None:
+    assert database("postgres://u:p@h/db")["OPTIONS"]["connect_timeout"] == 5
+    assert database("postgres://u:p@h/db?connect_timeout=2")["OPTIONS"]["connect_timeout"] == 2
+
+
 def test_the_password_is_decoded() -> None:
     assert database("postgres://u:p%40%2Fss@h/db")["PASSWORD"] == "p@/ss"
 
@@ -112,7 +117,7 @@ def test_a_value_that_starts_with_a_dollar_is_literal() -> None:
 def test_a_pool_leaves_the_connections_to_the_pool() -> None:
     entry = database("postgres://u:p@h/db?pool=true&sslmode=require")
 
-    assert entry["OPTIONS"] == {"pool": True, "sslmode": "require"}
+    assert entry["OPTIONS"] == {"pool": True, "sslmode": "require", "connect_timeout": 5}
     assert entry["CONN_MAX_AGE"] == 0
 
 

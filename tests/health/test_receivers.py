@@ -10,7 +10,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from prometheus_client import REGISTRY
 
-from accounts.signals import authentication_decided, sync_failed, user_synced
+from accounts.signals import authentication_decided, page_synced, sync_failed, user_synced
 from health.models import SyncFailure
 from health.recorder import recorder
 from tests.health.conftest import Away
@@ -75,6 +75,18 @@ def test_a_success_costs_at_most_one_statement(source: str, statements: int) -> 
         user_synced.send_robust(None, clerk_id="user_a", source=source, outcome="unchanged")
     framing = ("BEGIN", "COMMIT", "SET LOCAL")
     assert len([each for each in captured if not each["sql"].startswith(framing)]) == statements
+
+
+def test_a_page_of_successes_closes_what_was_open_for_its_people_by_one_statement() -> None:
+    for clerk_id in ("user_a", "user_b", "user_c"):
+        fail(clerk_id)
+    before = counted("clerk_syncs_total", source="backfill", outcome="unchanged")
+    outcomes = {"user_a": "unchanged", "user_b": "unchanged", "user_d": "created"}
+    with CaptureQueriesContext(connection) as captured:
+        page_synced.send_robust(None, source="backfill", outcomes=outcomes)
+    assert [row.clerk_id for row in SyncFailure.objects.open()] == ["user_c"]
+    assert len([each for each in captured if each["sql"].startswith("UPDATE")]) == 1
+    assert counted("clerk_syncs_total", source="backfill", outcome="unchanged") == before + 2
 
 
 @pytest.mark.postgresql
