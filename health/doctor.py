@@ -32,6 +32,7 @@ def examine(*, token: str | None, now: datetime) -> list[Finding]:
         *_settings(),
         *_publishable_key(),
         *examine_instance(now=now),
+        *_webhook_secret(),
         *_database(),
         *(examine_token(token, now=now) if token is not None else ()),
     ]
@@ -69,7 +70,8 @@ def _database() -> Iterator[Finding]:
         return
     yield ok("The database answers and is migrated.")
     try:
-        yield _webhooks()
+        if settings.CLERK_WEBHOOK_SIGNING_SECRET:
+            yield _webhooks()
         yield _backfill()
     except DatabaseError as trouble:
         yield error(
@@ -79,14 +81,17 @@ def _database() -> Iterator[Finding]:
         )
 
 
-def _webhooks() -> Finding:
+def _webhook_secret() -> Iterator[Finding]:
     if not settings.CLERK_WEBHOOK_SIGNING_SECRET:
-        return warning(
+        yield warning(
             "CLERK_WEBHOOK_SIGNING_SECRET is not set: /webhooks/clerk answers 503.",
             why="Changes and deletions made in Clerk arrive with the person's next request or not at all.",
             to_do="Add the endpoint in Clerk's dashboard, Webhooks, for user.created, user.updated and "
             "user.deleted, and set the variable to its signing secret.",
         )
+
+
+def _webhooks() -> Finding:
     newest = WebhookEvent.objects.order_by("-received_at").first()
     if newest is not None:
         return ok(f"The last webhook came at {newest.received_at:%Y-%m-%d %H:%M} UTC.")

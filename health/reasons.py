@@ -67,7 +67,7 @@ def failure_reasons(failures: FailureFacts, *, lost: int) -> list[Reason]:
             Reason(
                 code="failures_lost",
                 detail=f"This process met more failures than it could keep; not recorded: {lost}.",
-                next_step="The logs hold a line for each. Restarting the process resets this.",
+                next_step="The logs hold a line for each. This clears a quarter of an hour after the last.",
             )
         )
     return found

@@ -19,7 +19,7 @@ from math import inf
 from django.db import Error, connection, transaction
 
 from accounts.sync import run_with_fresh_connection
-from health.models import OUTAGES, FailureKey, Failures, SyncFailure
+from health.models import OUTAGES, QUIET, FailureKey, Failures, SyncFailure
 
 CAPACITY = 1_000
 REPEAT_SECONDS = 60.0
@@ -73,14 +73,17 @@ class Recorder:
         with self._lock:
             self._entries: OrderedDict[FailureKey, Entry] = OrderedDict()
             self._allowance = Allowance()
-            self._lost = 0
+            self._lost, self._lost_at = 0, -inf
             # By the monotonic clock: before the one nothing need be written, before the other nothing can.
             self._due_at, self._paused_until = inf, 0.0
 
     @property
     def lost(self) -> int:
-        """How many failures had to be forgotten because a thousand different ones were waiting."""
-        return self._lost
+        """How many failures had to be forgotten because a thousand different ones were waiting.
+
+        None any more, once it has not happened for a quarter of an hour: that outage is over.
+        """
+        return self._lost if time.monotonic() - self._lost_at < QUIET.total_seconds() else 0
 
     def record(self, *, clerk_id: str | None, source: str, reason: str, at: datetime) -> None:
         """Count a failure, and write it if that is due."""
@@ -172,7 +175,7 @@ class Recorder:
     def _make_room(self) -> None:
         while len(self._entries) > CAPACITY:
             _, entry = self._entries.popitem(last=False)
-            self._lost += entry.count
+            self._lost, self._lost_at = self.lost + entry.count, time.monotonic()
 
 
 def _failures(key: FailureKey, entry: Entry) -> Failures | None:

@@ -224,10 +224,14 @@ def test_it_starts_with_malformed_settings_and_names_them_all(clerk: LocalClerk)
     assert "Traceback" not in done.stderr
 
 
-def test_it_starts_without_a_database(clerk: LocalClerk) -> None:
+def test_it_starts_without_a_database_and_names_what_needs_none(clerk: LocalClerk) -> None:
     done: subprocess.CompletedProcess[str] = programs.run(
-        "clerk_doctor", clerk=clerk, DATABASE_URL="postgresql://nobody@127.0.0.1:9/none"
+        "clerk_doctor",
+        clerk=clerk,
+        DATABASE_URL="postgresql://nobody@127.0.0.1:9/none",
+        CLERK_WEBHOOK_SIGNING_SECRET="",
     )
     assert done.returncode == ERRORS
     assert "The database does not answer" in done.stdout
+    assert "CLERK_WEBHOOK_SIGNING_SECRET is not set" in done.stdout
     assert "Traceback" not in done.stderr

@@ -225,6 +225,18 @@ def test_failures_that_memory_could_not_hold_are_said_to_be_lost(away: Away) -> 
     assert "5." in next(each for each in built["reasons"] if each["code"] == "failures_lost")["detail"]
 
 
+@pytest.mark.postgresql
+def test_losses_are_forgotten_a_quarter_of_an_hour_later(away: Away) -> None:
+    with away():
+        for number in range(CAPACITY + 5):
+            recorder.record(clerk_id=f"user_{number}", source="request", reason="unusable_profile", at=NOW)
+    recorder._lost_at -= 14 * 60
+    assert recorder.lost == 5
+    recorder._lost_at -= 60
+    assert recorder.lost == 0
+    assert "failures_lost" not in {each["code"] for each in report()["reasons"]}
+
+
 def test_the_report_asks_a_bounded_number_of_statements(django_assert_max_num_queries: Any) -> None:
     for number in range(30):
         event(f"user_{number}", at=NOW - HOUR)

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from io import StringIO
 
 import pytest
 from django.core.management import call_command
 from django.utils import timezone
 
+from accounts.models import SyncRun
 from health.models import SyncFailure
 from tests.health.conftest import Away
 from tests.health.rows import failures
@@ -31,6 +33,14 @@ def break_something() -> None:
 def test_a_sync_that_is_well_is_exit_0() -> None:
     code, text = run()
     assert (code, text.splitlines()[0]) == (0, "status: ok")
+
+
+def test_the_last_runs_are_told_to_the_second() -> None:
+    moment = datetime(2026, 3, 1, 12, 30, 5, 123456, tzinfo=UTC)
+    SyncRun.objects.create(kind="backfill", status="done", started_at=moment, finished_at=moment)
+    _, text = run()
+    assert "last backfill: done 2026-03-01 12:30:05 UTC" in text.splitlines()
+    assert "last reconcile: none" in text.splitlines()
 
 
 def test_a_degraded_sync_is_exit_1_and_says_what_and_what_to_do() -> None:

@@ -6,6 +6,7 @@ import json
 import sys
 from argparse import ArgumentParser
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Any
 
 from django.core.management.base import BaseCommand
@@ -51,8 +52,7 @@ def _lines(report: Report) -> Iterator[str]:
     yield f"status: {report.status}"
     yield f"open failures: {report.failures.open}"
     webhooks = report.webhooks
-    last = webhooks.last_received_at
-    yield f"webhooks: {webhooks.state}, last received {f'{last:%Y-%m-%d %H:%M:%S} UTC' if last else 'never'}"
+    yield f"webhooks: {webhooks.state}, last received {_moment(webhooks.last_received_at) or 'never'}"
     if webhooks.lag_seconds.p95 is not None:
         lag = webhooks.lag_seconds
         yield f"webhook lag of the last day: p50 {lag.p50} s, p95 {lag.p95} s"
@@ -62,9 +62,13 @@ def _lines(report: Report) -> Iterator[str]:
     if report.people is not None:
         yield f"people: {report.people.live}, of them without a profile {report.people.without_profile}"
     for name, run in report.runs.items():
-        yield f"last {name}: {f'{run.status} at {run.finished_at}' if run else 'none'}"
+        yield f"last {name}: {f'{run.status} {_moment(run.finished_at)}'.rstrip() if run else 'none'}"
     for word, entries in (("wrong", report.reasons), ("to know", report.notes)):
         yield from (line for entry in entries for line in _explain(entry, word=word))
+
+
+def _moment(moment: datetime | None) -> str:
+    return f"{moment:%Y-%m-%d %H:%M:%S} UTC" if moment else ""
 
 
 def _age(keys: KeyFacts) -> str:
