@@ -4,18 +4,38 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+from drf_spectacular.utils import OpenApiExample, extend_schema_serializer
 from rest_framework import serializers
 
 from accounts.clerk.tokens import SessionClaims
 from accounts.models import User
 
+_ADA = "user_25Q5d23pXbSh1vWkN8mKtGfYcLz"
 
+
+@extend_schema_serializer(
+    examples=[
+        OpenApiExample(
+            "A user",
+            value={
+                "id": "9cab1d33-5c1e-4f0e-8f43-1b1c6f1f2f10",
+                "clerk_id": _ADA,
+                "email": "ada@example.test",
+                "email_verified": True,
+                "first_name": "Ada",
+                "last_name": "Lovelace",
+                "image_url": "https://img.example.test/ada.png",
+                "created_at": "2026-01-05T09:30:00Z",
+                "updated_at": "2026-01-05T09:30:00.250000Z",
+            },
+            response_only=True,
+        )
+    ]
+)
 class UserSerializer(serializers.Serializer[User]):
-    """A person: the local row.
+    """A person: the local row."""
 
-    The fields are written out: a ModelSerializer works them out anew for each request, at twice the cost.
-    """
-
+    # Written out: a ModelSerializer works the fields out anew for each request, at twice the cost.
     id = serializers.UUIDField(read_only=True)
     clerk_id = serializers.CharField(allow_null=True, read_only=True, help_text="Null for local staff.")
     # Clerk knows addresses that Django's validators and `format: email` refuse.
@@ -28,6 +48,22 @@ class UserSerializer(serializers.Serializer[User]):
     updated_at = serializers.DateTimeField(default_timezone=UTC, read_only=True)
 
 
+@extend_schema_serializer(
+    examples=[
+        OpenApiExample(
+            "A session",
+            value={
+                "session_id": "sess_2f3Gh8KpQrStUvWxYz0123456789",
+                "user_id": _ADA,
+                "issued_at": "2026-01-05T09:30:00Z",
+                "expires_at": "2026-01-05T09:31:00Z",
+                "authorized_party": "https://app.example.test",
+                "actor": None,
+            },
+            response_only=True,
+        )
+    ]
+)
 class SessionSerializer(serializers.Serializer[SessionClaims]):
     """The verified session that a request came with."""
 

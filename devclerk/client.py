@@ -10,7 +10,7 @@ from urllib.parse import quote
 import requests
 
 TIMEOUT = 20.0
-OUTCOME_SECONDS = 3.0
+OUTCOME_SECONDS = 10.0
 
 
 class Refused(Exception):

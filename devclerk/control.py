@@ -1,4 +1,4 @@
-"""The controls under /_dev/: what the commands, and later the sandbox page, ask the stand-in to do."""
+"""The controls under /_dev/: what the commands and the sandbox ask the stand-in to do."""
 
 from __future__ import annotations
 

@@ -22,7 +22,8 @@ table {{ border-collapse: collapse; width: 100% }}
 td, th {{ border-bottom: 1px solid #8884; overflow-wrap: anywhere; padding: .3rem .6rem; text-align: left }}
 </style>
 <h1>devclerk</h1>
-<p>A local stand-in for Clerk, for development alone. Issuer <code>{issuer}</code>, {count} people.</p>
+<p>A local stand-in for Clerk, for development alone. Issuer <code>{issuer}</code>, {count} people.
+<a href="/sandbox">The sandbox</a> is a frontend to try them with.</p>
 <table>
 <tr><th>Name for commands</th><th>Clerk id</th><th>E-mail</th>
 <th>First name</th><th>Last name</th><th>State</th></tr>

@@ -16,6 +16,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from devclerk.control import Control
 from devclerk.page import index_page
+from devclerk.sandbox import sandbox_answer
 from devclerk.standin import StandIn
 from devclerk.web import Answer, Request
 
@@ -72,7 +73,8 @@ class Server:
             return self._answer_control(request)
         if request.path == "/":
             return index_page(self.standin, issuer=self.origin)
-        return Answer.refusal("There is nothing at this address.", status=HTTPStatus.NOT_FOUND)
+        found = sandbox_answer(request.path, webhook_url=self.standin.deliveries.url)
+        return found or Answer.refusal("There is nothing at this address.", status=HTTPStatus.NOT_FOUND)
 
     def _answer_control(self, request: Request) -> Answer:
         # Commands send neither header; a browser sends the second one with every request.

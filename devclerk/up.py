@@ -33,6 +33,7 @@ That token is good for an hour. More of them, and changes with their webhooks, f
   {python} manage.py devclerk token ada
   {python} manage.py devclerk update ada --first-name Augusta
 
+Sandbox                  {clerk}/sandbox
 The stand-in for Clerk   {clerk}/
 API documentation        {api}/api/docs
 Admin                    {api}/admin/   {admin}, {password}

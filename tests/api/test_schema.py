@@ -66,6 +66,14 @@ def test_every_error_is_documented_with_the_envelope_and_an_example(schema: dict
             assert answer["content"]["application/json"]["examples"]
 
 
+def test_every_success_has_an_example_with_all_the_fields(schema: dict[str, Any]) -> None:
+    for operation in operations(schema):
+        content = operation["responses"]["200"]["content"]["application/json"]
+        name = content["schema"]["$ref"].rpartition("/")[2]
+        for example in content["examples"].values():
+            assert set(example["value"]) == set(schema["components"]["schemas"][name]["properties"])
+
+
 def test_the_headers_of_the_answers_are_documented(schema: dict[str, Any]) -> None:
     for operation in operations(schema):
         for status, answer in operation["responses"].items():

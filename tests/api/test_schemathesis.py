@@ -15,15 +15,30 @@ from hypothesis import HealthCheck, Phase, settings
 from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi.checks import (
     content_type_conformance,
+    response_headers_conformance,
     response_schema_conformance,
     status_code_conformance,
 )
 
 from accounts.models import User
 from devclerk.fixtures import LocalClerk
+from devclerk.tokens import Fault
 
 COMMITTED = Path(__file__).parents[2] / "api" / "openapi.yaml"
-CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
+CHECKS = [
+    not_a_server_error,
+    status_code_conformance,
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
+]
+REFUSED: dict[str, dict[str, object]] = {
+    "of nobody's staff": {},
+    "expired": {"fault": Fault.EXPIRED},
+    "pending": {"fault": Fault.PENDING},
+    "of another issuer": {"fault": Fault.WRONG_ISSUER},
+    "impersonated": {"actor": "user_support"},
+}
 
 description = schemathesis.openapi.from_path(COMMITTED)
 description.app = get_wsgi_application()
@@ -57,3 +72,23 @@ def test_every_answer_is_a_documented_one(
     token = clerk.mint(str(staff.clerk_id))
 
     case.call_and_validate(headers={"Authorization": f"Bearer {token}", "Host": "testserver"}, checks=CHECKS)
+
+
+@pytest.mark.django_db
+@pytest.mark.usefixtures("clerk_settings")
+@pytest.mark.parametrize("token", ["none", "garbage", *REFUSED])
+@description.parametrize()
+@settings(
+    max_examples=3,
+    deadline=None,
+    phases=[Phase.explicit, Phase.generate],
+    derandomize=True,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.filter_too_much],
+)
+def test_so_is_every_answer_to_a_token_that_opens_less(
+    case: schemathesis.Case[Any], clerk: LocalClerk, token: str
+) -> None:
+    sent = clerk.mint("ada", **REFUSED[token]) if token in REFUSED else token
+    bearer = {} if token == "none" else {"Authorization": f"Bearer {sent}"}
+
+    case.call_and_validate(headers=bearer | {"Host": "testserver"}, checks=CHECKS)

@@ -103,6 +103,11 @@ def test_all_that_is_printed_works(
     assert me.status_code == 200, me.text
     assert me.json()["first_name"] == "Ada"
 
+    # the sandbox, which speaks to this API
+    sandbox = requests.get(f"http://127.0.0.1:{ports[1]}/sandbox", timeout=10)
+    assert f"http://127.0.0.1:{ports[1]}/sandbox" in greeting
+    assert f'data-api="{api}"' in sandbox.text
+
     # the admin's login
     with requests.Session() as browser:
         page = browser.get(f"{api}/admin/login/", timeout=10)

@@ -1,0 +1,46 @@
+import { zErrorResponse } from "./generated/zod.gen.js";
+
+/** Statuses after which the same request may succeed a little later. */
+export const TRANSIENT = [408, 429, ...Array.from({ length: 100 }, (_, n) => 500 + n)];
+
+/** The API refused or failed. `code` is the stable word of its contract; `http_<status>` if a proxy answered. */
+export class ApiError extends Error {
+  override readonly name = "ApiError";
+  readonly status: number;
+  readonly code: string;
+  readonly requestId: string | null;
+
+  constructor({ status, headers }: Response, body: unknown) {
+    const first = firstError(body);
+    super(first?.detail ?? `Something between here and the API answered ${status}.`);
+    this.status = status;
+    this.code = first?.code ?? `http_${status}`;
+    this.requestId = headers.get("X-Request-ID");
+  }
+}
+
+/** A 2xx whose body is not what the schema says. `path` is the place in the body, empty for all of it. */
+export class ApiShapeError extends Error {
+  override readonly name = "ApiShapeError";
+  readonly path: string;
+  readonly requestId: string | null;
+
+  constructor({ method, url }: Request, { headers }: Response, path: string, problem: string) {
+    const place = `${path || "the body"} of ${method} ${new URL(url).pathname}`;
+    super(`The answer is not what the API's schema says at ${place}: ${problem}.`);
+    this.path = path;
+    this.requestId = headers.get("X-Request-ID");
+  }
+}
+
+/** Clerk's `getToken` failed or took too long. That says nothing about the session: nobody is signed out. */
+export class TokenUnavailable extends Error {
+  override readonly name = "TokenUnavailable";
+}
+
+/** Tell whether to try a read again: after the network's failures, 5xx, 408 and 429, and nothing else. */
+export const isTransient = (error: unknown): boolean =>
+  error instanceof ApiError ? TRANSIENT.includes(error.status) : error instanceof TypeError;
+
+/** Give the first error of the API's envelope, if that is what this is. */
+export const firstError = (body: unknown) => zErrorResponse.safeParse(body).data?.errors[0];

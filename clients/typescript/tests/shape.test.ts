@@ -1,0 +1,136 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { ApiShapeError, createApiClient, createUserEndpoints, type User } from "../src/index.js";
+import { Relay, type Step } from "./relay.js";
+import { API, ClerkSession, failure, mint, newcomer, STAFF } from "./world.js";
+
+const USER: User = {
+  id: "6f6d3c1e-3f0a-4b52-9d0e-0f6f2f6b7a11",
+  clerk_id: null,
+  email: null,
+  email_verified: false,
+  first_name: "",
+  last_name: "",
+  image_url: "",
+  created_at: "2026-01-01T00:00:00Z",
+  updated_at: "2026-01-01T00:00:00.123456Z",
+};
+
+async function usersOver(...script: Step[]) {
+  const session = new ClerkSession(await newcomer());
+  const relay = await Relay.start(...script);
+  const client = createApiClient({ baseUrl: relay.url, getToken: session.getToken });
+  return { relay, users: createUserEndpoints(client) };
+}
+
+function json(body: unknown): Step {
+  const headers = { "Content-Type": "application/json", "X-Request-ID": "abc" };
+  return { status: 200, headers, body: JSON.stringify(body) };
+}
+
+describe("what the API really answers", () => {
+  const users = createUserEndpoints(createApiClient({ baseUrl: API, getToken: () => mint(STAFF) }));
+
+  it("is the user", async () => {
+    expect((await users.me()).first_name).toBe("Grace");
+  });
+
+  it("is the session", async () => {
+    const { user_id, expires_at, actor } = await users.session();
+
+    expect(user_id).toBe((await users.me()).clerk_id);
+    expect(new Date(expires_at).getTime()).toBeGreaterThan(Date.now());
+    expect(actor).toBeNull();
+  });
+
+  it("is a page of users, which the query narrows down", async () => {
+    const me = await users.me();
+
+    const page = await users.list({ search: String(me.clerk_id), page_size: 1 });
+
+    expect(page).toMatchObject({ count: 1, next: null, previous: null, results: [{ id: me.id }] });
+  });
+
+  it("is one user by id", async () => {
+    const me = await users.me();
+
+    expect(await users.get(me.id)).toEqual(me);
+  });
+
+  it("is an error with code and request id for an id that nobody has", async () => {
+    const error = await failure(users.get("00000000-0000-4000-8000-000000000000"));
+
+    expect(error).toMatchObject({
+      status: 404,
+      code: "not_found",
+      requestId: expect.stringMatching(/.{8,}/),
+    });
+  });
+});
+
+describe("an answer of another shape", () => {
+  const logged = () => vi.mocked(console.error).mock.calls;
+
+  beforeEach(() => {
+    vi.spyOn(console, "error").mockImplementation(() => {});
+  });
+  afterEach(() => {
+    expect(logged().length).toBeLessThanOrEqual(1);
+  });
+
+  it("is an error that names the place, and stands in the log", async () => {
+    const { users } = await usersOver(json({ ...USER, email_verified: "yes" }));
+
+    const error = await failure(users.me());
+
+    expect(error).toBeInstanceOf(ApiShapeError);
+    expect(error).toMatchObject({ path: "email_verified", requestId: "abc" });
+    expect(logged()).toEqual([
+      [
+        "The answer is not what the API's schema says at email_verified of GET /api/v1/me: invalid_type.",
+        { requestId: "abc" },
+      ],
+    ]);
+  });
+
+  it("is named by its place within a list", async () => {
+    const { email: _, ...withoutEmail } = USER;
+    const { users } = await usersOver(
+      json({ count: 2, next: null, previous: null, results: [USER, withoutEmail] }),
+    );
+
+    expect(await failure(users.list())).toMatchObject({ name: "ApiShapeError", path: "results.1.email" });
+  });
+
+  it("lets a field pass that is new", async () => {
+    const { users } = await usersOver(json({ ...USER, nickname: "Ada" }));
+
+    expect((await users.me()).id).toBe(USER.id);
+    expect(logged()).toEqual([]);
+  });
+
+  it.each<[string, Step, string]>([
+    ["a page in HTML", { status: 200, headers: { "Content-Type": "text/html" }, body: "<h1>Hello</h1>" }, ""],
+    [
+      "half of the JSON",
+      { status: 200, headers: { "Content-Type": "application/json" }, body: '{"id": ' },
+      "",
+    ],
+    ["nothing", { status: 200, headers: { "Content-Type": "application/json" } }, "id"],
+    ["nothing, of a known length", { status: 200, headers: { "Content-Length": "0" } }, ""],
+    ["no content", { status: 204 }, ""],
+    ["null", json(null), ""],
+    ["a list", json([]), ""],
+  ])("is an error when it is %s", async (_, step, path) => {
+    const { users } = await usersOver(step);
+
+    expect(await failure(users.me())).toMatchObject({ name: "ApiShapeError", path });
+    expect(logged()).toHaveLength(1);
+  });
+
+  it("is another thing than a body that breaks off", async () => {
+    const { users } = await usersOver("tear");
+
+    expect(await failure(users.me())).toBeInstanceOf(TypeError);
+    expect(logged()).toEqual([]);
+  });
+});

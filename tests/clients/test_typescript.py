@@ -1,0 +1,81 @@
+"""The TypeScript client against the real server and the stand-in: starts its tests, and judges what they say.
+
+They are in clients/typescript/tests.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from django.db import connection
+from pytest_django import Settings
+from pytest_django.live_server_helper import LiveServer
+
+from devclerk.fixtures import LocalClerk
+from tests.factories import UserFactory
+
+CLIENT = Path(__file__).parents[2] / "clients" / "typescript"
+NODE_NEEDED = 20
+SECONDS = 300
+
+
+@pytest.fixture
+def installed() -> None:
+    """Skip without Node or the packages, and say why; fail where REQUIRE_NODE asks for them."""
+    missing = ""
+    if node_version() < NODE_NEEDED:
+        missing = f"the TypeScript client needs Node {NODE_NEEDED} or newer with npm"
+    elif not (CLIENT / "node_modules" / ".installed").exists():
+        missing = "the packages of the TypeScript client are not installed (make client)"
+    if missing and os.environ.get("REQUIRE_NODE") == "1":
+        pytest.fail(missing)
+    if missing:
+        pytest.skip(missing)
+
+
+def node_version() -> int:
+    """Give the major version of the Node on the PATH, 0 without one."""
+    node = shutil.which("node")
+    if not node or not shutil.which("npm"):
+        return 0
+    said = subprocess.run([node, "--version"], check=True, capture_output=True, text=True).stdout
+    return int(said.strip().removeprefix("v").partition(".")[0])
+
+
+@pytest.fixture
+def no_connection_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Close the server's connections after each request: its threads live on, and would keep the database."""
+    monkeypatch.setitem(connection.settings_dict, "CONN_MAX_AGE", 0)
+
+
+@pytest.mark.postgresql
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.usefixtures("installed", "clerk_settings", "no_connection_stays")
+def test_the_client_keeps_its_word(
+    live_server: LiveServer, clerk: LocalClerk, settings: Settings, tmp_path: Path
+) -> None:
+    settings.ROOT_URLCONF = "tests.clients.urls"
+    settings.CORS_ALLOWED_ORIGINS = [clerk.issuer]
+    UserFactory.create(clerk_id=clerk.person("grace").id, is_staff=True)
+    clerk.send_webhooks_to(f"{live_server.url}/webhooks/clerk")
+    results = tmp_path / "results.json"
+
+    done = subprocess.run(
+        ["npm", "test", "--", "--reporter=default", "--reporter=json", f"--outputFile.json={results}"],  # noqa: S607
+        cwd=CLIENT,
+        env={**os.environ, "API_URL": live_server.url, "CLERK_URL": clerk.issuer, "NO_COLOR": "1"},
+        check=False,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=SECONDS,
+    )
+
+    assert done.returncode == 0, done.stdout
+    counts = json.loads(results.read_text())
+    assert counts["numPassedTests"] == counts["numTotalTests"] >= 25

@@ -1,0 +1,55 @@
+"""The sandbox as it is served; tests/browser/test_sandbox.py drives it."""
+
+from __future__ import annotations
+
+import pytest
+import requests
+
+from devclerk.fixtures import LocalClerk
+from devclerk.sandbox import CLIENT
+
+
+def get(clerk: LocalClerk, path: str, *, host: str = "") -> requests.Response:
+    return requests.get(clerk.issuer + path, headers={"Host": host} if host else {}, timeout=10)
+
+
+def test_the_page_names_the_api_that_gets_the_webhooks(clerk: LocalClerk) -> None:
+    clerk.send_webhooks_to("http://127.0.0.1:4321/webhooks/clerk")
+    page = get(clerk, "/sandbox")
+    assert (page.status_code, page.headers["Content-Type"]) == (200, "text/html; charset=utf-8")
+    assert 'data-api="http://127.0.0.1:4321"' in page.text
+
+
+def test_the_page_may_run_its_own_script_and_ask_the_api_alone(clerk: LocalClerk) -> None:
+    clerk.send_webhooks_to("http://127.0.0.1:4321/webhooks/clerk")
+    policy = get(clerk, "/sandbox").headers["Content-Security-Policy"].split("; ")
+    assert "default-src 'none'" in policy
+    assert "script-src 'self'" in policy
+    assert "connect-src 'self' http://127.0.0.1:4321" in policy
+
+
+def test_without_an_api_there_is_none_to_speak_to(clerk: LocalClerk) -> None:
+    assert 'data-api=""' in get(clerk, "/sandbox").text
+
+
+@pytest.mark.parametrize(("path", "kind"), [("/sandbox.js", "text/javascript"), ("/sandbox.css", "text/css")])
+def test_its_files_are_served_as_what_they_are(clerk: LocalClerk, path: str, kind: str) -> None:
+    assert get(clerk, path).headers["Content-Type"] == f"{kind}; charset=utf-8"
+
+
+def test_the_client_is_served_once_it_is_built(clerk: LocalClerk) -> None:
+    answer = get(clerk, "/client.js")
+    if CLIENT.exists():
+        assert (answer.status_code, answer.content) == (200, CLIENT.read_bytes())
+    else:
+        assert (answer.status_code, "make client" in answer.text) == (404, True)
+
+
+@pytest.mark.parametrize("path", ["/sandbox", "/sandbox.js", "/client.js"])
+def test_another_host_gets_nothing_of_it(clerk: LocalClerk, path: str) -> None:
+    assert get(clerk, path, host="stranger.example.test").status_code == 421
+
+
+@pytest.mark.parametrize("path", ["/sandbox/", "/sandbox.html", "/assets/sandbox.js", "/../tokens.py"])
+def test_nothing_else_is_served(clerk: LocalClerk, path: str) -> None:
+    assert get(clerk, path).status_code == 404
