@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, ClassVar
-from uuid import UUID
 
 from django.contrib import admin
 from django.contrib.auth.admin import UserAdmin
-from django.core.paginator import Paginator
-from django.db.models import Q, QuerySet
-from django.db.models.functions import Lower
+from django.db.models import QuerySet
 from django.http import HttpRequest
-from django.utils.functional import cached_property
+from django.utils import timezone
+from django.utils.formats import date_format
 from django.utils.html import format_html
-from django.utils.safestring import SafeString
+from django.utils.safestring import SafeString, mark_safe
 
 from accounts.admin_actions import PeopleActions
-from accounts.clerk.profiles import FIELDS
+from accounts.admin_search import CappedPaginator, StaffFilter, StateFilter, find_people
+from accounts.clerk.profiles import FIELDS, Source
 from accounts.models import DeletedBy, SyncRun, User
 
 if TYPE_CHECKING:
@@ -24,103 +24,66 @@ if TYPE_CHECKING:
 else:
     RunAdminBase = admin.ModelAdmin
 
-COUNTED = 10_000
-STATES = {
-    "live": Q(deleted_at=None),
-    "inactive": Q(deleted_at=None, is_active=False),
-    "banned": Q(deleted_at=None, banned=True),
-    "clerk": Q(deleted_at__isnull=False, deleted_by=DeletedBy.CLERK),
-    "local": Q(deleted_at__isnull=False, deleted_by=DeletedBy.LOCAL),
-    "all": Q(),
-}
-
-
-class CappedPaginator(Paginator):  # type: ignore[type-arg]
-    """Counts to ten thousand and no further: whoever has more people searches."""
-
-    @cached_property
-    def count(self) -> int:
-        """Give how many there are, as far as it is counted."""
-        people: Any = self.object_list
-        return int(people.order_by()[:COUNTED].count())
-
-
-class StateFilter(admin.SimpleListFilter):
-    """Those who are not deleted, unless somebody asks for others."""
-
-    title = "state"
-    parameter_name = "state"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        """Offer the states; live is what stands here without a choice."""
-        return [
-            ("inactive", "deactivated here"),
-            ("banned", "banned in Clerk"),
-            ("clerk", "deleted in Clerk"),
-            ("local", "deleted here"),
-            ("all", "all, deleted ones too"),
-        ]
-
-    def choices(self, changelist: Any) -> Any:
-        """Name the choice that is made when none is."""
-        choices = list(super().choices(changelist))
-        choices[0]["display"] = "live"
-        return choices
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[User]) -> QuerySet[User]:
-        """Keep the rows of the chosen state."""
-        return queryset.filter(STATES.get(self.value() or "live", STATES["live"]))
+DASHBOARD = "https://dashboard.clerk.com/last-active?path=users/{}"
+MOMENT = "Y-m-d H:i"
+SYNCED = (
+    "\u201cSynced as of\u201d is the time, by Clerk's clock, of the newest facts that are held here, and what"
+    " brought them. A sync that finds nothing new writes nothing."
+)
 
 
 class PeopleAdmin(PeopleActions, UserAdmin):  # type: ignore[type-arg]
     """What Clerk owns can be read, what is local can be changed, and nothing is ever lost."""
 
+    # Only `created` can be sorted by: no other order has an index.
     list_display: tuple[str, ...] = (
         "person",
-        "address",
-        "clerk_id",
         "state",
-        "created_via",
-        "updated_at",
+        "in_clerk",
+        "created",
+        "synced",
     )
     list_display_links = ("person",)
-    list_filter = (StateFilter, "is_staff", "created_via")
+    list_filter = (StateFilter, StaffFilter)
     search_fields = ("clerk_id",)  # turns the box on; get_search_results decides
-    search_help_text = "A Clerk id or row id, or how an e-mail or a name begins."
+    search_help_text = "A Clerk id or row id (deleted ones too), or how an e-mail or a name begins."
     ordering = ("-created_at",)
     paginator = CappedPaginator
     show_full_result_count = False
+    show_facets = admin.ShowFacets.NEVER
     list_per_page = 50
     readonly_fields: ClassVar[tuple[str, ...]] = (
-        "clerk_id",
+        "person",
+        "in_clerk",
+        "synced",
         "created_via",
         "created_at",
         "updated_at",
         "deleted_at",
         "deleted_by",
+        "restored_at",
         "state",
     )
     clerk_owned = FIELDS
+
+    class Media:
+        css: ClassVar[dict[str, tuple[str, ...]]] = {"all": ("accounts/admin.css",)}
 
     def get_fieldsets(self, request: HttpRequest, obj: User | None = None) -> Any:
         """Show what is Clerk's apart from what is local."""
         if obj is None:
             return self.add_fieldsets
         rights = ("is_active", "is_staff", "is_superuser", "groups", "user_permissions")
+        record = ("created_via", "created_at", "updated_at", "deleted_at", "deleted_by", "restored_at")
         if obj.clerk_id is None:
-            own = ("username", "password", "email", "first_name", "last_name")
-            return ((None, {"fields": own}), ("Rights", {"fields": rights}), self._record())
+            own = ("username", "password", "email", "first_name", "last_name", "state")
+            return ((None, {"fields": own}), ("Rights", {"fields": rights}), ("Record", {"fields": record}))
         why = "Clerk owns these and would write them again: change them in Clerk's dashboard."
         return (
-            ("From Clerk", {"fields": ("clerk_id", *self.clerk_owned), "description": why}),
+            (None, {"fields": ("person", "state", "in_clerk", "synced"), "description": SYNCED}),
+            ("From Clerk", {"fields": self.clerk_owned, "description": why}),
             ("Local", {"fields": rights}),
-            self._record(),
-        )
-
-    def _record(self) -> tuple[str, dict[str, Any]]:
-        return (
-            "Record",
-            {"fields": ("state", "created_via", "created_at", "updated_at", "deleted_at", "deleted_by")},
+            ("Record", {"fields": record}),
         )
 
     def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> Any:
@@ -131,52 +94,75 @@ class PeopleAdmin(PeopleActions, UserAdmin):  # type: ignore[type-arg]
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[User], search_term: str
     ) -> tuple[QuerySet[User], bool]:
-        """Find by id, or by how an e-mail or a name begins: each has its index."""
+        """Find by what has an index."""
         term = search_term.strip()
-        if not term:
-            return queryset, False
-        if term.startswith("user_"):
-            return queryset.filter(clerk_id=term), False
-        try:
-            return queryset.filter(pk=UUID(term)), False
-        except ValueError:
-            pass
-        lowered = queryset.alias(mail=Lower("email"), first=Lower("first_name"), last=Lower("last_name"))
-        begins = term.lower()
-        return lowered.filter(
-            Q(mail__startswith=begins) | Q(first__startswith=begins) | Q(last__startswith=begins)
-        ), False
+        people: Any = queryset
+        return (find_people(people, term) if term else people), False
+
+    def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:  # noqa: FBT001 - Django's
+        """Write what was changed and no more: a sync may be writing the rest at this moment."""
+        if not change:
+            super().save_model(request, obj, form, change)
+            return
+        columns = {field.name for field in obj._meta.concrete_fields}
+        obj.updated_at = timezone.now()
+        obj.save(update_fields=[*columns.intersection(form.changed_data), "updated_at"])
 
     def has_delete_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
         """Refuse Django's own deletion: `delete here` keeps the row and what points to it."""
         return False
 
-    @admin.display(description="Person", ordering="first_name")
+    @admin.display(description="Person")
     def person(self, user: User) -> SafeString:
-        """Show picture and name."""
+        """Show picture, name and address."""
         name = user.get_full_name() or (user.username if user.clerk_id is None else "no name")
-        if not user.image_url:
-            return format_html("{}", name)
-        picture = (
-            '<img src="{}" alt="" width="24" height="24" loading="lazy" referrerpolicy="no-referrer"> {}'
+        picture = '<img src="{}" alt="" width="28" height="28" loading="lazy" referrerpolicy="no-referrer">'
+        return format_html(
+            '<span class="person">{}<span>{}<br>{}</span></span>',
+            format_html(picture, user.image_url) if user.image_url else "",
+            name,
+            _address(user),
         )
-        return format_html(picture, user.image_url, name)
-
-    @admin.display(description="E-mail", ordering="email")
-    def address(self, user: User) -> str:
-        """Show the address, and whether it is verified."""
-        if not user.email:
-            return "-"
-        return f"{user.email} \u2713" if user.email_verified else f"{user.email} (not verified)"
 
     @admin.display(description="State")
-    def state(self, user: User) -> str:
+    def state(self, user: User) -> SafeString:
         """Say in words whether the person may come in."""
         if user.deleted_at is not None:
-            return "deleted in Clerk" if user.deleted_by == DeletedBy.CLERK else "deleted here"
-        if user.banned:
-            return "banned in Clerk"
-        return "live" if user.is_active else "deactivated here"
+            kind, word = "gone", "deleted in Clerk" if user.deleted_by == DeletedBy.CLERK else "deleted here"
+        elif user.banned:
+            kind, word = "shut", "banned in Clerk"
+        else:
+            kind, word = ("live", "live") if user.is_active else ("shut", "deactivated here")
+        return format_html('<span class="state state-{}">{}</span>', kind, word)
+
+    @admin.display(description="Clerk id", empty_value="local, not in Clerk")
+    def in_clerk(self, user: User) -> SafeString | None:
+        """Show the Clerk id; it leads to the person in Clerk's dashboard."""
+        if user.clerk_id is None:
+            return None
+        link = '<a class="clerk-id" href="{}" title="{}" target="_blank" rel="noopener noreferrer">{}</a>'
+        return format_html(link, DASHBOARD.format(user.clerk_id), user.clerk_id, user.clerk_id)
+
+    @admin.display(description="Created", ordering="created_at")
+    def created(self, user: User) -> str:
+        """Show when the row was made, and by what."""
+        return f"{date_format(user.created_at, MOMENT)}, {user.get_created_via_display().lower()}"
+
+    @admin.display(description="Synced as of", empty_value="-")
+    def synced(self, user: User) -> str | None:
+        """Show of when, by Clerk's clock, our newest facts are, and what brought them."""
+        newest = max(user.field_versions.values(), default=None)
+        if newest is None:
+            return None
+        at, rank = newest
+        return f"{date_format(datetime.fromtimestamp(at / 1000, UTC), MOMENT)}, {Source(rank).name.lower()}"
+
+
+def _address(user: User) -> SafeString:
+    if not user.email:
+        return format_html("<i>{}</i>", "no e-mail")
+    mark = '<b title="verified">\u2713</b>' if user.email_verified else "<i>not verified</i>"
+    return format_html('<span class="address">{} {}</span>', user.email, mark_safe(mark))  # noqa: S308 - ours
 
 
 @admin.register(SyncRun)

@@ -46,14 +46,16 @@ def claims_map() -> ClaimsMap:
 
 
 @cache
-def get_clerk_api() -> ClerkAPI:
+def get_clerk_api(*, timeout: float = 20.0, patience: float = 30.0) -> ClerkAPI:
     """Return the Backend API client; raises ImproperlyConfigured without a secret key."""
     if not settings.CLERK_SECRET_KEY:
         raise ImproperlyConfigured(
             "CLERK_SECRET_KEY is not set, so Clerk's Backend API cannot be asked. Copy the secret key"
             " (sk_live_... or sk_test_...) from Clerk's dashboard, API keys."
         )
-    return ClerkAPI(settings.CLERK_SECRET_KEY, base_url=settings.CLERK_API_URL)
+    return ClerkAPI(
+        settings.CLERK_SECRET_KEY, base_url=settings.CLERK_API_URL, timeout=timeout, patience=patience
+    )
 
 
 def _forget(*, setting: str, **_kwargs: Any) -> None:

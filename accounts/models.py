@@ -165,6 +165,7 @@ class User(AbstractUser):
                 condition=models.Q(banned=True) | models.Q(is_active=False),
                 name="blocked_rows",
             ),
+            models.Index(fields=["-created_at"], condition=models.Q(is_staff=True), name="staff_rows"),
         )
 
     def __str__(self) -> str:

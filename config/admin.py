@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, ClassVar
 
 from django.contrib import admin
@@ -18,20 +19,19 @@ from health.models import SyncFailure
 from webhooks.models import WebhookEvent
 
 SHOWN = 10
-DASHBOARD = "https://dashboard.clerk.com/last-active?path=users/{}"
+# What the page shows of other rooms, and the permission to look at it there.
+HISTORY = {"events": "webhooks.view_webhookevent", "failures": "health.view_syncfailure"}
+
+# The API has no front page to lead to.
+admin.site.site_url = None
 
 
 @admin.register(User)
 class PersonAdmin(PeopleAdmin):
-    """People with their open failures, their webhook events, and the way to Clerk's dashboard."""
+    """People with their open failures and their webhook events."""
 
     list_display = (*PeopleAdmin.list_display, "open_failures")
-    readonly_fields: ClassVar[tuple[str, ...]] = (
-        *PeopleAdmin.readonly_fields,
-        "in_clerk",
-        "events",
-        "failures",
-    )
+    readonly_fields: ClassVar[tuple[str, ...]] = (*PeopleAdmin.readonly_fields, *HISTORY)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[User]:
         """Count each person's open failures along, for the rows of the page alone."""
@@ -42,50 +42,52 @@ class PersonAdmin(PeopleAdmin):
 
     def get_fieldsets(self, request: HttpRequest, obj: User | None = None) -> Any:
         """Add what webhooks and health know of a person who comes from Clerk."""
-        fieldsets = super().get_fieldsets(request, obj)
+        first, *others = super().get_fieldsets(request, obj)
         if obj is None or obj.clerk_id is None:
-            return fieldsets
-        return (*fieldsets, ("History", {"fields": ("in_clerk", "events", "failures")}))
+            return (first, *others)
+        fields = [name for name, permission in HISTORY.items() if request.user.has_perm(permission)]
+        history = [("History", {"fields": fields})] if fields else []
+        return (first, *history, *others)
 
-    @admin.display(description="Open failures")
-    def open_failures(self, user: User) -> int | str:
-        """Show how many failures are open."""
-        return getattr(user, "failing", 0) or "-"
-
-    @admin.display(description="In Clerk")
-    def in_clerk(self, user: User) -> SafeString:
-        """Lead to the person in Clerk's dashboard."""
-        address = DASHBOARD.format(user.clerk_id)
-        return format_html('<a href="{}" rel="noreferrer">Open in Clerk\'s dashboard</a>', address)
+    @admin.display(description="Failures")
+    def open_failures(self, user: User) -> SafeString | str:
+        """Show how many failures are open, and lead to them."""
+        failing = getattr(user, "failing", 0)
+        if not failing:
+            return "-"
+        return format_html('<a href="{}">{}</a>', _address("health_syncfailure", user), failing)
 
     @admin.display(description="Webhook events")
     def events(self, user: User) -> SafeString:
         """List the last events."""
         found = WebhookEvent.objects.filter(clerk_id=user.clerk_id).order_by("-received_at")[:SHOWN]
-        lines = ((f"{each.received_at:%Y-%m-%d %H:%M:%S}", each.type, each.outcome) for each in found)
-        return _list(lines, more=_address("webhooks_webhookevent", user))
+        rows = (
+            (f"{each.received_at:%Y-%m-%d %H:%M:%S}", each.type, f"{each.outcome} {each.error_code}")
+            for each in found
+        )
+        return _table(rows, more=_address("webhooks_webhookevent", user))
 
     @admin.display(description="Failures")
     def failures(self, user: User) -> SafeString:
         """List the last failures."""
         found = SyncFailure.objects.filter(clerk_id=user.clerk_id).order_by("-last_at")[:SHOWN]
-        lines = (
+        rows = (
             (
                 f"{each.last_at:%Y-%m-%d %H:%M:%S}",
-                f"{each.source}, {each.reason}",
-                "open" if each.closed_at is None else "closed",
+                f"{each.source}, {each.reason}, {each.count} times",
+                "open" if each.closed_at is None else f"closed {each.closed_at:%Y-%m-%d %H:%M:%S}",
             )
             for each in found
         )
-        return _list(lines, more=_address("health_syncfailure", user) + "&state=all")
+        return _table(rows, more=_address("health_syncfailure", user) + "&state=all")
 
 
 def _address(model: str, user: User) -> str:
     return f"{reverse(f'admin:{model}_changelist')}?q={user.clerk_id}"
 
 
-def _list(lines: Any, *, more: str) -> SafeString:
-    items = format_html_join("", "<li>{} {}: {}</li>", lines)
-    return format_html(
-        '<ul style="margin:0">{}</ul><a href="{}">All of them</a>', items or "none yet. ", more
-    )
+def _table(rows: Iterable[tuple[str, str, str]], *, more: str) -> SafeString:
+    lines = format_html_join("", "<tr><td>{}</td><td>{}</td><td>{}</td></tr>", rows)
+    if not lines:
+        return format_html("{}", "none yet")
+    return format_html('<table class="history">{}</table><a href="{}">All of them</a>', lines, more)

@@ -10,6 +10,7 @@ from typing import Any
 from corsheaders.defaults import default_headers
 from django.core.management.utils import get_random_secret_key
 
+from accounts.clerk.profiles import DEFAULT_CLAIMS
 from accounts.clerk.publishable import frontend_api
 from config.env import Environment
 from config.logging import logging_config
@@ -32,6 +33,7 @@ ALLOW_SQLITE = env.flag("ALLOW_SQLITE")
 ROOT_URLCONF = "config.urls"
 WSGI_APPLICATION = "config.wsgi.application"
 AUTH_USER_MODEL = "accounts.User"
+AUTHENTICATION_BACKENDS = ["accounts.backends.StaffBackend"]
 # No redirect may lose the body of a POST; the addresses of the API have no slash at their end.
 APPEND_SLASH = False
 TIME_ZONE = "UTC"
@@ -147,11 +149,7 @@ CLERK_ALLOW_MISSING_AZP = env.flag("CLERK_ALLOW_MISSING_AZP")
 CLERK_ALLOW_TEMPLATE_TOKENS = env.flag("CLERK_ALLOW_TEMPLATE_TOKENS")
 CLERK_ALLOW_PENDING_SESSIONS = env.flag("CLERK_ALLOW_PENDING_SESSIONS")
 CLERK_ALLOW_IMPERSONATION = env.flag("CLERK_ALLOW_IMPERSONATION", default=True)
-CLERK_CLAIMS = env.text(
-    "CLERK_CLAIMS",
-    default="email=email,email_verified=email_verified,first_name=first_name|firstName,"
-    "last_name=last_name|lastName,image_url=image_url|imageUrl",
-)
+CLERK_CLAIMS = env.text("CLERK_CLAIMS", default=DEFAULT_CLAIMS)
 
 # Health
 HEALTH_TOKEN = env.secret("HEALTH_TOKEN")

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from django.contrib import admin, messages
+from django.contrib import admin
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 
-from accounts.admin_actions import Failed, fetch_again
+from accounts.admin_actions import sync_people_again
+from accounts.admin_search import CappedPaginator
 from health.chart import draw_day
 from health.models import SyncFailure, SyncFailureQuerySet
 from health.report import build_report
@@ -59,7 +60,9 @@ class SyncFailureAdmin(ModelAdmin):
     search_fields = ("clerk_id__exact",)
     search_help_text = "The exact Clerk id."
     ordering = ("-last_at",)
+    paginator = CappedPaginator
     show_full_result_count = False
+    show_facets = admin.ShowFacets.NEVER
     actions = ("sync_again",)
     change_list_template = "admin/health/failures.html"
 
@@ -105,18 +108,9 @@ class SyncFailureAdmin(ModelAdmin):
     @admin.action(description="Sync again from Clerk", permissions=["sync"])
     def sync_again(self, request: HttpRequest, queryset: SyncFailureQuerySet) -> None:
         """Fetch each person of the chosen failures from Clerk, once, and say what came of it."""
-        people = {failure.clerk_id: failure for failure in queryset.exclude(clerk_id=None)[:SHOWN]}
-        if not people:
-            self.message_user(
-                request, "An outage has no person to fetch; it closes by itself.", messages.WARNING
-            )
-        for clerk_id, failure in people.items():
-            try:
-                text, level = fetch_again(clerk_id or ""), messages.SUCCESS
-            except Failed as failed:
-                text, level = str(failed), messages.ERROR
-            self.message_user(request, text, level)
-            self.log_change(request, failure, text)
+        sync_people_again(
+            self, request, queryset, nobody="An outage has no person to fetch; it closes by itself."
+        )
 
     def has_sync_permission(self, request: HttpRequest) -> bool:
         """Let those fetch a person who may change one."""

@@ -43,16 +43,22 @@ class ClerkAPIError(Exception):
         return f"Clerk's Backend API {answer} ({self.code}{trace}). {self.next_step}"
 
     @property
+    def concerns_all(self) -> bool:
+        """Tell whether another question would fare no better now."""
+        ours = {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.TOO_MANY_REQUESTS}
+        return self.status is None or self.status in ours or self.status >= HTTPStatus.INTERNAL_SERVER_ERROR
+
+    @property
     def next_step(self) -> str:
         """What the operator can do about it."""
         if self.status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
             return "Check that CLERK_SECRET_KEY is the secret key of this instance (Dashboard, API keys)."
         if self.status == HTTPStatus.TOO_MANY_REQUESTS:
-            return "Another program uses up the rate limit of this secret key; run the command again later."
+            return "Another program uses up the rate limit of this secret key; try again later."
         if self.status is None:
-            return "Check the network, the proxy and CLERK_API_URL, then run the command again."
+            return "Check the network, the proxy and CLERK_API_URL, then try again."
         if self.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-            return "See https://status.clerk.com, then run the command again."
+            return "See https://status.clerk.com, then try again."
         return "Check CLERK_API_URL; if it is right, give the trace id to Clerk's support."
 
 
@@ -80,7 +86,7 @@ class ClerkAPI:
     """Ask the Backend API. Every method raises `ClerkAPIError` and nothing else.
 
     `timeout` bounds each wait for the network, `patience` how long 5xx answers and lost connections are
-    tried again; both in seconds.
+    tried again; both in seconds. Without patience there is one more try, at once, and no 429 is sat out.
     """
 
     def __init__(

@@ -15,7 +15,10 @@ THROTTLED_MAX = 10
 
 
 def patience(*, seconds: float) -> Patience:
-    """Give up after so many seconds of nothing but 5xx answers and lost connections; sit a 429 out."""
+    """Give up after so many seconds of nothing but 5xx answers and lost connections; sit a 429 out.
+
+    With none: after one more try, which comes at once, and after a 429.
+    """
     policy = Patience(
         total=None,
         status_forcelist=[HTTPStatus.TOO_MANY_REQUESTS, *range(500, 600)],
@@ -47,7 +50,7 @@ class Patience(Retry):
         now = time.monotonic()
         if _is_throttled(trouble.get("response")):
             throttled = sum(past.status == HTTPStatus.TOO_MANY_REQUESTS for past in self.history)
-            over, give_up_at = throttled >= THROTTLED_MAX, None
+            over, give_up_at = throttled >= THROTTLED_MAX or not self.seconds, None
         else:
             over = self.give_up_at is not None and now >= self.give_up_at
             give_up_at = self.give_up_at or now + self.seconds

@@ -202,6 +202,11 @@ class Migration(migrations.Migration):
                         fields=["-created_at"],
                         name="blocked_rows",
                     ),
+                    models.Index(
+                        condition=models.Q(("is_staff", True)),
+                        fields=["-created_at"],
+                        name="staff_rows",
+                    ),
                 ],
                 "constraints": [
                     models.UniqueConstraint(

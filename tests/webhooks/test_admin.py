@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+from datetime import UTC, datetime
+from typing import Any
+
 import pytest
 from django.contrib.auth.models import Permission
 from django.test import Client
@@ -27,7 +30,9 @@ def test_the_ledger_can_be_looked_through(operator: Client) -> None:
     outcome_of(envelope("user.created", person()))
     outcome_of(envelope("user.updated", {"id": None}))
     entry = WebhookEvent.objects.get(outcome="created")
-    assert b"user.created" in operator.get(LEDGER).content
+    page = operator.get(LEDGER).content
+    assert b"user.created" in page
+    assert page.count(b"sortable column-") == page.count(b"sortable column-received_at") == 1
     assert operator.get(f"{LEDGER}{entry.pk}/change/").status_code == 200
     rejected = operator.get(LEDGER, {"outcome__exact": "rejected"})
     assert [event.outcome for event in rejected.context["cl"].queryset] == ["rejected"]
@@ -40,6 +45,56 @@ def test_an_event_is_found_by_its_exact_ids(operator: Client, term: str) -> None
     found = operator.get(LEDGER, {"q": entry.svix_id if term == "svix_id" else term})
     assert list(found.context["cl"].queryset) == [entry]
     assert not operator.get(LEDGER, {"q": "user_"}).context["cl"].queryset.exists()
+
+
+@pytest.mark.parametrize(
+    ("chosen", "shown"), [("user.created", {"user.created"}), ("other", {"session.created"})]
+)
+def test_events_are_filtered_by_what_they_do_here(operator: Client, chosen: str, shown: set[str]) -> None:
+    for kind in ("user.created", "user.updated", "session.created"):
+        outcome_of(envelope(kind, person()))
+    found = operator.get(LEDGER, {"type": chosen}).context["cl"].queryset
+    assert {event.type for event in found} == shown
+
+
+def test_the_links_lead_through_years_months_and_days(operator: Client) -> None:
+    for number, day in enumerate(
+        ["2025-12-31T23:30", "2026-01-01T00:00", "2026-02-28T01:00", "2026-03-01T05:00"]
+    ):
+        at = datetime.fromisoformat(f"{day}+00:00")
+        WebhookEvent.objects.create(
+            svix_id=f"msg_{number}", type="user.created", occurred_at=at, received_at=at, outcome="created"
+        )
+    ledger = operator.get(LEDGER).context["cl"].queryset
+    only: dict[str, dict[str, Any]] = {
+        "year": {},
+        "month": {"received_at__year": 2026},
+        "day": {"received_at__gte": datetime(2026, 2, 27, tzinfo=UTC)},
+    }
+    starts = {
+        kind: [f"{start:%Y-%m-%d}" for start in ledger.filter(**words).datetimes("received_at", kind)]
+        for kind, words in only.items()
+    }
+    assert starts == {
+        "year": ["2025-01-01", "2026-01-01"],
+        "month": ["2026-01-01", "2026-02-01", "2026-03-01"],
+        "day": ["2026-02-28", "2026-03-01"],
+    }
+    page = operator.get(LEDGER, {"received_at__year": "2026", "received_at__month": "2"}).content.decode()
+    assert "?received_at__day=28" in page
+
+
+def test_an_empty_ledger_has_no_dates(operator: Client) -> None:
+    assert operator.get(LEDGER).status_code == 200
+
+
+def test_events_about_nobody_have_nobody_to_fetch(operator: Client) -> None:
+    outcome_of(envelope("session.created", {}))
+    words = {"action": "sync_again", "_selected_action": [str(WebhookEvent.objects.get().pk)]}
+    assert (
+        "None of these events is about a person."
+        in operator.post(LEDGER, words, follow=True).content.decode()
+    )
 
 
 def test_nothing_can_be_added_changed_or_deleted(operator: Client) -> None:

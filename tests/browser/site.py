@@ -1,0 +1,101 @@
+"""`make run` as a child process: the API, the admin and the stand-in, each at an address of its own."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import requests
+
+from tests.devclerk.test_up import free_port
+from tests.postgres import ThrowawayPostgres
+
+ROOT = Path(__file__).parent.parent.parent
+START_SECONDS = 60.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Site:
+    """Where everything is, and what a test asks of it without the browser."""
+
+    api: str
+    clerk: str
+    admin: str
+    password: str
+
+    def control(self, path: str, **body: Any) -> dict[str, Any]:
+        """Ask something of the stand-in."""
+        answer = requests.post(f"{self.clerk}/_dev/{path}", json=body, timeout=20)
+        assert answer.ok, answer.text
+        return dict(answer.json())
+
+    def sign_up(self, handle: str, **fields: Any) -> str:
+        """Sign somebody up in Clerk, without a webhook: no row yet. Give the Clerk id."""
+        made = self.control("people", handle=handle, faults={"drop": True}, **fields)
+        return str(made["person"]["id"])
+
+    def token(self, handle: str) -> str:
+        """Give a session token."""
+        return str(self.control(f"people/{handle}/token")["token"])
+
+    def me(self, token: str) -> requests.Response:
+        """Ask the API who that is; the first request makes the row."""
+        return requests.get(f"{self.api}/api/v1/me", headers={"Authorization": f"Bearer {token}"}, timeout=20)
+
+    def signed_in(self, handle: str, **fields: Any) -> dict[str, Any]:
+        """Sign somebody up and in, and give the row as the API shows it."""
+        self.sign_up(handle, **fields)
+        return dict(self.me(self.token(handle)).json())
+
+
+@contextmanager
+def running_site(folder: Path) -> Iterator[Site]:
+    """Run it on a throwaway PostgreSQL, as `make run` does; the folder takes its output."""
+    database, password = ThrowawayPostgres(), "a password for the browser"
+    port, clerk_port = free_port(), free_port()
+    words = ("up", "--port", port, "--clerk-port", clerk_port, "--env-file", folder / "env")
+    output = folder / "output.txt"
+    try:
+        database.start()
+        with output.open("w") as sink:
+            child = subprocess.Popen(
+                [sys.executable, "manage.py", "devclerk", *map(str, words)],
+                cwd=ROOT,
+                env={
+                    "PATH": os.environ["PATH"],
+                    "DJANGO_DEBUG": "true",
+                    "DATABASE_URL": database.url,
+                    "DEV_ADMIN_PASSWORD": password,
+                },
+                stdout=sink,
+                stderr=subprocess.STDOUT,
+            )
+        try:
+            _await_greeting(child, output)
+            yield Site(
+                api=f"http://127.0.0.1:{port}",
+                clerk=f"http://127.0.0.1:{clerk_port}",
+                admin="admin",
+                password=password,
+            )
+        finally:
+            child.send_signal(signal.SIGTERM)
+            child.wait(timeout=20)
+    finally:
+        database.remove()
+
+
+def _await_greeting(child: subprocess.Popen[bytes], output: Path) -> None:
+    give_up_at = time.monotonic() + START_SECONDS
+    while "Ctrl-C ends both" not in output.read_text():
+        if child.poll() is not None or time.monotonic() > give_up_at:
+            raise RuntimeError(f"make run did not start:\n{output.read_text()[-3000:]}")
+        time.sleep(0.1)

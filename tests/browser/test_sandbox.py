@@ -1,0 +1,174 @@
+"""The sandbox: the built client in a real browser, on another origin than the API's."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from devclerk.sandbox import CLIENT
+from tests.browser.reading import fits, too_pale
+from tests.browser.site import Site
+
+Shoot = Callable[[Page, str], Path]
+Open = Callable[..., Page]
+
+
+@pytest.fixture
+def built() -> None:
+    """Ask for the client. Without it the tests are skipped, or fail where Node is required."""
+    if CLIENT.exists():
+        return
+    reason = "the TypeScript client is not built (make client)"
+    if os.environ.get("REQUIRE_NODE"):
+        pytest.fail(f"REQUIRE_NODE is set, but {reason}.")
+    pytest.skip(reason)
+
+
+@pytest.fixture
+def sandbox(built: None, new_page: Open, site: Site) -> Page:
+    page = new_page(viewport={"width": 1200, "height": 1000})
+    page.goto(f"{site.clerk}/sandbox")
+    expect(page.get_by_role("heading", name="What happened")).to_be_visible()
+    return page
+
+
+def press(page: Page, name: str, *, until: str = "") -> None:
+    """Press a button, and wait until the log says so."""
+    page.get_by_role("button", name=name, exact=True).click()
+    if until:
+        expect(log(page).last).to_contain_text(until)
+
+
+def sign_in(page: Page, site: Site, handle: str, **fields: Any) -> str:
+    """Sign somebody up in Clerk and in to the page, and give the Clerk id."""
+    clerk_id = site.sign_up(handle, **fields)
+    page.reload()
+    page.get_by_label("Person").select_option(label=handle)
+    press(page, "Sign in")
+    expect(row(page)).to_contain_text(clerk_id)
+    return clerk_id
+
+
+def row(page: Page) -> Locator:
+    return page.locator("#row")
+
+
+def log(page: Page) -> Locator:
+    return page.locator("#log li")
+
+
+def told(page: Page) -> list[str]:
+    """Give the log without its times, once the last call has been answered."""
+    return [re.sub(r"^\S+\s+", "", line) for line in log(page).all_inner_texts()]
+
+
+def test_who_signs_in_gets_a_row_and_sees_the_session(sandbox: Page, site: Site, shoot: Shoot) -> None:
+    clerk_id = sign_in(sandbox, site, "sandy", first_name="Sandy", last_name="Shore")
+    expect(row(sandbox)).to_contain_text("Sandy")
+    assert told(sandbox) == ["signed in as sandy", "getToken: a first token", "GET /api/v1/me: 200"]
+    press(sandbox, "GET /session")
+    expect(sandbox.locator("#claims")).to_contain_text(clerk_id)
+    expect(sandbox.locator("#claims")).to_contain_text(site.clerk)
+    shoot(sandbox, "sandbox-signed-in")
+
+
+def test_a_changed_name_comes_by_webhook_and_shows_in_the_row(
+    sandbox: Page, site: Site, shoot: Shoot
+) -> None:
+    sign_in(sandbox, site, "renamed", first_name="Before")
+    sandbox.get_by_label("First name").fill("<b>After</b>")
+    press(sandbox, "Save")
+    expect(row(sandbox)).to_contain_text("<b>After</b>")
+    expect(log(sandbox).filter(has_text="webhook user.updated: 200")).to_contain_text("updated")
+    shoot(sandbox, "sandbox-renamed")
+
+
+def test_an_expired_token_is_renewed_unseen(sandbox: Page, site: Site, shoot: Shoot) -> None:
+    sign_in(sandbox, site, "expired")
+    press(sandbox, "Expire the token", until="ended an hour ago")
+    press(sandbox, "Clear")
+    press(sandbox, "GET /me")
+    expect(log(sandbox).last).to_contain_text("200")
+    assert told(sandbox) == [
+        "getToken: the token that is held",
+        "GET /api/v1/me: 401 token_expired",
+        "getToken: the token that is held",
+        "getToken, skipCache: a fresh token",
+        "GET /api/v1/me: 200",
+    ]
+    shoot(sandbox, "sandbox-expired")
+
+
+def test_five_calls_with_an_expired_token_ask_for_one_other(sandbox: Page, site: Site) -> None:
+    sign_in(sandbox, site, "five")
+    press(sandbox, "Expire the token", until="ended an hour ago")
+    press(sandbox, "Clear")
+    press(sandbox, "Five at once")
+    expect(log(sandbox).filter(has_text=": 200")).to_have_count(5)
+    assert told(sandbox).count("getToken, skipCache: a fresh token") == 1
+
+
+def test_a_rotation_of_the_keys_goes_unnoticed(sandbox: Page, site: Site) -> None:
+    sign_in(sandbox, site, "rotated")
+    press(sandbox, "Rotate the keys", until="a new signing key")
+    press(sandbox, "Clear")
+    press(sandbox, "GET /me")
+    expect(log(sandbox).last).to_contain_text("200")
+    assert told(sandbox) == ["getToken: a first token", "GET /api/v1/me: 200"]
+
+
+def test_known_keys_are_good_while_their_address_is_down(sandbox: Page, site: Site, shoot: Shoot) -> None:
+    sign_in(sandbox, site, "outage")
+    press(sandbox, "Key endpoint down", until="answers 503")
+    try:
+        press(sandbox, "GET /me", until="GET /api/v1/me: 200")
+        shoot(sandbox, "sandbox-keys-down")
+    finally:
+        press(sandbox, "Key endpoint up", until="answers again")
+
+
+def test_who_is_deleted_in_clerk_is_refused_and_nothing_is_tried_again(
+    sandbox: Page, site: Site, shoot: Shoot
+) -> None:
+    sign_in(sandbox, site, "deleted")
+    press(sandbox, "Clear")
+    press(sandbox, "Delete the person")
+    expect(row(sandbox)).to_contain_text("ApiError 401 user_deleted")
+    assert told(sandbox)[2:4] == ["getToken: the token that is held", "GET /api/v1/me: 401 user_deleted"]
+    shoot(sandbox, "sandbox-deleted")
+    press(sandbox, "Expire the token")
+    expect(sandbox.locator("#notice")).to_contain_text("Nobody is called")
+
+
+def test_who_signs_out_is_told_to_sign_in(sandbox: Page, site: Site) -> None:
+    sign_in(sandbox, site, "leaving")
+    press(sandbox, "Sign out")
+    press(sandbox, "GET /me")
+    expect(log(sandbox).filter(has_text="onSignedOut")).to_be_visible()
+    expect(log(sandbox).last).to_contain_text("401 not_authenticated")
+    press(sandbox, "Save")
+    expect(sandbox.locator("#notice")).to_have_text("Sign in first.")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_it_fits_a_phone(built: None, new_page: Open, site: Site, shoot: Shoot, scheme: str) -> None:
+    phone = new_page(viewport={"width": 390, "height": 844}, color_scheme=scheme)
+    phone.goto(f"{site.clerk}/sandbox")
+    sign_in(phone, site, f"phone-{scheme}", first_name="Wolfeschlegel" * 19)
+    shoot(phone, f"sandbox-phone-{scheme}")
+    assert fits(phone)
+    assert too_pale(phone, "body *") == []
+
+
+def test_without_the_built_client_the_page_says_what_to_run(new_page: Open, site: Site) -> None:
+    page = new_page()
+    page.route("**/client.js", lambda route: route.fulfill(status=404, json={"detail": "Not built."}))
+    page.goto(f"{site.clerk}/sandbox")
+    expect(page.get_by_role("alert")).to_contain_text("run `make client`")
+    expect(page.locator("#desk")).to_be_hidden()
