@@ -88,6 +88,8 @@ class SyncFailureQuerySet(models.QuerySet["SyncFailure"]):
 
     def close_for(self, clerk_ids: Sequence[str], *, at: datetime) -> int:
         """Close what is open for people who have just been synced; return how many rows that were."""
+        if not self.open().exclude(clerk_id=None).exists():
+            return 0  # nearly always: one statement, and no list of a page's people
         with transaction.atomic(using=self.db):
             self._be_impatient()
             return self.open().filter(clerk_id__in=clerk_ids).update(closed_at=at)

@@ -95,8 +95,20 @@ def test_a_page_that_changes_nothing_is_one_select_under_the_lock_and_a_look_for
     found = [query["sql"] for query in captured if not query["sql"].startswith(frame)]
     assert [(sql.split()[0], "health_syncfailure" in sql) for sql in found] == [
         ("SELECT", False),
-        ("UPDATE", True),
+        ("SELECT", True),
     ]
+
+
+def test_a_page_that_only_confirms_what_is_known_reads_no_row_by_itself() -> None:
+    sync_page([said(f"user_{number}", first_name="Ada") for number in range(50)], source="backfill")
+    later = [said(f"user_{number}", T + 5, first_name="Ada") for number in range(50)]
+    with CaptureQueriesContext(connection) as captured:
+        assert set(sync_page(later, source="backfill").outcomes.values()) == {Outcome.UNCHANGED}
+    assert [query["sql"].split()[0] for query in captured if "accounts_user" in query["sql"]] == [
+        "SELECT",
+        "UPDATE",
+    ]
+    assert all(row.field_versions["first_name"][0] == T + 5 for row in User.objects.all())
 
 
 def test_only_what_differs_is_written() -> None:

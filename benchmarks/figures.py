@@ -1,0 +1,91 @@
+"""What was measured, and what it had to be."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figure:
+    """One figure beside its goal. Both bounds the same: exactly that."""
+
+    goal: str
+    what: str
+    value: float
+    at_most: float | None = None
+    at_least: float | None = None
+
+    @property
+    def met(self) -> bool:
+        """Tell whether the goal was reached."""
+        return (self.at_most is None or self.value <= self.at_most) and (
+            self.at_least is None or self.value >= self.at_least
+        )
+
+    @property
+    def bound(self) -> str:
+        """Say what it had to be."""
+        if self.at_most is not None and self.at_most == self.at_least:
+            return f"= {number(self.at_most)}"
+        if self.at_most is not None:
+            return f"<= {number(self.at_most)}"
+        return "" if self.at_least is None else f">= {number(self.at_least)}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Section:
+    """What one suite found: its figures, a table behind them, and what a reader has to know."""
+
+    title: str
+    figures: Sequence[Figure] = ()
+    head: Sequence[str] = ()
+    rows: Sequence[Sequence[str]] = ()
+    notes: Sequence[str] = ()
+    bars: Sequence[tuple[str, float]] = field(default=())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Effort:
+    """How long to measure."""
+
+    name: str
+    warm_rounds: int
+    http_rounds: int
+    sizes: Sequence[int]
+    growth_rounds: int
+    pages: int
+    delivery_rounds: int
+    starts: int
+
+
+FULL = Effort(
+    name="full",
+    warm_rounds=120,
+    http_rounds=40,
+    sizes=(1_000, 100_000, 1_000_000),
+    growth_rounds=120,
+    pages=20,
+    delivery_rounds=40,
+    starts=9,
+)
+QUICK = Effort(
+    name="quick",
+    warm_rounds=15,
+    http_rounds=4,
+    sizes=(1_000, 100_000),
+    growth_rounds=30,
+    pages=6,
+    delivery_rounds=10,
+    starts=3,
+)
+
+
+def number(value: float) -> str:
+    """Write a figure with no more digits than it deserves."""
+    return f"{value:.0f}" if value == int(value) else f"{value:.2f}"
+
+
+def microseconds(seconds: float) -> str:
+    """Write a time."""
+    return f"{seconds * 1e6:.0f}"
