@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime
 
 from django.conf import settings
 from django.core import checks
@@ -11,6 +10,7 @@ from django.db import DatabaseError
 
 from accounts.clerk.publishable import frontend_api
 from accounts.models import CreatedVia, SyncRun, User
+from accounts.runs import Clock
 from health.checks import NotReady, database_check
 from health.findings import Finding, error, ok, warning
 from health.instance import examine_instance
@@ -26,15 +26,15 @@ DATABASE = {
 }
 
 
-def examine(*, token: str | None, now: datetime) -> list[Finding]:
+def examine(*, token: str | None, clock: Clock) -> list[Finding]:
     """Look at everything and return the findings; `token` is a session token to be looked at too."""
     return [
         *_settings(),
         *_publishable_key(),
-        *examine_instance(now=now),
+        *examine_instance(clock=clock),
         *_webhook_secret(),
         *_database(),
-        *(examine_token(token, now=now) if token is not None else ()),
+        *(examine_token(token, now=clock()) if token is not None else ()),
     ]
 
 

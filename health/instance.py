@@ -12,7 +12,9 @@ import requests
 from django.conf import settings
 
 from accounts.clerk.api import ClerkAPI, ClerkAPIError
+from accounts.clerk.jwks import check_address
 from accounts.clerk.keys import KeyStore, KeysUnavailable, pem_keys
+from accounts.runs import Clock
 from health.findings import Finding, error, ok, warning
 
 TIMEOUT = 5.0  # seconds
@@ -23,26 +25,32 @@ HALF_A_SECOND = timedelta(seconds=0.5)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Published:
-    """What the address of the public keys answered: moduli by `kid`, and Clerk's time when it was asked."""
+    """What the address of the public keys answered: moduli by `kid`; seconds that our clock is ahead."""
 
     moduli: dict[str, int]
-    date: datetime | None = None
+    ahead: float | None = None
     trouble: str = ""
 
 
-def examine_instance(*, now: datetime) -> Iterator[Finding]:
+def examine_instance(*, clock: Clock) -> Iterator[Finding]:
     """Ask Clerk's public keys and its Backend API, and compare what they say with the settings."""
-    published = _fetch(settings.CLERK_JWKS_URL) if settings.CLERK_JWKS_URL else Published(moduli={})
-    if settings.CLERK_JWKS_URL:
+    url = settings.CLERK_JWKS_URL
+    published = _fetch(url, clock=clock) if url else Published(moduli={})
+    if url:
         yield _keys(published)
-    if published.date:
-        yield _clock(published.date, now=now)
+    if published.ahead is not None:
+        yield _clock(published.ahead)
     if settings.CLERK_JWT_KEY and published.moduli:
         yield _pem(published)
     yield from _backend_api(published)
 
 
-def _fetch(url: str) -> Published:
+def _fetch(url: str, *, clock: Clock) -> Published:
+    try:
+        check_address(url, allow_http=settings.DEBUG)
+    except ValueError as refusal:
+        return Published(moduli={}, trouble=str(refusal).rstrip("."))
+    asked_at = clock()
     try:
         response = requests.get(url, timeout=TIMEOUT, allow_redirects=False)
         response.raise_for_status()
@@ -53,7 +61,7 @@ def _fetch(url: str) -> Published:
         return Published(moduli={}, trouble=f"{type(trouble).__name__}{status}")
     except (KeyError, TypeError, AttributeError):
         return Published(moduli={}, trouble="the answer is no key set")
-    return Published(moduli=moduli, date=_date(response))
+    return Published(moduli=moduli, ahead=_ahead(response, asked_at=asked_at))
 
 
 def _moduli(keys: Iterable[dict[str, str]]) -> dict[str, int]:
@@ -70,15 +78,20 @@ def _moduli(keys: Iterable[dict[str, str]]) -> dict[str, int]:
     return moduli
 
 
-def _date(response: requests.Response) -> datetime | None:
+def _ahead(response: requests.Response, *, asked_at: datetime) -> float | None:
+    """Say how far our clock is ahead at least: a slow answer proves less, never something false."""
     if "Age" in response.headers:
         return None  # a cache answered: its Date is not now
     try:
         date = parsedate_to_datetime(response.headers["Date"])
     except (KeyError, ValueError):
         return None
-    # It was cut to whole seconds, and the answer took its time to come here.
-    return date + HALF_A_SECOND - response.elapsed if date.tzinfo else None
+    if date.tzinfo is None:
+        return None
+    # It was written between question and answer, and cut to whole seconds.
+    most = (asked_at + response.elapsed - date - HALF_A_SECOND).total_seconds()
+    least = most - response.elapsed.total_seconds()
+    return max(least, 0.0) or min(most, 0.0)
 
 
 def _keys(published: Published) -> Finding:
@@ -104,14 +117,13 @@ def _usable(published: Published) -> int:
         return 0
 
 
-def _clock(date: datetime, *, now: datetime) -> Finding:
-    offset = (now - date).total_seconds()
-    what = f"This machine's clock is {abs(offset):.0f} s {'ahead of' if offset > 0 else 'behind'} Clerk's."
+def _clock(ahead: float) -> Finding:
+    what = f"This machine's clock is {abs(ahead):.0f} s {'ahead of' if ahead > 0 else 'behind'} Clerk's."
     why = f"A token lives 60 s, and dates off by more than {settings.CLERK_CLOCK_SKEW_SECONDS} s are refused."
     to_do = "Turn on time synchronisation (NTP)."
-    if abs(offset) > max(settings.CLERK_CLOCK_SKEW_SECONDS, CLOCK_TOLERANCE):
+    if abs(ahead) > max(settings.CLERK_CLOCK_SKEW_SECONDS, CLOCK_TOLERANCE):
         return error(what, why=why, to_do=to_do)
-    if abs(offset) > CLOCK_TOLERANCE:
+    if abs(ahead) > CLOCK_TOLERANCE:
         return warning(what, why=why, to_do=to_do)
     return ok("This machine's clock agrees with Clerk's.")
 

@@ -5,16 +5,19 @@ from __future__ import annotations
 import base64
 import json
 import subprocess
+import time
 from collections.abc import Mapping
 from datetime import timedelta
 from io import StringIO
 from typing import Any
 
 import pytest
+import requests
 from django.core.management import call_command
 from django.utils import timezone
 from pytest_django import Settings
 from pytest_httpserver import HTTPServer
+from werkzeug import Request, Response
 
 from accounts.models import CreatedVia
 from devclerk.fixtures import LocalClerk
@@ -49,6 +52,13 @@ def test_a_good_set_up_is_fine() -> None:
     code, report = examine()
     assert (code, report["status"]) == (FINE, "ok"), report
     assert {finding["level"] for finding in report["findings"]} == {"ok"}
+
+
+def test_plain_http_outside_debug_is_a_finding(clerk_settings: Settings) -> None:
+    clerk_settings.DEBUG = False
+    code, report = examine()
+    assert code == ERRORS
+    assert "gives no usable key (The address of the keys must be https" in said(report, "error")
 
 
 @pytest.mark.parametrize("level", ["warning", "error"])
@@ -129,8 +139,21 @@ def test_a_secret_key_of_another_instance_is_an_error(
     ("seconds", "code"), [(0, FINE), (-3, WARNINGS), (3, WARNINGS), (60, ERRORS), (-60, ERRORS)]
 )
 def test_a_clock_that_is_off_is_measured(seconds: int, code: int) -> None:
-    findings = examine_at(token=None, now=timezone.now() + timedelta(seconds=seconds))
+    findings = examine_at(token=None, clock=lambda: timezone.now() + timedelta(seconds=seconds))
     assert worst(findings) == ("ok", "warning", "error")[code]
+
+
+def test_a_slow_answer_is_no_wrong_clock(
+    clerk: LocalClerk, clerk_settings: Settings, httpserver: HTTPServer
+) -> None:
+    def slow(_: Request) -> Response:
+        time.sleep(3.5)
+        return Response(requests.get(clerk.jwks_url, timeout=5).content)
+
+    httpserver.expect_request("/jwks").respond_with_handler(slow)
+    clerk_settings.CLERK_JWKS_URL = httpserver.url_for("/jwks")
+    told = [each.what for each in examine_at(token=None, clock=timezone.now)]
+    assert "This machine's clock agrees with Clerk's." in told
 
 
 def test_people_without_any_webhook_are_a_warning() -> None:

@@ -31,7 +31,7 @@ class Command(BaseCommand):
 
     def handle(self, *, token: str | None, json: bool, **_: Any) -> None:
         """Examine, print, and end with the exit code."""
-        findings = examine(token=token, now=timezone.now())
+        findings = examine(token=token, clock=timezone.now)
         status = worst(findings)
         if json:
             report = {"status": status, "findings": [finding.as_json() for finding in findings]}
