@@ -1,7 +1,7 @@
-"""Run every test: `python -m tests` makes two passes and says at the end what was skipped and why.
+"""Run every test: `python -m tests` makes three passes and says at the end what was skipped and why.
 
 Everything runs on a throwaway PostgreSQL (or TEST_DATABASE_URL); what touches the database runs again on an
-SQLite file.
+SQLite file, and once more through PgBouncer where that is installed.
 """
 
 from __future__ import annotations
@@ -14,11 +14,14 @@ from collections import Counter
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
+from tests.pgbouncer import ThrowawayPgBouncer, find_pgbouncer
+from tests.postgres import ThrowawayPostgres
+
 OUTPUT = Path("test-output")
 
 
 def main() -> int:
-    """Make both passes, print the last line, give the exit status."""
+    """Make the passes, print the last line, give the exit status."""
     OUTPUT.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
         address = f"sqlite:///{folder}/tests.sqlite3"
@@ -31,8 +34,32 @@ def main() -> int:
             ),
         ]
     skips = Counter(reason for name in ("PostgreSQL", "SQLite") for reason in _skips(_report(name)))
+    if program := find_pgbouncer():
+        passes.append(_run_through(program))
+        skips.update(_skips(_report("PgBouncer")))
+    else:
+        skips[
+            "the pass through PgBouncer: it is not installed (Debian, Ubuntu: apt-get install pgbouncer)"
+        ] = 1
     print("skipped:", "; ".join(f"{count} x {reason}" for reason, count in skips.items()) or "nothing")
     return max(passes)
+
+
+def _run_through(pgbouncer: str) -> int:
+    """Run what touches the database behind a PgBouncer in transaction mode."""
+    server = ThrowawayPostgres()
+    server.start()
+    pooler = ThrowawayPgBouncer(server, program=pgbouncer)
+    try:
+        return _run(
+            "PgBouncer",
+            # Its idle connections would stand in the way of DROP DATABASE; the whole server goes anyway.
+            arguments=["-m", "django_db", "--reuse-db", "--ignore=tests/browser"],
+            environment={"TEST_DATABASE_URL": pooler.url},
+        )
+    finally:
+        pooler.remove()
+        server.remove()
 
 
 def _run(name: str, *, arguments: list[str], environment: dict[str, str]) -> int:

@@ -54,9 +54,9 @@ class ThrowawayPostgres:
     """One cluster. `start`, `stop`, `restart` keep its data; `remove` and the end of the process do not."""
 
     def __init__(self, *, tcp: bool = False) -> None:
-        self._directory = Path(tempfile.mkdtemp(prefix="pg-", dir="/tmp"))
-        self._account = _unprivileged_account(self._directory)
-        self._binaries = _reachable(_find_binaries(), scratch=self._directory)
+        self.directory = Path(tempfile.mkdtemp(prefix="pg-", dir="/tmp"))
+        self._account = unprivileged_account(self.directory)
+        self._binaries = _reachable(_find_binaries(), scratch=self.directory)
         self._keeper: subprocess.Popen[bytes] | None = None
         self.port = _free_port() if tcp else None
         self._run(
@@ -68,17 +68,17 @@ class ThrowawayPostgres:
         """Address of the cluster's first database, for DATABASE_URL and for psycopg."""
         if self.port:
             return f"postgresql://postgres@127.0.0.1:{self.port}/postgres"
-        return f"postgresql://postgres@/postgres?host={self._directory}"
+        return f"postgresql://postgres@/postgres?host={self.directory}"
 
     def start(self) -> None:
         """Start the server and wait until it answers."""
-        options = {**SERVER_OPTIONS, "unix_socket_directories": str(self._directory), "listen_addresses": ""}
+        options = {**SERVER_OPTIONS, "unix_socket_directories": str(self.directory), "listen_addresses": ""}
         if self.port:
             options |= {"listen_addresses": "127.0.0.1", "port": str(self.port)}
         switches = [word for name, value in options.items() for word in ("-c", f"{name}={value}")]
         server = [str(self._binaries / "postgres"), "-D", str(self._data), *switches]
         self._keeper = subprocess.Popen(
-            ["/bin/sh", "-c", KEEPER, "keeper", str(self._directory), *server],
+            ["/bin/sh", "-c", KEEPER, "keeper", str(self.directory), *server],
             stdin=subprocess.PIPE,
             start_new_session=True,  # Ctrl-C in the terminal is for the tests, not for their server
             **self._account,
@@ -97,11 +97,11 @@ class ThrowawayPostgres:
     def remove(self) -> None:
         """Stop the server if it runs and delete the cluster."""
         self._tell(b"stop\n")
-        shutil.rmtree(self._directory, ignore_errors=True)
+        shutil.rmtree(self.directory, ignore_errors=True)
 
     @property
     def _data(self) -> Path:
-        return self._directory / "data"
+        return self.directory / "data"
 
     def _tell(self, order: bytes) -> None:
         keeper, self._keeper = self._keeper, None
@@ -115,7 +115,7 @@ class ThrowawayPostgres:
             check=True,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
-            cwd=self._directory,
+            cwd=self.directory,
             **self._account,
         )
 
@@ -127,7 +127,7 @@ class ThrowawayPostgres:
                     return
             except psycopg.OperationalError as error:
                 if keeper.poll() is not None or time.monotonic() > deadline:
-                    log = (self._directory / "server.log").read_text(errors="replace")[-2000:]
+                    log = (self.directory / "server.log").read_text(errors="replace")[-2000:]
                     raise RuntimeError(
                         f"The throwaway PostgreSQL did not start. Its log ends:\n{log}"
                     ) from error
@@ -153,7 +153,7 @@ def _find_binaries() -> Path:
     )
 
 
-def _unprivileged_account(directory: Path) -> Account:
+def unprivileged_account(directory: Path) -> Account:
     """Give Popen's arguments for the account that owns the cluster: PostgreSQL refuses to run as root."""
     if os.geteuid() != 0:
         return {}

@@ -1,0 +1,36 @@
+# The product alone: no stand-in, tests, benchmarks or clients, no compiler, no secret. `make image` builds and tries it.
+ARG BASE=python:3.13-slim-trixie
+
+FROM ${BASE} AS build
+ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
+WORKDIR /app
+COPY requirements.txt ./
+RUN python3 -m venv /venv \
+    && /venv/bin/pip install --quiet --no-deps --no-compile --only-binary :all: --require-hashes -r requirements.txt \
+    && /venv/bin/pip uninstall --quiet --yes pip \
+    && rm requirements.txt
+COPY manage.py ./
+COPY deploy/gunicorn.conf.py ./
+COPY config config
+COPY accounts accounts
+COPY api api
+COPY webhooks webhooks
+COPY health health
+# Needs no setting: what is missing is said when the server starts, and nothing of this process stays.
+RUN /venv/bin/python manage.py collectstatic --no-input --verbosity 0 \
+    && /venv/bin/python -m compileall -q -j 0 --invalidation-mode unchecked-hash /venv/lib /app
+
+FROM ${BASE}
+ENV PATH=/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 PROMETHEUS_MULTIPROC_DIR=/dev/shm/metrics
+COPY --from=build /venv /venv
+COPY --from=build /app /app
+WORKDIR /app
+# A number, so that Kubernetes can see that it is not root. It owns nothing and writes to /dev/shm alone.
+USER 10001:10001
+EXPOSE 8000
+# Alive, not ready: an engine that replaces the unhealthy must not do so because the database is away.
+HEALTHCHECK --interval=10s --timeout=3s --start-period=30s --retries=3 \
+    CMD ["python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:8000/health/live', timeout=2)"]
+# SIGTERM: gunicorn takes no new connection and finishes the requests in flight (deploy/gunicorn.conf.py).
+STOPSIGNAL SIGTERM
+CMD ["gunicorn", "config.wsgi"]

@@ -1,0 +1,86 @@
+# ruff: noqa: INP001, PLR2004, S101, T201 - a script for the standard input of a container
+"""Try a fresh image from the inside: `docker run --rm -i IMAGE python - <deploy/smoke.py`.
+
+Starts what the image starts, with settings of its own and an SQLite file in memory.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from importlib.util import find_spec
+from pathlib import Path
+
+SETTINGS = {
+    "DATABASE_URL": "sqlite:////dev/shm/smoke.sqlite3",
+    "ALLOW_SQLITE": "true",
+    "DJANGO_SECRET_KEY": "of this try alone",
+    "DJANGO_ALLOWED_HOSTS": "127.0.0.1",
+    "DJANGO_HTTPS": "false",
+    "CLERK_ISSUER": "https://clerk.example.test",
+    "CLERK_JWKS_URL": "https://clerk.example.test/.well-known/jwks.json",
+    "CLERK_AUTHORIZED_PARTIES": "https://app.example.test",
+}
+ABSENT = ("devclerk", "tests", "benchmarks", "pytest", "pip")
+
+
+def main() -> None:
+    """Raise AssertionError with a sentence at the first thing that is not as it should be."""
+    look_around()
+    environment = os.environ | SETTINGS
+    subprocess.run([sys.executable, "manage.py", "migrate", "-v0"], env=environment, check=True)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        address = f"127.0.0.1:{listener.getsockname()[1]}"
+    command = ["gunicorn", "--bind", address, "config.wsgi"]
+    with subprocess.Popen(command, env=environment) as server:  # noqa: S603 - our own words
+        try:
+            ask(f"http://{address}")
+        finally:
+            server.send_signal(signal.SIGTERM)
+            ended = server.wait(timeout=30)
+    assert ended == 0, "SIGTERM did not end the server well."
+    print("The image is well.")
+
+
+def look_around() -> None:
+    """Check what is in the image and what it may do."""
+    assert os.getuid() != 0, "The image runs as root."
+    for name in ABSENT:
+        assert find_spec(name) is None, f"The image holds {name}."
+    for path in (Path("/app"), *Path("/app").rglob("*")):
+        assert not os.access(path, os.W_OK), f"The account of the image may write to {path}."
+        if path.suffix == ".py":
+            compiled = path.parent / "__pycache__" / f"{path.stem}.{sys.implementation.cache_tag}.pyc"
+            assert compiled.exists(), f"{path} is not compiled."
+    assert Path("staticfiles/admin/css/base.css.gz").exists(), "The static files are not collected."
+
+
+def ask(site: str) -> None:
+    """Check the answers of the server."""
+    deadline = time.monotonic() + 30
+    while not (alive := status(f"{site}/health/live")) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert alive == 200, "/health/live does not answer 200."
+    assert status(f"{site}/static/admin/css/base.css") == 200, "The static files are not served."
+    assert status(f"{site}/api/v1/me") == 401, "/api/v1/me does not ask for a token."
+    assert status(f"{site}/health/ready") == 503, "It is ready without a key to verify tokens with."
+
+
+def status(address: str) -> int:
+    """Give the status of the answer, 0 for none."""
+    try:
+        with urllib.request.urlopen(address, timeout=5) as answer:  # noqa: S310 - our own server
+            return int(answer.status)
+    except urllib.error.HTTPError as error:
+        return error.code
+    except OSError:
+        return 0
+
+
+main()

@@ -1,0 +1,121 @@
+"""The product as the image holds it, under the gunicorn of the image."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jwt
+import pytest
+import requests
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+from tests.config.test_settings import PRODUCTION
+from tests.deploy.context import unpack
+
+ISSUER = "https://clerk.example.com"
+AUTHORIZED_PARTY = "https://app.example.com"
+Serve = Callable[[str], "Site"]
+
+
+class Site(NamedTuple):
+    """A running server: its process, its address, the file of what it says."""
+
+    process: subprocess.Popen[bytes]
+    address: str
+    log: Path
+
+    @property
+    def port(self) -> str:
+        return self.address.rpartition(":")[2]
+
+    def status(self, path: str, *, headers: dict[str, str] | None = None, timeout: float = 30) -> int:
+        """Give the status of the answer, 0 for none."""
+        try:
+            return requests.get(f"{self.address}{path}", headers=headers, timeout=timeout).status_code
+        except (requests.ConnectionError, requests.Timeout):
+            return 0
+
+
+@pytest.fixture(scope="session")
+def app(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Make the folder /app of the image: the build context, and what the build adds to it."""
+    folder = tmp_path_factory.mktemp("app")
+    unpack(folder)
+    run_in(folder, "manage.py", "collectstatic", "--no-input", "-v0")
+    return folder
+
+
+def run_in(folder: Path, *command: str, **variables: str) -> None:
+    """Run Python in the folder with no other environment than `variables`."""
+    subprocess.run([sys.executable, *command], cwd=folder, env=variables, check=True)
+
+
+@pytest.fixture(scope="session")
+def private_key() -> rsa.RSAPrivateKey:
+    return rsa.generate_private_key(public_exponent=65537, key_size=2048)
+
+
+@pytest.fixture
+def sign_in(private_key: rsa.RSAPrivateKey) -> Callable[[str], dict[str, str]]:
+    """Give a person's header with a fresh token."""
+
+    def headers(user_id: str) -> dict[str, str]:
+        now = int(time.time())
+        claims: dict[str, Any] = {
+            "iss": ISSUER,
+            "azp": AUTHORIZED_PARTY,
+            "sub": user_id,
+            "sid": "sess_1",
+            "iat": now,
+            "exp": now + 60,
+        }
+        return {"Authorization": f"Bearer {jwt.encode(claims, private_key, algorithm='RS256')}"}
+
+    return headers
+
+
+@pytest.fixture
+def serve(app: Path, private_key: rsa.RSAPrivateKey, tmp_path: Path) -> Iterator[Serve]:
+    """Give a function that migrates a database and serves the product on it."""
+    pem = private_key.public_key().public_bytes(
+        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+    )
+    sites = []
+
+    def start(database: str) -> Site:
+        variables = PRODUCTION | {
+            "DATABASE_URL": database,
+            "CLERK_JWT_KEY": pem.decode(),
+            "DJANGO_ALLOWED_HOSTS": "127.0.0.1",
+            "DJANGO_HTTPS": "false",
+            "PROMETHEUS_MULTIPROC_DIR": str(tmp_path / "series"),
+        }
+        run_in(app, "manage.py", "migrate", "-v0", **variables)
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            address = f"127.0.0.1:{listener.getsockname()[1]}"
+        command = [sys.executable, "-m", "gunicorn", "--bind", address, "config.wsgi"]
+        log = tmp_path / "gunicorn.log"
+        with log.open("wb") as file:
+            process = subprocess.Popen(command, cwd=app, env=variables, stderr=file)
+        sites.append(Site(process, f"http://{address}", log))
+        wait_until(lambda: sites[-1].status("/health/ready") == 200)
+        return sites[-1]
+
+    yield start
+    for site in sites:
+        site.process.terminate()
+        site.process.wait(timeout=30)
+
+
+def wait_until(condition: Callable[[], bool], *, seconds: float = 30) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not come true in time"
+        time.sleep(0.05)

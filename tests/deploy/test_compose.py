@@ -1,0 +1,96 @@
+"""compose.yaml: its variables are the product's, the product starts with them, and its parts fit together."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from config.env import read_dotenv
+from tests.deploy.conftest import run_in
+from tests.deploy.context import ROOT, gunicorn_setting, known_settings
+
+TEXT = (ROOT / "compose.yaml").read_text()
+SERVICES: dict[str, Any] = yaml.safe_load(TEXT)["services"]
+PRODUCT = ("migrate", "web")
+# ${NAME}, ${NAME:-default}, ${NAME:?what to do}
+VARIABLE = re.compile(r"\$\{(\w+)(?::([-?])([^}]*))?\}")
+DOTENV, _ = read_dotenv(ROOT / ".env.example")
+OWN = {"POSTGRES_PASSWORD": "correct-horse"}
+FILLED = (
+    DOTENV
+    | OWN
+    | {
+        "DJANGO_SECRET_KEY": "kV7-pQ2x" * 8,
+        "CLERK_PUBLISHABLE_KEY": "pk_live_Y2xlcmsuZXhhbXBsZS5jb20k",
+    }
+)
+
+
+def environment_of(service: str, *, variables: dict[str, str]) -> dict[str, str]:
+    """Give a service's variables as an engine fills them in."""
+    written: dict[str, str] = SERVICES[service]["environment"]
+    return {
+        name: VARIABLE.sub(lambda found: _value(found, variables), text) for name, text in written.items()
+    }
+
+
+def _value(found: re.Match[str], variables: dict[str, str]) -> str:
+    name, kind, word = found.groups()
+    if variables.get(name):
+        return variables[name]
+    assert kind == "-", f"{name} is required"
+    return str(word)
+
+
+@pytest.mark.parametrize("service", PRODUCT)
+def test_each_variable_is_one_that_the_settings_read(service: str) -> None:
+    assert set(SERVICES[service]["environment"]) <= known_settings()
+    assert set(DOTENV) <= known_settings()
+
+
+def test_each_variable_that_must_be_filled_in_has_a_word_on_it() -> None:
+    required = {name for name, kind, word in VARIABLE.findall(TEXT) if kind == "?" and word}
+    assert required == {"DJANGO_ALLOWED_HOSTS", "DJANGO_SECRET_KEY", *OWN}
+    assert {name for name, kind, _ in VARIABLE.findall(TEXT) if kind == "-"} == {"DATABASE_HOST"}
+
+
+@pytest.mark.parametrize("service", PRODUCT)
+def test_the_product_starts_with_them(app: Path, service: str) -> None:
+    given = DOTENV | environment_of(service, variables=FILLED)
+    given["CLERK_PUBLISHABLE_KEY"] = FILLED["CLERK_PUBLISHABLE_KEY"]
+    run_in(app, "manage.py", "check", "--deploy", "--fail-level=WARNING", **given)
+
+
+def test_a_pooler_gets_no_cursor_that_outlives_a_transaction_and_no_migration() -> None:
+    pooled = FILLED | {"DATABASE_HOST": "pgbouncer:6432"}
+    web = environment_of("web", variables=pooled)["DATABASE_URL"]
+    assert "@pgbouncer:6432/" in web
+    assert web.endswith("?disable_server_side_cursors=true")
+    assert "@postgres:5432/" in environment_of("migrate", variables=pooled)["DATABASE_URL"]
+
+
+def test_there_are_two_replicas_after_the_migration_behind_the_proxy() -> None:
+    assert SERVICES["web"]["deploy"]["replicas"] == 2
+    assert SERVICES["web"]["depends_on"] == {"migrate": {"condition": "service_completed_successfully"}}
+    assert SERVICES["proxy"]["depends_on"] == {"web": {"condition": "service_healthy"}}
+    assert [name for name, service in SERVICES.items() if "ports" in service] == ["proxy"]
+
+
+def test_the_container_is_given_longer_than_gunicorn_gives_its_requests() -> None:
+    assert int(SERVICES["web"]["stop_grace_period"].removesuffix("s")) > gunicorn_setting("graceful_timeout")
+
+
+def test_the_proxy_closes_an_idle_connection_before_gunicorn_does() -> None:
+    (seconds,) = re.findall(r"keepalive (\d+)s", (ROOT / "deploy" / "Caddyfile").read_text())
+    assert int(seconds) < gunicorn_setting("keepalive")
+
+
+def test_the_files_that_it_names_are_there() -> None:
+    assert (ROOT / SERVICES["pgbouncer"]["build"] / "Dockerfile").exists()
+    mounted = [volume.partition(":")[0] for volume in SERVICES["proxy"]["volumes"] if volume.startswith(".")]
+    assert mounted
+    assert all((ROOT / path).exists() for path in mounted)

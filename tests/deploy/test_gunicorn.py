@@ -1,0 +1,71 @@
+"""gunicorn as the image starts it: what it does with requests in flight, and what its health command says."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from tests.deploy.conftest import Serve, wait_until
+from tests.deploy.test_image import health_command
+from tests.postgres import ThrowawayPostgres
+
+pytestmark = pytest.mark.postgresql
+
+
+def test_a_request_in_flight_is_answered_after_sigterm(
+    serve: Serve, postgres_server: ThrowawayPostgres, sign_in: Callable[[str], dict[str, str]]
+) -> None:
+    site = serve(postgres_server.url)
+    with ThreadPoolExecutor() as pool, psycopg.connect(postgres_server.url) as blocker:
+        blocker.execute("LOCK TABLE accounts_user IN ACCESS EXCLUSIVE MODE")
+        answer = pool.submit(site.status, "/api/v1/me", headers=sign_in("user_a"))
+        wait_until(lambda: is_waited_for(postgres_server))
+
+        site.process.send_signal(signal.SIGTERM)
+        wait_until(lambda: "Handling signal: term" in site.log.read_text())
+        time.sleep(1)
+        assert not answer.done()
+        assert site.process.poll() is None
+        blocker.rollback()
+
+        assert answer.result(timeout=10) == 200
+    assert site.process.wait(timeout=10) == 0
+
+
+def is_waited_for(server: ThrowawayPostgres) -> bool:
+    """Tell whether somebody waits for a lock."""
+    with psycopg.connect(server.url) as connection:
+        row = connection.execute("SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock'").fetchone()
+    return row is not None
+
+
+def test_the_health_command_says_whether_it_lives(serve: Serve, postgres_server: ThrowawayPostgres) -> None:
+    site = serve(postgres_server.url)
+    command = health_command(site.port)
+
+    assert subprocess.run(command, check=False).returncode == 0
+    postgres_server.stop()
+    assert subprocess.run(command, check=False).returncode == 0
+    site.process.terminate()
+    site.process.wait(timeout=30)
+    assert subprocess.run(command, check=False, stderr=subprocess.DEVNULL).returncode != 0
+
+
+def test_the_series_of_the_last_start_are_forgotten(
+    serve: Serve, postgres_server: ThrowawayPostgres, tmp_path: Path
+) -> None:
+    (tmp_path / "series").mkdir()
+    last = tmp_path / "series" / "counter_1.db"
+    last.touch()
+
+    serve(postgres_server.url)
+
+    assert not last.exists()
+    assert list((tmp_path / "series").glob("*.db"))

@@ -1,0 +1,113 @@
+"""The image: what goes in, what stays out, and that what goes in is enough."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from config.env import read_dotenv
+from tests.deploy.conftest import run_in
+from tests.deploy.context import COPY, DOCKERFILES, ROOT, files, is_sent, program
+
+DOCKERFILE = (ROOT / "Dockerfile").read_text()
+SENT = {"accounts", "api", "config", "health", "webhooks"}
+
+
+@pytest.mark.parametrize("dockerfile", DOCKERFILES, ids=["product", "pgbouncer"])
+def test_hadolint_finds_nothing(dockerfile: Path) -> None:
+    done = subprocess.run([program("hadolint"), dockerfile], check=False, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, "")
+
+
+def test_five_rooms_and_three_files_are_sent() -> None:
+    sent = {Path(path).parts[0] for path in files() if is_sent(path)}
+    assert sent == SENT | {"manage.py", "requirements.txt", "deploy"}
+    assert [path for path in files() if is_sent(path) and path.startswith("deploy")] == [
+        "deploy/gunicorn.conf.py"
+    ]
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        ".env",
+        "config/.env",
+        "config/.env.production",
+        ".git/config",
+        ".venv/bin/python",
+        "accounts/__pycache__/sync.cpython-311.pyc",
+        "accounts/db.sqlite3-wal",
+        "benchmarks/run.py",
+        "clients/typescript/package.json",
+        "db.sqlite3",
+        "devclerk/server.py",
+        "proof/storm.py",
+        "requirements-dev.txt",
+        "secrets.env",
+        "tests/conftest.py",
+        "a-folder-of-tomorrow/key.pem",
+    ],
+)
+def test_nothing_else_is_sent(path: str) -> None:
+    assert not is_sent(path)
+
+
+def test_a_room_is_sent_whole() -> None:
+    assert is_sent("accounts/clerk/keys.py")
+    assert is_sent("accounts/templates/admin/accounts/user/confirm.html")
+
+
+def test_what_is_copied_is_sent_and_what_is_sent_is_copied() -> None:
+    sources = {source for source, _ in COPY.findall(DOCKERFILE)}
+    assert sources == {path if path in sources else Path(path).parts[0] for path in files() if is_sent(path)}
+
+
+def test_the_rooms_start_without_the_rest(app: Path) -> None:
+    variables, _ = read_dotenv(ROOT / ".env.example")
+    complete = {
+        "DJANGO_SECRET_KEY": "of this test alone",
+        "CLERK_PUBLISHABLE_KEY": "pk_live_Y2xlcmsuZXhhbXBsZS5jb20k",
+    }
+    program = "import sys, django; django.setup(); sys.exit('devclerk' in sys.modules)"
+    run_in(app, "-c", program, DJANGO_SETTINGS_MODULE="config.settings")
+    run_in(app, "manage.py", "check", "--fail-level=ERROR", **variables | complete)
+    assert (app / "staticfiles" / "admin" / "css" / "base.css.gz").exists()
+
+
+def test_no_layer_holds_a_secret() -> None:
+    given = re.findall(r"^\s*(?:ARG|ENV) (.*)", DOCKERFILE, re.MULTILINE)
+    names = {name for line in given for name in re.findall(r"(\w+)=", line)}
+    assert names == {
+        "BASE",
+        "PATH",
+        "PIP_DISABLE_PIP_VERSION_CHECK",
+        "PIP_NO_CACHE_DIR",
+        "PROMETHEUS_MULTIPROC_DIR",
+        "PYTHONDONTWRITEBYTECODE",
+        "PYTHONUNBUFFERED",
+    }
+
+
+def test_packages_are_installed_by_their_hashes() -> None:
+    (install,) = re.findall(r"pip install (.*?) \\?\n", DOCKERFILE)
+    assert {"--require-hashes", "--no-deps", "-r requirements.txt"} <= set(
+        re.findall(r"-r \S+|--\S+", install)
+    )
+
+
+def test_it_runs_as_somebody_who_owns_nothing() -> None:
+    last = DOCKERFILE.rpartition("FROM ")[2]
+    assert re.search(r"^USER [1-9][0-9]+:[1-9][0-9]+$", last, re.MULTILINE)
+    assert "chown" not in DOCKERFILE
+
+
+def health_command(port: str) -> list[str]:
+    """Give the words of HEALTHCHECK for a server on another port."""
+    (words,) = re.findall(r"HEALTHCHECK .*?\n +CMD (\[.*\])", DOCKERFILE)
+    program, *arguments = json.loads(words.replace(":8000", f":{port}"))
+    return [{"python": sys.executable}[program], *arguments]
