@@ -8,7 +8,7 @@ from contextlib import closing, contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 
-from django.db import DEFAULT_DB_ALIAS, DatabaseError, connections
+from django.db import DEFAULT_DB_ALIAS, DatabaseError, Error, connections
 from django.db.models import Q
 
 from accounts.models import SyncRun
@@ -50,7 +50,12 @@ def _postgresql_lock(kind: str) -> Iterator[None]:
             cursor.execute("SELECT pg_try_advisory_xact_lock(%s, hashtext(%s))", [LOCK_SPACE, kind])
             if cursor.fetchone() != (True,):
                 raise AlreadyRunning(kind)
-        yield
+        try:
+            yield
+        finally:
+            # A server notices a closed connection some time later: until then the next run would be refused.
+            with suppress(Error):
+                connection.rollback()
 
 
 @contextmanager
@@ -75,9 +80,14 @@ def unfinished(kind: str) -> SyncRun | None:
 
 @contextmanager
 def recorded(run: SyncRun, *, clock: Clock) -> Iterator[SyncRun]:
-    """Keep the run's row: running now, then done, failed or interrupted, as the block ends."""
+    """Keep the run's row: running now, then done, failed or interrupted, as the block ends.
+
+    Only for the holder of the lock: whatever else of this kind still says running was killed.
+    """
     run.status, run.error, run.finished_at = SyncRun.Status.RUNNING, "", None
     run.save()
+    killed = SyncRun.objects.filter(kind=run.kind, status=SyncRun.Status.RUNNING).exclude(pk=run.pk)
+    killed.update(status=SyncRun.Status.INTERRUPTED, finished_at=clock())
     try:
         yield run
     except BaseException as error:
