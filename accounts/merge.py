@@ -38,7 +38,8 @@ class Merged:
 def merge(values: Mapping[str, Value], versions: Mapping[str, Version], profile: ClerkProfile) -> Merged:
     """Merge a profile into a row's values and versions."""
     new_values, new_versions = dict(values), dict(versions)
-    said = older = lost = 0
+    told = (profile.at, profile.source)
+    said = older = lost = won = 0
     for field in FIELDS:
         stored = new_versions.get(field, NEVER)
         if not _says(profile, field, address=new_values["email"], stored=stored):
@@ -46,21 +47,19 @@ def merge(values: Mapping[str, Value], versions: Mapping[str, Version], profile:
         said += 1
         value = _storable(profile, field)
         differs = value != new_values[field]
-        version = _version(profile, stored, differs=differs)
+        version = _correcting(profile, stored) if differs else told
         if _wins(field, value, version, over=new_values[field], at=stored):
+            won += 1
             if field == "email" and differs:
                 new_values["email_verified"], new_versions["email_verified"] = False, NEVER
             new_values[field], new_versions[field] = value, version
         elif version < stored:
             older += 1
             lost += differs
+    if not won:
+        return Merged(values={}, versions=None, stale=bool(lost or (older and older == said)))
     changed = {field: new_values[field] for field in FIELDS if new_values[field] != values[field]}
-    raised = new_versions != dict(versions)
-    return Merged(
-        values=changed,
-        versions=new_versions if raised else None,
-        stale=not raised and not changed and bool(lost or (older and older == said)),
-    )
+    return Merged(values=changed, versions=None if new_versions == versions else new_versions, stale=False)
 
 
 def _says(profile: ClerkProfile, field: str, *, address: Value, stored: Version) -> bool:
@@ -76,9 +75,9 @@ def _storable(profile: ClerkProfile, field: str) -> Value:
     return EMPTY.get(field, "") if value is None else value
 
 
-def _version(profile: ClerkProfile, stored: Version, *, differs: bool) -> Version:
+def _correcting(profile: ClerkProfile, stored: Version) -> Version:
     # An API answer also held at its Date: it may correct a wrong value whose time lies between the two.
-    if profile.true_until is not None and differs and profile.at <= stored[0] <= profile.true_until:
+    if profile.true_until is not None and profile.at <= stored[0] <= profile.true_until:
         return (profile.true_until, profile.source)
     return (profile.at, profile.source)
 

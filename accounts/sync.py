@@ -9,7 +9,7 @@ after the lock see what the holder before us wrote; a system check refuses any o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -17,14 +17,14 @@ from enum import StrEnum
 from functools import partial
 from hashlib import blake2b
 from secrets import token_urlsafe
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from django.contrib.auth.hashers import UNUSABLE_PASSWORD_PREFIX
 from django.db import Error, InterfaceError, OperationalError, connection, transaction
 from django.utils import timezone
 
-from accounts.clerk.profiles import FIELDS, ClerkProfile, Source
-from accounts.merge import Merged, Version, merge
+from accounts.clerk.profiles import FIELDS, ClerkProfile, Source, Value
+from accounts.merge import Merged, merge
 from accounts.models import CreatedVia, DeletedBy, User, opaque_username
 from accounts.signals import sync_failed, user_synced
 
@@ -161,10 +161,12 @@ def new_user(profile: ClerkProfile, *, predecessor: User | None = None) -> User:
 
 def merged_with(user: User, profile: ClerkProfile) -> Merged:
     """Merge a profile into what a row holds; nothing is written."""
-    versions: dict[str, Version] = {
-        field: (version[0], version[1]) for field, version in user.field_versions.items()
-    }
-    return merge({field: getattr(user, field) for field in FIELDS}, versions, profile)
+    return merge_stored({field: getattr(user, field) for field in FIELDS}, user.field_versions, profile)
+
+
+def merge_stored(values: Mapping[str, Value], versions: Mapping[str, Any], profile: ClerkProfile) -> Merged:
+    """Do the same with the values and the versions as the database gives them."""
+    return merge(values, {field: (at, rank) for field, (at, rank) in versions.items()}, profile)
 
 
 def delete_user(clerk_id: str, *, at: int, source: Source = Source.WEBHOOK) -> Outcome:

@@ -25,6 +25,7 @@ RETRY = 30.0
 RETRY_WITHOUT_KEY = 5.0  # a request that finds no key asks no more often; the thread does
 RETRY_AT_START = 2.0
 WAIT = 2.0
+SPREAD = random.SystemRandom()  # the shared generator is for those who may have seeded it
 BUDGET, BUDGET_REFILL = 4, 60.0
 SUSPECT_AFTER, SUSPECT_FROM = 300.0, 3
 
@@ -288,7 +289,7 @@ class KeyStore:
         while self._thread is threading.current_thread():
             if self._due():
                 self._launch(permitted=self._due).wait(WAIT)
-            time.sleep(self._pause() * random.uniform(0.8, 1.0))  # noqa: S311 - spreads the workers, no secret
+            time.sleep(self._pause() * SPREAD.uniform(0.8, 1.0))
 
     def _pause(self) -> float:
         snapshot = self._current()
