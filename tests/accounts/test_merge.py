@@ -66,7 +66,7 @@ def test_claims_that_say_the_same_write_nothing_at_all() -> None:
 @pytest.mark.parametrize("source", [WEBHOOK, API])
 def test_the_same_time_and_value_write_nothing_whatever_the_rank(source: Source) -> None:
     merged = after(said(WEBHOOK, T, first_name="Ada")).take(said(source, T, first_name="Ada"))
-    assert (merged.values, merged.versions) == ({}, None)
+    assert (merged.values, merged.versions, merged.stale) == ({}, None, False)
 
 
 @pytest.mark.parametrize("source", [WEBHOOK, API])
@@ -208,3 +208,23 @@ def test_an_address_that_goes_takes_its_verification_along() -> None:
     row = after(said(WEBHOOK, T, email="a@b.test", email_verified=True))
     row.take(said(WEBHOOK, T + 1, email=None, email_verified=False))
     assert (row.values["email"], row.values["email_verified"]) == (None, False)
+
+
+def test_an_answer_that_differs_at_the_very_moment_of_the_row_counts_as_of_its_date() -> None:
+    row = after(said(WEBHOOK, T, first_name="Zoe"))
+    row.take(said(API, T, true_until=T + 20_000, first_name="Ada"))
+    assert (row.values["first_name"], row.versions["first_name"]) == ("Ada", (T + 20_000, API))
+
+
+def test_a_new_address_without_a_word_on_verification_leaves_the_version_of_nothing() -> None:
+    row = after(said(CLAIMS, T, email="a@b.test"))
+    assert row.versions == {"email": (T, CLAIMS), "email_verified": (0, 0)}
+
+
+def test_a_word_that_lost_is_stale_whatever_else_was_said() -> None:
+    row = after(
+        said(CLAIMS, T - 5, image_url="https://a.test"),
+        said(WEBHOOK, T + 10, first_name="Zoe", last_name="King"),
+    )
+    merged = row.take(said(CLAIMS, T, first_name="Ada", last_name="King", image_url="https://a.test"))
+    assert (merged.values, merged.versions, merged.stale) == ({}, None, True)

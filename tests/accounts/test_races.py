@@ -10,7 +10,7 @@ from time import monotonic
 
 import psycopg
 import pytest
-from django.db import DatabaseError, connection, connections
+from django.db import DatabaseError, OperationalError, connection, connections, transaction
 from django.test import Client
 
 from accounts.bulk import sync_page
@@ -22,6 +22,7 @@ from accounts.sync import (
     delete_locally,
     delete_user,
     failure_reason,
+    run_with_fresh_connection,
     sync_user,
 )
 from devclerk.fixtures import LocalClerk
@@ -110,6 +111,24 @@ def test_pages_in_any_order_beside_requests_neither_block_nor_lose(threads: Thre
     list(threads.map(alone, work))
     rows = User.objects.live().values_list("clerk_id", "first_name")
     assert sorted(rows) == sorted(zip(people, repeat("7")))
+
+
+def test_a_connection_found_dead_is_replaced_but_not_inside_a_transaction() -> None:
+    def kill() -> None:
+        with psycopg.connect(address(), autocommit=True) as other:
+            other.execute("SELECT pg_terminate_backend(%s)", [connection.connection.info.backend_pid])
+
+    def kill_and_count() -> int:
+        with transaction.atomic():
+            kill()
+            return run_with_fresh_connection(User.objects.count)
+
+    sync_user(said("user_ada"))
+    kill()
+    assert run_with_fresh_connection(User.objects.count) == 1
+    with pytest.raises(OperationalError):
+        kill_and_count()
+    assert run_with_fresh_connection(User.objects.count) == 1
 
 
 def test_a_lock_that_does_not_come_is_given_up_after_five_seconds_and_not_before() -> None:

@@ -93,6 +93,22 @@ def test_news_waits_for_the_end_of_the_transaction(heard: News, act: Callable[[]
     assert len(heard) == 1
 
 
+def test_the_news_comes_from_the_people() -> None:
+    senders: list[object] = []
+
+    def listen(sender: object, **_: object) -> None:
+        senders.append(sender)
+
+    for signal in (user_synced, sync_failed):
+        signal.connect(listen)
+    try:
+        sync_user(said(CLAIMS, unusable=("email",)))
+    finally:
+        for signal in (user_synced, sync_failed):
+            signal.disconnect(listen)
+    assert senders == [User, User]
+
+
 def test_there_is_no_news_of_what_was_rolled_back(heard: News) -> None:
     with transaction.atomic():
         sync_user(said(CLAIMS))

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from django.db import transaction
+from django.db import OperationalError, transaction
 
 from accounts.clerk.profiles import ClerkProfile, Source, Value
 from accounts.models import CreatedVia, DeletedBy, User
@@ -16,6 +17,7 @@ from accounts.sync import (
     UserDeleted,
     delete_locally,
     delete_user,
+    failure_reason,
     restore_user,
     sync_user,
 )
@@ -67,12 +69,16 @@ def test_a_change_is_written_and_moves_the_time_of_the_row() -> None:
     assert row.updated_at > before.updated_at
     assert synced.user
     assert synced.user.updated_at == row.updated_at
+    assert row.field_versions == {"first_name": [T + 1, WEBHOOK]}
 
 
 def test_a_newer_version_of_the_same_leaves_the_time_of_the_row() -> None:
     sync_user(said(WEBHOOK, first_name="Ada"))
     (before,) = rows()
-    assert sync_user(said(WEBHOOK, T + 5, first_name="Ada")).outcome == Outcome.UNCHANGED
+    synced = sync_user(said(WEBHOOK, T + 5, first_name="Ada"))
+    assert synced.outcome == Outcome.UNCHANGED
+    assert synced.user
+    assert synced.user.field_versions == {"first_name": (T + 5, WEBHOOK)}
     (row,) = rows()
     assert row.field_versions == {"first_name": [T + 5, WEBHOOK]}
     assert row.updated_at == before.updated_at
@@ -113,6 +119,31 @@ def test_a_deletion_before_the_creation_leaves_a_tombstone() -> None:
     assert sync_user(said(WEBHOOK, T - 5, first_name="Ada")).outcome == Outcome.STALE
     (row,) = rows()
     assert (row.first_name, row.email, row.deleted_by) == ("", None, DeletedBy.CLERK)
+    assert row.created_via == CreatedVia.WEBHOOK
+    assert not row.has_usable_password()
+
+
+def test_a_deletion_buries_the_live_row_even_if_another_was_deleted_after_it_was_made() -> None:
+    first = sync_user(said(CLAIMS)).user
+    assert first
+    delete_locally(first)
+    second = sync_user(said(CLAIMS)).user
+    assert second
+    delete_locally(second)
+    restore_user(first, at=T)
+    assert delete_user("user_ada", at=T + 1) == Outcome.DELETED
+    assert [(row.pk, row.deleted_by) for row in rows()] == [
+        (first.pk, DeletedBy.CLERK),
+        (second.pk, DeletedBy.LOCAL),
+    ]
+
+
+@pytest.mark.parametrize("delete", [delete_locally, lambda user: delete_user(user.clerk_id, at=T)])
+def test_a_deletion_moves_the_time_of_the_row(delete: Callable[[User], Outcome]) -> None:
+    before = sync_user(said(WEBHOOK)).user
+    assert before
+    delete(before)
+    assert rows()[0].updated_at > before.updated_at
 
 
 def test_a_refused_session_does_not_break_the_transaction_around_it() -> None:
@@ -190,7 +221,7 @@ def test_a_deletion_by_clerk_turns_the_newest_row_deleted_here_into_the_tombston
 
 
 def test_local_staff_can_be_deleted_and_restored_too() -> None:
-    helga = User.objects.create_user("helga", password="x")
+    helga, _ = (User.objects.create_user(name, password="x") for name in ("helga", "ingrid"))
     assert delete_locally(helga) == Outcome.DELETED
     assert restore_user(helga, at=T).deleted_at is None
 
@@ -225,15 +256,40 @@ def test_nobody_is_restored_beside_a_live_row() -> None:
     assert old
     delete_locally(old)
     sync_user(said(CLAIMS))
-    with pytest.raises(RestoreRefused, match="live_row_exists"):
+    with pytest.raises(RestoreRefused) as caught:
         restore_user(old, at=T)
+    assert (caught.value.reason, str(caught.value)) == ("live_row_exists",) * 2
 
 
 def test_a_live_row_cannot_be_restored() -> None:
     live = sync_user(said(CLAIMS)).user
     assert live
-    with pytest.raises(RestoreRefused):
+    with pytest.raises(RestoreRefused) as caught:
         restore_user(live, at=T)
+    assert caught.value.reason == "live_row_exists"
+
+
+def test_somebody_who_was_scrubbed_meanwhile_cannot_be_restored() -> None:
+    gone = sync_user(said(CLAIMS)).user
+    assert gone
+    delete_locally(gone)
+    User.objects.filter(clerk_id="user_ada").delete()
+    with pytest.raises(RestoreRefused) as caught:
+        restore_user(gone, at=T)
+    assert caught.value.reason == "not_deleted"
+
+
+def test_a_restoration_leaves_the_tombstones_of_others() -> None:
+    delete_user("user_other", at=T)
+    row = sync_user(said(CLAIMS)).user
+    assert row
+    delete_locally(row)
+    restore_user(row, at=T)
+    assert User.objects.get(clerk_id="user_other").deleted_by == DeletedBy.CLERK
+
+
+def test_a_failure_of_the_database_is_named_without_its_text() -> None:
+    assert failure_reason(OperationalError("a lock of (ada@example.test)")) == "database_error"
 
 
 def test_no_tombstone_stays_beside_a_restored_row() -> None:

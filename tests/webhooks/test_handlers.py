@@ -226,6 +226,29 @@ def test_the_ledger_keeps_who_what_and_when_but_not_the_contents() -> None:
     assert {field.name for field in WebhookEvent._meta.get_fields()} == set(names.split())
 
 
+def test_a_person_without_a_time_is_as_old_as_the_event() -> None:
+    moment = now() - HOUR
+    data = {key: value for key, value in person().items() if key != "updated_at"}
+    outcome_of(envelope("user.updated", data, at=moment))
+    assert the_person().field_versions["first_name"][0] == moment
+
+
+def test_what_is_told_comes_from_the_ledger() -> None:
+    senders: list[object] = []
+
+    def receive(sender: object, **_: object) -> None:
+        senders.append(sender)
+
+    for signal in (sync_failed, webhook_received):
+        signal.connect(receive)
+    try:
+        outcome_of(envelope("user.updated", {"id": None}))
+    finally:
+        for signal in (sync_failed, webhook_received):
+            signal.disconnect(receive)
+    assert senders == [WebhookEvent, WebhookEvent]
+
+
 def test_observers_are_told_once_after_each_event(
     listen: Listen, django_capture_on_commit_callbacks: Any
 ) -> None:
@@ -254,6 +277,7 @@ def test_each_event_leaves_one_line_in_the_log(caplog: pytest.LogCaptureFixture)
     with caplog.at_level(logging.INFO, logger="webhooks"):
         outcome_of(envelope("user.created", person()), svix_id=svix_id)
     (record,) = [record for record in caplog.records if record.name.startswith("webhooks")]
+    assert (record.getMessage(), record.levelname) == ("Webhook event handled", "INFO")
     facts = {name: getattr(record, name) for name in ("svix_id", "event_type", "clerk_id", "outcome")}
     assert facts == {
         "svix_id": svix_id,

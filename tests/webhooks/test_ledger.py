@@ -16,6 +16,7 @@ from accounts.signals import sync_failed
 from tests.webhooks.deliveries import code_of, deliver, envelope, next_id, now, outcome_of, person
 from tests.webhooks.trouble import address, trigger
 from webhooks.models import WebhookEvent
+from webhooks.signals import webhook_received
 
 pytestmark = pytest.mark.django_db(transaction=True)
 HOUR = 3_600_000
@@ -191,9 +192,43 @@ def test_a_bug_of_ours_is_503_and_named_without_its_words(
     assert (entry.outcome, entry.error_code) == ("failed", "unexpected_error")
     assert [failure["reason"] for failure in failures] == ["unexpected_error"]
     lines = [record for record in caplog.records if record.name.startswith("webhooks")]
-    assert "LookupError" in [getattr(record, "error", None) for record in lines]
+    told = [(record.getMessage(), record.levelname, getattr(record, "error", None)) for record in lines]
+    assert ("Webhook handler broke", "ERROR", "LookupError") in told
     assert "canary-0b7e" not in "".join(repr(vars(record)) for record in caplog.records)
     assert outcome_of(event, svix_id=svix_id) == "created"
+
+
+@pytest.mark.postgresql
+def test_a_ledger_that_cannot_be_written_is_503_and_told_all_the_same(
+    caplog: pytest.LogCaptureFixture, failures: list[dict[str, Any]]
+) -> None:
+    heard: list[tuple[object, object]] = []
+
+    def listen(sender: object, event_type: str, outcome: str, **_: object) -> None:
+        heard.append((sender, (event_type, outcome)))
+
+    def listen_too(sender: object, **_: object) -> None:
+        heard.append((sender, "failure"))
+
+    webhook_received.connect(listen)
+    sync_failed.connect(listen_too)
+    try:
+        with trigger("RAISE EXCEPTION 'no'", table="webhooks_webhookevent"):
+            assert (
+                code_of(deliver(envelope("user.created", person()), svix_id="msg_lost")) == "sync_unavailable"
+            )
+    finally:
+        webhook_received.disconnect(listen)
+        sync_failed.disconnect(listen_too)
+    assert not WebhookEvent.objects.exists()
+    assert heard == [(WebhookEvent, ("user.created", "failed")), (WebhookEvent, "failure")]
+    facts = {"clerk_id": "user_1", "source": "webhook", "reason": "database_error"}
+    assert failures == [{**facts, "inside": False}]
+    (line,) = [record for record in caplog.records if record.name == "webhooks.handlers"]
+    assert (line.getMessage(), line.levelname) == ("Webhook event handled", "ERROR")
+    names = ("svix_id", "event_type", "clerk_id", "outcome", "error_code")
+    expected = ["msg_lost", "user.created", "user_1", "failed", "database_error"]
+    assert [getattr(line, name) for name in names] == expected
 
 
 @pytest.mark.postgresql

@@ -123,6 +123,10 @@ def test_anything_else_is_one_refusal(make: Callable[[], Headers]) -> None:
         verify(BODY, headers=make(), secrets=[SECRET])
 
 
+def test_an_id_of_one_letter_is_an_id() -> None:
+    assert verify(BODY, headers=signed_headers(BODY, svix_id="m"), secrets=[SECRET]) == "m"
+
+
 def test_the_tables_hold_more_than_forty_cases() -> None:
     assert len(GOOD) + len(BAD) >= 40
 

@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from accounts.clerk.jwks import keys_of_pem
-from accounts.clerk.keys import PemKeys, pem_keys
+from accounts.clerk.keys import KeysStatus, PemKeys, pem_keys
 from accounts.clerk.tokens import InvalidToken, SessionVerifier
 from devclerk.tokens import Keyring
 from tests.accounts.clerk.conftest import ISSUER, NOW, PARTY, Mint
@@ -38,6 +38,8 @@ SPELLINGS: dict[str, Callable[[str], str]] = {
     "on one line": lambda pem: pem.replace("\n", " "),
     "without the first and last line": lambda pem: "\n".join(pem.splitlines()[1:-1]),
     "the letters alone": body_of,
+    "the letters alone, in quotes": lambda pem: f'"{body_of(pem)}"',
+    "the letters alone, in single quotes": lambda pem: f"'{body_of(pem)}'",
     "indented": lambda pem: "\n".join(f"    {line}" for line in pem.splitlines()),
     "with blanks around": lambda pem: f"\n\n {pem} \n",
 }
@@ -71,14 +73,14 @@ def _public(key: RSAPublicKey) -> str:
 
 def test_a_private_key_is_refused_and_not_repeated() -> None:
     pem = _private(rsa_key(65537, 2048))
-    with pytest.raises(ValueError, match="private key") as caught:
+    with pytest.raises(ValueError, match=r"^This is a private key") as caught:
         keys_of_pem(pem)
     assert pem.splitlines()[1] not in str(caught.value)
 
 
 @pytest.mark.parametrize("text", ["x", "-----BEGIN PUBLIC KEY-----", "pk_test_abc", "AAAA", "\\n"])
 def test_what_is_no_key_is_refused_with_what_to_do(text: str) -> None:
-    with pytest.raises(ValueError, match="Copy the whole block"):
+    with pytest.raises(ValueError, match=r"^This is no PEM public key\. Copy the whole block"):
         keys_of_pem(text)
 
 
@@ -88,7 +90,7 @@ def test_a_second_block_that_is_broken_is_not_passed_over(keyring: Keyring) -> N
 
 
 def test_a_second_block_without_its_end_is_not_passed_over(keyring: Keyring) -> None:
-    with pytest.raises(ValueError, match="cut off"):
+    with pytest.raises(ValueError, match=r"^One of the keys is cut off"):
         keys_of_pem(f"{keyring.pem}{Keyring().pem[:200]}")
 
 
@@ -100,7 +102,7 @@ def test_another_kind_of_key_is_refused() -> None:
 
 
 def test_a_key_that_is_too_short_is_refused() -> None:
-    with pytest.raises(ValueError, match="2048"):
+    with pytest.raises(ValueError, match=r"^The key must be an RSA public key of 2048"):
         keys_of_pem(_public(rsa_key(65537, 1024).public_key()))  # noqa: S505 - that is the point
 
 
@@ -132,6 +134,39 @@ def test_most_signatures_failing_for_five_minutes_make_a_rotation_suspect(
     for _ in range(40):
         request(keyring)
     assert not keys.status().suspect_rotation
+
+
+GOOD, BAD = True, False
+
+
+@pytest.mark.parametrize(
+    ("windows", "suspect"),
+    [
+        ([[BAD, BAD, BAD]], True),
+        ([[BAD, BAD, GOOD]], True),
+        ([[BAD, BAD, GOOD, GOOD]], False),
+        ([[BAD, BAD, BAD, GOOD, GOOD]], True),
+        ([[BAD, BAD, BAD], [BAD, BAD, GOOD]], True),
+        ([[GOOD, GOOD, GOOD], [BAD, BAD, GOOD, GOOD]], False),
+    ],
+)
+def test_after_five_minutes_the_majority_of_three_or_more_decides(
+    keyring: Keyring, windows: list[list[bool]], *, suspect: bool
+) -> None:
+    moment = [3600.0]
+    keys = PemKeys(keys_of_pem(keyring.pem), clock=lambda: moment[0])
+    for window in windows:
+        for good in window:
+            keys.judged(good=good)
+        moment[0] += 300
+        last = keys.status().suspect_rotation
+    assert last is suspect
+
+
+def test_configured_keys_are_held_from_the_start(keyring: Keyring) -> None:
+    keys = PemKeys(keys_of_pem(keyring.pem))
+    keys.start()
+    assert keys.status() == KeysStatus(mode="pem", held=True)
 
 
 @pytest.mark.parametrize("forgeries", [1, 2])

@@ -14,6 +14,8 @@ from accounts.clerk.profiles import (
     ClerkProfile,
     Source,
     UnusableProfile,
+    believed,
+    in_milliseconds,
     parse_claims_map,
     profile_from_claims,
     profile_from_user,
@@ -367,3 +369,63 @@ def test_whatever_a_user_holds_gives_a_profile_that_can_be_stored(data: dict[str
 def test_what_is_no_user_raises_nothing_but_a_refusal(data: object) -> None:
     with pytest.raises(UnusableProfile):
         of_user(data)
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        ([], "not_an_object"),
+        ("user_ada", "not_an_object"),
+        (None, "not_an_object"),
+        ({}, "no_usable_id"),
+        ({"id": "sess_1"}, "no_usable_id"),
+    ],
+)
+def test_what_names_nobody_is_refused_with_a_code(data: object, reason: str) -> None:
+    with pytest.raises(UnusableProfile) as caught:
+        profile_from_user(data, source=Source.API, observed_at=None, now=1_800_000_000_000)
+    assert (caught.value.reason, str(caught.value)) == (reason, reason)
+
+
+@pytest.mark.parametrize(
+    ("moment", "believed_as"),
+    [
+        (1_800_000_000_000.0, 1_800_000_000_000),
+        (1_800_000_300_000, 1_800_000_300_000),
+        (1_800_000_300_001, None),
+        (100_000_000_001, 100_000_000_001),
+        (100_000_000_000, None),
+        (1_799_999_999_999.5, None),
+        (True, None),
+        ("1800000000000", None),
+    ],
+)
+def test_a_time_is_believed_up_to_five_minutes_ahead(moment: object, believed_as: int | None) -> None:
+    assert believed(moment, now=1_800_000_000_000) == believed_as
+
+
+@pytest.mark.parametrize(
+    ("moment", "milliseconds"),
+    [
+        (1, 1_000),
+        (1.5, 1_500),
+        (1_800_000_000, 1_800_000_000_000),
+        (100_000_000_000, 100_000_000_000_000),
+        (100_000_000_001, 100_000_000_001),
+        (0, 0),
+        (-5, -5),
+        (True, True),
+        ("5", "5"),
+        (None, None),
+    ],
+)
+def test_seconds_are_told_by_their_size(moment: object, milliseconds: object) -> None:
+    assert in_milliseconds(moment) is milliseconds or in_milliseconds(moment) == milliseconds
+
+
+@pytest.mark.parametrize("url", ["https://img.example.test/a.png", "http://img.example.test/a.png"])
+def test_a_profile_says_who_it_is_of_and_who_told_it(url: str) -> None:
+    data = {"id": "user_ada", "image_url": url}
+    profile = profile_from_user(data, source=Source.API, observed_at=None, now=1_800_000_000_000)
+    assert (profile.clerk_id, profile.source) == ("user_ada", Source.API)
+    assert profile.values == {"image_url": url}
