@@ -126,6 +126,15 @@ class Histories(RuleBasedStateMachine):
         self.world.present(token)
         return token
 
+    @precondition(lambda self: max(map(len, self.world.past)) > LIVED)
+    @rule(target=events, who=people)
+    def be_deleted_and_come_back(self, who: int) -> Event:
+        token = self.world.mint(who, which=0, left_out=set(), lifetime=3600)
+        event = self.world.delete(who)
+        self.world.deliver(event)
+        self.world.present(token)
+        return event
+
     @rule(token=tokens)
     def present(self, token: Token) -> None:
         self.world.present(token)

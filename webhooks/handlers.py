@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 
-from django.db import Error, transaction
+from django.db import Error, connection, transaction
 
 from accounts.clerk.profiles import ClerkProfile, Source, UnusableProfile, profile_from_user
 from accounts.signals import sync_failed
@@ -108,8 +108,9 @@ def _give_up(entry: WebhookEvent, *, error: Exception) -> None:
     """Leave word of a failure, in the ledger if the database lets us."""
     reason = _reason(error)
     entry.outcome, entry.error_code = EventOutcome.FAILED, reason
-    with suppress(Error):
-        _record_failure(entry)
+    if connection.connection is not None:  # else none was to be had, and nobody waits for one a second time
+        with suppress(Error):
+            _record_failure(entry)
     _report(entry, outcome=EventOutcome.FAILED)
     sync_failed.send_robust(WebhookEvent, clerk_id=entry.clerk_id, source="webhook", reason=reason)
 

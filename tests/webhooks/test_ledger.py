@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import socket
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -32,6 +34,19 @@ def count_statements(event: object) -> list[str]:
 
 
 # Repeats
+
+
+@pytest.mark.postgresql
+def test_a_database_that_never_says_a_word_is_waited_for_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        connection.close()
+        monkeypatch.setitem(connection.settings_dict["OPTIONS"], "connect_timeout", 2)
+        monkeypatch.setitem(connection.settings_dict, "HOST", "127.0.0.1")
+        monkeypatch.setitem(connection.settings_dict, "PORT", mute.getsockname()[1])
+        began = time.monotonic()
+        assert code_of(deliver(envelope("user.created", person()))) == "sync_unavailable"
+        assert 1.5 < time.monotonic() - began < 3.5
+        connection.close()
 
 
 def test_the_same_event_five_times_has_one_effect() -> None:
