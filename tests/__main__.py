@@ -54,7 +54,7 @@ def _run_through(pgbouncer: str) -> int:
         return _run(
             "PgBouncer",
             # Its idle connections would stand in the way of DROP DATABASE; the whole server goes anyway.
-            arguments=["-m", "django_db", "--reuse-db", "--ignore=tests/browser"],
+            arguments=["-m", "django_db and not own_session", "--reuse-db", "--ignore=tests/browser"],
             environment={"TEST_DATABASE_URL": pooler.url},
         )
     finally:

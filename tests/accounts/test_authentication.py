@@ -231,6 +231,7 @@ def test_a_lock_that_does_not_come_has_its_own_reason(me: Any, failures: Failure
 
 
 @pytest.mark.postgresql
+@pytest.mark.own_session
 def test_a_connection_found_dead_is_replaced_without_a_word(
     me: Any, clerk: LocalClerk, failures: Failures
 ) -> None:

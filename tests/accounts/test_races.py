@@ -113,6 +113,7 @@ def test_pages_in_any_order_beside_requests_neither_block_nor_lose(threads: Thre
     assert sorted(rows) == sorted(zip(people, repeat("7")))
 
 
+@pytest.mark.own_session
 def test_a_connection_found_dead_is_replaced_but_not_inside_a_transaction() -> None:
     def kill() -> None:
         with psycopg.connect(address(), autocommit=True) as other:

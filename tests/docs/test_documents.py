@@ -249,3 +249,19 @@ def test_the_changelog_begins_with_this_version() -> None:
     versions = re.findall(r"^## \[([0-9.]+)\]", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
 
     assert versions[0] == version
+
+
+def rows_of(text: str) -> list[list[str]]:
+    """Give the cells of every line of a table."""
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in text.split("\n") if "|" in line]
+
+
+def test_the_figures_of_the_readme_are_those_that_were_measured() -> None:
+    results = rows_of((ROOT / "benchmarks/results.md").read_text())
+    (shown,) = re.findall(r"<!-- benchmark -->(.*?)<!-- /benchmark -->", README.read_text(), re.DOTALL)
+    table = [row for row in rows_of(shown) if row[1].endswith(" µs")]
+
+    assert len(table) >= 6
+    for contender, median, ratio, per_second in table:
+        in_process, over_http = (row for row in results if row[0] == contender)
+        assert [median, ratio, per_second] == [f"{in_process[1]} µs", in_process[3], over_http[1]]

@@ -138,6 +138,7 @@ def test_a_flood_of_different_failures_is_written_in_batches(recorder: Recorder)
 
 
 @pytest.mark.postgresql
+@pytest.mark.own_session
 def test_a_connection_that_the_server_cut_is_replaced(recorder: Recorder) -> None:
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_backend_pid()")

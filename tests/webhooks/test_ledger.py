@@ -256,6 +256,7 @@ def test_a_connection_that_dies_in_the_middle_is_503_and_still_leaves_its_mark()
 
 
 @pytest.mark.postgresql
+@pytest.mark.own_session
 def test_a_connection_found_dead_is_replaced_without_a_word() -> None:
     outcome_of(envelope("session.created", {}))
     with psycopg.connect(address(), autocommit=True) as other:
