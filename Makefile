@@ -39,6 +39,7 @@ test:
 
 test-latest:
 	@.ci/venv-latest
+	@.ci/client build
 	@.venv-latest/bin/python -m tests
 
 image:
