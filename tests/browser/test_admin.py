@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable
 from typing import Any, Literal
@@ -44,11 +45,14 @@ def search(page: Page, site: Site, term: str, *, state: str = "") -> None:
     page.goto(f"{site.api}{PEOPLE}" + (f"?state={state}" if state else ""))
     page.locator("#searchbar").fill(term)
     page.get_by_role("button", name="Search").click()
+    page.wait_for_url("**q=**")
 
 
 def choose(page: Page, action: str, *, shoot: Shoot | None = None) -> None:
     """Choose the action for all people of the list, read the question, say yes."""
+    page.wait_for_load_state()  # Django's script counts anew at `pageshow`, and would take back an earlier tick
     page.locator("#action-toggle").check()
+    expect(page.locator(".action-counter")).not_to_have_text(re.compile(r"^0 "))
     page.locator("select[name=action]").select_option(label=action)
     page.get_by_role("button", name="Run").or_(page.get_by_role("button", name="Go")).click()
     expect(page.get_by_role("button", name="Yes, go on")).to_be_visible()
