@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any
@@ -224,6 +225,22 @@ def test_the_ledger_keeps_who_what_and_when_but_not_the_contents() -> None:
     assert entry.occurred_at == datetime.fromtimestamp(moment / 1000, UTC)
     names = "id svix_id type clerk_id occurred_at received_at outcome attempts error_code"
     assert {field.name for field in WebhookEvent._meta.get_fields()} == set(names.split())
+
+
+@pytest.fixture
+def tokyo(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Let the machine's clock show the time of Tokyo."""
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
+
+
+@pytest.mark.usefixtures("tokyo")
+def test_the_ledger_keeps_utc_whatever_the_machine_shows() -> None:
+    outcome_of(envelope("user.created", person(), at=1_780_000_000_000))
+    assert the_entry().occurred_at == datetime.fromtimestamp(1_780_000_000, UTC)
 
 
 def test_a_person_without_a_time_is_as_old_as_the_event() -> None:
