@@ -39,7 +39,8 @@ def merge(values: Mapping[str, Value], versions: Mapping[str, Version], profile:
     """Merge a profile into a row's values and versions."""
     new_values, new_versions = dict(values), dict(versions)
     told = (profile.at, profile.source)
-    said = older = lost = won = 0
+    said = older = lost = 0
+    won = False
     for field in FIELDS:
         stored = new_versions.get(field, NEVER)
         if not _says(profile, field, address=new_values["email"], stored=stored):
@@ -49,7 +50,7 @@ def merge(values: Mapping[str, Value], versions: Mapping[str, Version], profile:
         differs = value != new_values[field]
         version = _correcting(profile, stored) if differs else told
         if _wins(field, value, version, over=new_values[field], at=stored):
-            won += 1
+            won = True
             if field == "email" and differs:
                 new_values["email_verified"], new_versions["email_verified"] = False, NEVER
             new_values[field], new_versions[field] = value, version

@@ -40,6 +40,11 @@ def test_at_equal_versions_the_greater_value_counts(name: str, one: Any, other: 
     assert after(first, second).values[name] == after(second, first).values[name] == kept
 
 
+def test_at_equal_versions_the_value_alone_is_written() -> None:
+    merged = after(said(WEBHOOK, T, first_name="Ada")).take(said(WEBHOOK, T, first_name="Zoe"))
+    assert (merged.values, merged.versions) == ({"first_name": "Zoe"}, None)
+
+
 def test_at_equal_versions_an_address_is_not_verified() -> None:
     yes = said(WEBHOOK, T, email="a@b.test", email_verified=True)
     no = said(WEBHOOK, T, email="a@b.test", email_verified=False)

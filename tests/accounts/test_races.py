@@ -119,16 +119,23 @@ def test_a_connection_found_dead_is_replaced_but_not_inside_a_transaction() -> N
         with psycopg.connect(address(), autocommit=True) as other:
             other.execute("SELECT pg_terminate_backend(%s)", [connection.connection.info.backend_pid])
 
+    counts = []
+
+    def count() -> int:
+        counts.append("begun")
+        return User.objects.count()
+
     def kill_and_count() -> int:
         with transaction.atomic():
             kill()
-            return run_with_fresh_connection(User.objects.count)
+            return run_with_fresh_connection(count)
 
     sync_user(said("user_ada"))
     kill()
     assert run_with_fresh_connection(User.objects.count) == 1
     with pytest.raises(OperationalError):
         kill_and_count()
+    assert counts == ["begun"]
     assert run_with_fresh_connection(User.objects.count) == 1
 
 

@@ -60,6 +60,14 @@ def test_whoever_is_new_gets_a_row(source: Source, via: CreatedVia) -> None:
     }
 
 
+def test_local_staff_are_never_taken_for_somebody_new() -> None:
+    staff = User.objects.create_superuser("olaf")
+    synced = sync_user(said(CLAIMS, first_name="Ada"))
+    (row,) = rows()
+    assert synced.user == row != staff
+    assert not row.is_staff
+
+
 def test_a_change_is_written_and_moves_the_time_of_the_row() -> None:
     before = sync_user(said(WEBHOOK, first_name="Ada")).user
     synced = sync_user(said(WEBHOOK, T + 1, first_name="Augusta"))

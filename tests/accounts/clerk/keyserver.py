@@ -99,6 +99,12 @@ def flood(handler: BaseHTTPRequestHandler) -> None:
         handler.wfile.write(b" " * 1_000_000)
 
 
+def boast(handler: BaseHTTPRequestHandler) -> None:
+    """Announce one chunk of 16 TiB, and send a megabyte of it."""
+    handler.wfile.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nfffffffffff\r\n")
+    handler.wfile.write(b" " * 1_000_000)
+
+
 def reset(handler: BaseHTTPRequestHandler) -> None:
     """Break off in the middle of the head."""
     handler.wfile.write(b"HTTP/1.1 20")

@@ -62,6 +62,7 @@ def test_the_question_asks_for_no_compression(server: KeyServer, keyring: Keyrin
     ("behave", "code"),
     [
         (keyserver.flood, "too_large"),
+        (keyserver.boast, "too_large"),
         (answer(b"{}", status=404), "status_404"),
         (answer(b"{}", status=500), "status_500"),
         (answer(b"", status=204), "status_204"),

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import pytest
@@ -411,6 +412,20 @@ def test_no_thread_keeps_a_process_from_ending(server: KeyServer, keyring: Keyri
     names = {"clerk-keys", "clerk-keys-flight", "clerk-keys-fetch"}
     assert settled(lambda: {each.name for each in key_threads() - before} == names)
     assert all(each.daemon for each in key_threads())
+
+
+def test_a_fetch_that_a_request_waits_for_keeps_no_process_from_ending(
+    store: KeyStore, server: KeyServer, keyring: Keyring
+) -> None:
+    before, seen = key_threads(), list[tuple[str, bool]]()
+
+    def behave(handler: BaseHTTPRequestHandler) -> None:
+        seen.extend(sorted((each.name, each.daemon) for each in key_threads() - before))
+        document(keyring.jwks())(handler)
+
+    server.behave = behave
+    assert store.candidates(keyring.kid)
+    assert seen == [("clerk-keys-fetch", True), ("clerk-keys-flight", True)]
 
 
 def test_a_set_near_the_end_of_its_freshness_is_fetched_again_behind_the_request(
