@@ -214,20 +214,20 @@ class KeyStore:
         """Fetch once for a key that is not in the set, within the budget.
 
         Note [An unknown key in an outage]
-        If the address does not answer and the set is no longer fresh, the key may be a rotated one that we
-        could not see: that is our trouble (503), not the token's (401), or an outage would sign people out.
+        If the last fetch failed or has not ended, the key may be a rotated one that we could not see: that is
+        our trouble (503), not the token's (401), or an outage would sign people out.
         """
         give_up_at = time.monotonic() + WAIT
         flight = self._flight
         if flight is not None:  # it may have begun before the key was there, and then answers nothing
             flight.wait(WAIT)
+        has_ended = True
         if self._held(kid) is None:
             needed = self._launch(permitted=lambda: self._held(kid) is None and self._spend())
-            needed.wait(max(0.0, give_up_at - time.monotonic()))
+            has_ended = needed.wait(max(0.0, give_up_at - time.monotonic()))
         if (key := self._held(kid)) is not None:
             return (key,)
-        snapshot = self._current()
-        if snapshot is None or self._clock() - snapshot.fetched_at > FRESH:
+        if not has_ended or self._last_error is not None:
             raise KeysUnavailable
         return ()
 

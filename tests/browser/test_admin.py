@@ -50,7 +50,8 @@ def search(page: Page, site: Site, term: str, *, state: str = "") -> None:
 
 def choose(page: Page, action: str, *, shoot: Shoot | None = None) -> None:
     """Choose the action for all people of the list, read the question, say yes."""
-    page.wait_for_load_state()  # Django's script counts anew at `pageshow`, and would take back an earlier tick
+    # Django's script counts the ticks anew at `pageshow`, and would take back an earlier one.
+    page.wait_for_load_state()
     page.locator("#action-toggle").check()
     expect(page.locator(".action-counter")).not_to_have_text(re.compile(r"^0 "))
     page.locator("select[name=action]").select_option(label=action)
