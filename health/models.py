@@ -6,9 +6,10 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from django.db import connections, models, transaction
+from django.db import OperationalError, connections, models, transaction
 from django.db.models import Exists, F, OuterRef, Q, Subquery
 
+from accounts.sync import failure_reason
 from webhooks.models import EventOutcome, WebhookEvent
 
 # Trouble of a machine, not of a person: thousands meet it together, and it ends for all of them at once.
@@ -94,10 +95,23 @@ class SyncFailureQuerySet(models.QuerySet["SyncFailure"]):
             self._be_impatient()
             return self.open().filter(clerk_id__in=clerk_ids).update(closed_at=at)
 
-    def settle(self, *, now: datetime) -> None:
-        """Close what is over, so that the open rows are what is wrong: for whoever is about to look."""
-        self.close_quiet(now=now)
-        self.close_told(now=now)
+    def settle(self, *, now: datetime) -> bool:
+        """Close what is over, for whoever is about to look; tell whether that could be done.
+
+        Behind another session's lock it gives up at once: what is over is then shown as open, a false alarm.
+        """
+        if not self.open().exists():
+            return True  # nearly always: one statement
+        try:
+            with transaction.atomic(using=self.db):
+                self._be_impatient()
+                self.close_quiet(now=now)
+                self.close_told(now=now)
+        except OperationalError as error:
+            if failure_reason(error) != "lock_timeout":
+                raise
+            return False
+        return True
 
     def close_quiet(self, *, now: datetime) -> int:
         """Close the outages that nobody has met for a quarter of an hour; return how many."""

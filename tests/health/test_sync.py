@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+from django.db import connection, transaction
 from django.test import Client
 from django.utils import timezone
 from pytest_django import Settings
 
 from accounts.models import User
 from health.models import SyncFailure
+from health.report import status_memo
 from tests.health.conftest import Away
-from tests.health.rows import failures
+from tests.health.rows import HOUR, failures
 
 pytestmark = pytest.mark.django_db(transaction=True)
 TOKEN = "a token of monitoring's own"
@@ -95,6 +99,31 @@ def test_strangers_cost_no_statement_for_a_moment(client: Client, django_assert_
     with django_assert_num_queries(0):
         for _ in range(5):
             assert client.get("/health/sync").json() == WORD
+
+
+@pytest.mark.postgresql
+@pytest.mark.parametrize("headers", [{}, bearer(TOKEN)], ids=["strangers", "monitoring"])
+def test_a_locked_failure_keeps_nobody_waiting(headers: dict[str, str]) -> None:
+    long_ago = timezone.now() - HOUR
+    SyncFailure.objects.record([failures(at=long_ago)], now=long_ago)
+
+    def ask(_: int) -> Any:
+        try:
+            return Client().get("/health/sync", headers=headers).json()["status"]
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(8) as pool:
+        with transaction.atomic():
+            SyncFailure.objects.select_for_update().get()
+            asked_at = time.monotonic()
+            answers = [pool.submit(ask, number) for number in range(8)]
+            while time.monotonic() < asked_at + 4 and not all(answer.done() for answer in answers):
+                time.sleep(0.05)
+            answered = [answer.result() for answer in answers if answer.done()]
+        assert answered == ["degraded"] * 8
+    status_memo.forget()
+    assert ask(0) == "ok"
 
 
 def test_the_word_follows_the_report_that_was_read_last(client: Client) -> None:
