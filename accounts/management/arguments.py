@@ -4,20 +4,23 @@ from __future__ import annotations
 
 from argparse import ArgumentTypeError
 
-DIGITS = 7
+MOST = 9_999_999
+# Longer ago than anything here, and far from the year 1, where dates end.
+A_CENTURY = 36_500
 
 
 def positive(text: str) -> int:
     """Read a whole number from 1."""
-    return _whole(text, low=1)
+    return _whole(text, low=1, high=MOST)
 
 
 def days(text: str) -> int:
-    """Read a whole number of days from 0."""
-    return _whole(text, low=0)
+    """Read a whole number of days: from 0 to a century."""
+    return _whole(text, low=0, high=A_CENTURY)
 
 
-def _whole(text: str, *, low: int) -> int:
-    if not (text.isascii() and text.isdigit() and len(text) <= DIGITS and int(text) >= low):
-        raise ArgumentTypeError(f"must be a whole number from {low}, of at most {DIGITS} digits")
+def _whole(text: str, *, low: int, high: int) -> int:
+    is_short = text.isascii() and text.isdigit() and len(text) <= len(str(high))
+    if not (is_short and low <= int(text) <= high):
+        raise ArgumentTypeError(f"must be a whole number from {low} to {high}")
     return int(text)

@@ -114,10 +114,15 @@ def test_a_scrubbed_person_can_be_restored_empty() -> None:
     assert (restored.deleted_at, restored.email) == (None, None)
 
 
-@pytest.mark.parametrize("days", ["-1", "x", "", "1.5"])
-def test_days_that_are_no_number_are_refused(days: str) -> None:
-    with pytest.raises(CommandError):
+@pytest.mark.parametrize("days", ["-1", "x", "", "1.5", "36501", "9999999", "9" * 5000])
+def test_days_that_are_no_number_or_beyond_a_century_are_refused(days: str) -> None:
+    with pytest.raises(CommandError, match="must be a whole number from 0 to 36500"):
         scrub("--older-than", days)
+
+
+def test_a_century_of_days_is_the_most() -> None:
+    deleted(days=31)
+    assert scrub("--older-than", "36500") == "0 rows lost their personal data\n"
 
 
 def test_the_days_must_be_given() -> None:
