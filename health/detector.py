@@ -60,7 +60,10 @@ def find_missed(*, now: datetime) -> Missed | None:
 
 
 def _trusted_since() -> datetime | None:
-    """Give the moment from which on each new person is owed a webhook."""
+    """Give the moment from which on each new person is owed a webhook.
+
+    `prune_history` may move it forward, after a long silence into the last day: then fewer are owed one.
+    """
     backfilled = SyncRun.objects.filter(kind=SyncRun.Kind.BACKFILL, status=SyncRun.Status.DONE)
     moments = (
         WebhookEvent.objects.aggregate(first=Min("received_at"))["first"],

@@ -10,7 +10,7 @@ from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import BaseCommand, CommandError, SystemCheckError
-from django.db import DatabaseError
+from django.db import Error
 
 from accounts.clerk.api import ClerkAPIError
 from accounts.management.progress import Meter, bar, lines, silence
@@ -33,7 +33,7 @@ class OperatorCommand(BaseCommand):
             message = f"Another {error} is running, and a second would do the same work again: wait for it."
         except (ClerkAPIError, ImproperlyConfigured) as error:
             message = str(error)
-        except DatabaseError as error:
+        except Error as error:
             # Its text holds values of the row.
             message = (
                 f"The database failed ({type(error).__name__}). See that it answers and is migrated, then "

@@ -1,20 +1,24 @@
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from io import StringIO
-from typing import Any
 
 import pytest
-from django.core.management import call_command
+from django.core.management import CommandError, call_command
+from django.db import connection, transaction
 from django.utils import timezone
 
 from accounts.models import SyncRun
+from devclerk.fixtures import LocalClerk
 from health.detector import find_missed
+from health.facts import read_run
 from health.management.commands import prune_history
 from health.models import SyncFailure
+from tests.accounts import programs
 from tests.health.conftest import Away
 from tests.health.rows import HOUR, event, failures, person, run
-from webhooks.models import WebhookEvent
+from webhooks.models import EventOutcome, WebhookEvent
 
 pytestmark = pytest.mark.django_db(transaction=True)
 NOW = timezone.now()
@@ -44,11 +48,11 @@ def rows() -> tuple[int, int, int]:
 
 def test_what_is_over_and_old_goes() -> None:
     assert prune("--older-than", "30").splitlines() == [
-        "deleted 1 webhook events",
+        "deleted 2 webhook events",
         "deleted 2 closed failures",
         "deleted 2 finished runs",
     ]
-    assert rows() == (2, 2, 1)
+    assert rows() == (1, 2, 1)
 
 
 def test_an_open_failure_stays_however_old_it_is() -> None:
@@ -58,7 +62,7 @@ def test_an_open_failure_stays_however_old_it_is() -> None:
 
 def test_a_dry_run_tells_the_same_and_deletes_nothing() -> None:
     before = rows()
-    assert prune("--older-than", "30", "--dry-run").splitlines()[0] == "would delete 1 webhook events"
+    assert prune("--older-than", "30", "--dry-run").splitlines()[0] == "would delete 2 webhook events"
     assert rows() == before
 
 
@@ -71,28 +75,96 @@ def test_more_rows_than_a_batch_go_too(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(prune_history, "BATCH", 2)
     for _ in range(5):
         event(at=OLD)
-    assert "deleted 6 webhook events" in prune("--older-than", "30")
+    assert "deleted 7 webhook events" in prune("--older-than", "30")
 
 
-def test_the_detector_still_sees_that_webhooks_are_dead_after_everything_old_was_pruned() -> None:
+def test_the_newest_event_stays_when_it_is_old_itself() -> None:
+    prune("--older-than", "10")
+    assert WebhookEvent.objects.get().received_at == RECENT
+
+
+def test_the_newest_run_of_each_kind_and_the_newest_finished_backfill_stay() -> None:
+    for kind, status, at in (
+        (SyncRun.Kind.BACKFILL, SyncRun.Status.INTERRUPTED, RECENT + HOUR),
+        (SyncRun.Kind.BACKFILL, SyncRun.Status.FAILED, RECENT + 2 * HOUR),
+        (SyncRun.Kind.RECONCILE, SyncRun.Status.DONE, RECENT),
+        (SyncRun.Kind.RECONCILE, SyncRun.Status.FAILED, RECENT + HOUR),
+    ):
+        run(kind=kind, status=status, at=at)
+    assert "deleted 4 finished runs" in prune("--older-than", "0")
+    assert set(SyncRun.objects.values_list("kind", "status", "finished_at")) == {
+        (SyncRun.Kind.BACKFILL, SyncRun.Status.DONE, RECENT),
+        (SyncRun.Kind.BACKFILL, SyncRun.Status.FAILED, RECENT + 2 * HOUR),
+        (SyncRun.Kind.RECONCILE, SyncRun.Status.FAILED, RECENT + HOUR),
+    }
+    told = read_run(SyncRun.Kind.BACKFILL)
+    assert told is not None
+    assert told.finished_at == RECENT + 2 * HOUR
+
+
+@pytest.mark.parametrize("days", ["0", "1"])
+def test_the_detector_still_sees_that_webhooks_are_dead_after_everything_old_was_pruned(days: str) -> None:
     person(at=NOW - HOUR)
-    prune("--older-than", "1")
+    prune("--older-than", days)
     missed = find_missed(now=NOW)
     assert missed is not None
     assert missed.count == 1
 
 
-@pytest.mark.parametrize("days", ["0", "-1", "99999999"])
+def test_a_failed_delivery_stays_as_long_as_its_failure_is_open() -> None:
+    event("user_b", at=OLD, outcome=EventOutcome.FAILED)
+    SyncFailure.objects.record(
+        [failures("user_b", at=OLD, source="webhook", reason="unexpected_error")], now=OLD
+    )
+    prune("--older-than", "30")
+    SyncFailure.objects.settle(now=NOW)
+    assert SyncFailure.objects.open().filter(clerk_id="user_b").exists()
+
+
+@pytest.mark.parametrize("days", ["-1", "36501", "99999999", "x", ""])
 def test_a_span_that_makes_no_sense_is_refused(days: str) -> None:
     before = rows()
-    with pytest.raises(SystemExit) as ended:
+    with pytest.raises(CommandError, match="must be a whole number from 0 to 36500"):
         prune("--older-than", days)
-    assert (ended.value.code, rows()) == (2, before)
+    assert rows() == before
 
 
 @pytest.mark.postgresql
 def test_without_the_database_the_exit_is_2(away: Away) -> None:
-    ended: Any
-    with away(), pytest.raises(SystemExit) as ended:
-        call_command("prune_history", "--older-than", "30", stderr=StringIO(), skip_checks=True)
-    assert ended.value.code == 2
+    with away(), pytest.raises(CommandError, match="database failed") as ended:
+        call_command("prune_history", "--older-than", "30", skip_checks=True)
+    assert ended.value.returncode == 2
+
+
+@pytest.mark.parametrize(
+    ("days", "variables", "words"),
+    [
+        ("30", {"CLERK_CLOCK_SKEW_SECONDS": "x"}, "CLERK_CLOCK_SKEW_SECONDS must be a whole number"),
+        ("-1", {}, "must be a whole number from 0"),
+    ],
+    ids=["settings", "days"],
+)
+def test_what_keeps_it_from_running_is_exit_2(
+    clerk: LocalClerk, days: str, variables: dict[str, str], words: str
+) -> None:
+    done = programs.run("prune_history", "--older-than", days, clerk=clerk, **variables)
+    assert (done.returncode, "Traceback" in done.stderr) == (2, False)
+    assert words in done.stderr
+
+
+@pytest.mark.postgresql
+def test_behind_a_lock_on_the_failures_nothing_is_deleted() -> None:
+    before = rows()
+    SyncFailure.objects.record([failures(at=OLD)], now=OLD)
+
+    def locked() -> None:
+        try:
+            prune("--older-than", "30")
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(1) as pool, transaction.atomic():
+        list(SyncFailure.objects.select_for_update())
+        with pytest.raises(CommandError, match="Nothing was deleted") as ended:
+            pool.submit(locked).result(timeout=10)
+    assert (ended.value.returncode, rows()) == (2, (before[0], before[1] + 1, before[2]))
