@@ -17,7 +17,7 @@ class Drift(StrEnum):
     STALE = "stale_here"
     GONE = "deleted_in_clerk"
     ALIVE = "deleted_here_but_alive_in_clerk"
-    UNUSABLE = "cannot_be_stored"
+    FAILED = "failed_to_store"
 
 
 class Stopped(StrEnum):

@@ -123,7 +123,7 @@ class _Comparison:
                 self.result.tallies[DRIFT_OF[outcome]].add([clerk_id], mended=self._apply)
             elif outcome == Outcome.STALE:
                 stale.append(clerk_id)
-        self.result.tallies[Drift.UNUSABLE].add([*result.failed, *page.unusable], mended=False)
+        self.result.tallies[Drift.FAILED].add([*result.failed, *page.unusable], mended=False)
         self._sort_out(stale)
 
     def _sort_out(self, stale: list[str]) -> None:

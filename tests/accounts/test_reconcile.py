@@ -139,7 +139,7 @@ def test_somebody_unusable_is_drift_that_stays(clerk: LocalClerk, everybody: lis
     clerk.new_person(raw={"id": None})
     assert reconcile("--apply")[0] == 1
     code, report = reconcile()
-    assert (code, found(report)) == (1, {"cannot_be_stored": 1})
+    assert (code, found(report)) == (1, {"failed_to_store": 1})
 
 
 def test_local_staff_are_nobodys_drift(everybody: list[Person]) -> None:

@@ -18,7 +18,7 @@ MEANING = {
     Drift.STALE: "the row here is out of date",
     Drift.GONE: "deleted in Clerk, live here",
     Drift.ALIVE: "deleted here by Clerk's word, alive in Clerk",
-    Drift.UNUSABLE: "cannot be stored; /admin/ and sync_health say why",
+    Drift.FAILED: "failed to be stored; /admin/ and sync_health say why",
 }
 STOPPED = {
     Stopped.MASS_DELETION: (
