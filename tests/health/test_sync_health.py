@@ -9,7 +9,9 @@ from django.core.management import call_command
 from django.utils import timezone
 
 from accounts.models import SyncRun
+from devclerk.fixtures import LocalClerk
 from health.models import SyncFailure
+from tests.accounts import programs
 from tests.health.conftest import Away
 from tests.health.rows import failures
 
@@ -63,6 +65,25 @@ def test_json_is_what_health_sync_answers() -> None:
     break_something()
     code, text = run("--json")
     assert (code, json.loads(text)["failures"]["by_reason"]) == (1, {"unusable_field:email": 1})
+
+
+UNUSABLE_KEYS = {
+    "no PEM": {"CLERK_JWT_KEY": "foo"},
+    "none": {"CLERK_ISSUER": "", "CLERK_JWKS_URL": ""},
+    "no file": {"CLERK_JWT_KEY_FILE": "/nonexistent", "CLERK_JWKS_URL": ""},
+}
+
+
+@pytest.mark.parametrize("arguments", [[], ["--json"]], ids=["lines", "json"])
+@pytest.mark.parametrize("variables", UNUSABLE_KEYS.values(), ids=UNUSABLE_KEYS.keys())
+def test_with_key_settings_that_cannot_be_used_nothing_can_be_told(
+    clerk: LocalClerk, variables: dict[str, str], arguments: list[str]
+) -> None:
+    done = programs.run("sync_health", *arguments, clerk=clerk, **variables)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("CommandError: Nothing can be told")
+    assert "clerk_doctor" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_what_is_only_worth_knowing_does_not_change_the_exit() -> None:

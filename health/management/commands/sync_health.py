@@ -9,10 +9,11 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
-from django.core.management.base import BaseCommand
+from django.core.management.base import BaseCommand, CommandError
 from django.core.serializers.json import DjangoJSONEncoder
 from django.utils import timezone
 
+from accounts.conf import get_key_source
 from health.facts import KeyFacts
 from health.reasons import Reason
 from health.report import Report, build_report
@@ -21,7 +22,7 @@ OK, DEGRADED, CANNOT_TELL = range(3)
 
 
 class Command(BaseCommand):
-    """Print the report; exit 0 when all is well, 1 when degraded, 2 when the database cannot be asked."""
+    """Print the report; exit 0 when all is well, 1 when degraded, 2 when it cannot tell."""
 
     help = "Says whether what is known here is what Clerk knows; exit 0 ok, 1 degraded, 2 cannot tell."
     # A report on a broken set-up must not stop at the first check that fails.
@@ -33,6 +34,14 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Build the report, print it, exit."""
+        try:
+            get_key_source()
+        except ValueError as refusal:
+            raise CommandError(
+                "Nothing can be told: the settings name no usable key to verify tokens with. "
+                "`manage.py clerk_doctor` says which setting is wrong and what to do.",
+                returncode=CANNOT_TELL,
+            ) from refusal
         report = build_report(now=timezone.now())
         if options["json"]:
             self.stdout.write(json.dumps(report.as_dict(), cls=DjangoJSONEncoder, indent=2))
