@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any, NamedTuple, TypeVar
 
 from config import values
@@ -98,6 +99,19 @@ class Environment:
         except values.Malformed as error:
             self.reject(name, message=str(error))
             return values.database(default, root=root)
+
+    def folder(self, name: str) -> str:
+        """Give a folder that this process can write to, made if it is missing; empty where it cannot be."""
+        path = self.text(name)
+        if not path:
+            return ""
+        try:
+            Path(path).mkdir(parents=True, exist_ok=True)
+            TemporaryFile(dir=path).close()
+        except (OSError, ValueError):
+            self.reject(name, message="must name a folder that this process can write to")
+            return ""
+        return path
 
     def reject(self, name: str, *, message: str) -> None:
         """Record that `name` cannot be used. `message` continues the sentence and never holds the value."""

@@ -155,9 +155,9 @@ CLERK_CLAIMS = env.text("CLERK_CLAIMS", default=DEFAULT_CLAIMS)
 HEALTH_TOKEN = env.secret("HEALTH_TOKEN")
 HEALTH_MISSED_WEBHOOK_MINUTES = env.number("HEALTH_MISSED_WEBHOOK_MINUTES", default=10, low=0.01, high=99_999)
 HEALTH_WEBHOOK_LAG_SECONDS = env.integer("HEALTH_WEBHOOK_LAG_SECONDS", default=300, low=1, high=1_000_000)
-# prometheus-client looks at the environment itself, and takes an empty value for a folder.
+# prometheus-client looks at the environment itself, and opens its files there whatever the value is.
 os.environ.pop("PROMETHEUS_MULTIPROC_DIR", None)
-if _series := env.text("PROMETHEUS_MULTIPROC_DIR"):
+if _series := env.folder("PROMETHEUS_MULTIPROC_DIR"):
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = _series
 HEALTH_KEYS_STALE_SECONDS = env.integer("HEALTH_KEYS_STALE_SECONDS", default=3600, low=1, high=1_000_000)
 

@@ -24,10 +24,8 @@ from accounts.conf import get_key_source
 
 SAMPLE_SECONDS = 10.0
 
+# The settings have made it: the library opens its files there as soon as a series is made.
 DIRECTORY = os.environ.get("PROMETHEUS_MULTIPROC_DIR", "")
-if DIRECTORY:
-    # The library opens its files as soon as a series is made; a missing directory would end the start.
-    Path(DIRECTORY).mkdir(parents=True, exist_ok=True)
 
 AUTHENTICATIONS = Counter(
     "clerk_authentications",

@@ -30,6 +30,7 @@ MALFORMED = {
     "CLERK_ISSUER": CANARY,
     "CLERK_JWKS_URL": CANARY,
     "CLERK_API_URL": CANARY,
+    "PROMETHEUS_MULTIPROC_DIR": f"/dev/null/{CANARY}",
     "CLERK_CLOCK_SKEW_SECONDS": CANARY,
     "CLERK_ALLOW_MISSING_AZP": CANARY,
     "CLERK_ALLOW_TEMPLATE_TOKENS": CANARY,
@@ -122,6 +123,21 @@ def test_a_secret_file_that_cannot_be_read_is_a_problem(content: bytes | None, t
 
     assert environment.secret("NAME") == ""
     assert [problem.variable for problem in environment.problems] == ["NAME_FILE"]
+
+
+def test_a_folder_is_made_when_it_is_missing(tmp_path: Path) -> None:
+    path = tmp_path / "not" / "there"
+
+    assert Environment({"NAME": str(path)}).folder("NAME") == str(path)
+    assert list(path.iterdir()) == []
+
+
+@pytest.mark.parametrize("path", ["/dev/null", "/dev/null/below", "/proc", "/proc/below", "a\0b"])
+def test_what_is_no_folder_to_write_to_is_a_problem(path: str) -> None:
+    environment = Environment({"NAME": path})
+
+    assert environment.folder("NAME") == ""
+    assert environment.problems == [Problem("NAME", "must name a folder that this process can write to")]
 
 
 def test_the_dotenv_file_never_overrides_the_environment(
