@@ -9,7 +9,7 @@ import threading
 from concurrent.futures import Future
 from typing import TYPE_CHECKING
 
-from django.db import DEFAULT_DB_ALIAS, Error, connections
+from django.db import DEFAULT_DB_ALIAS, connections
 from django.db.migrations.executor import MigrationExecutor
 
 from accounts.conf import get_key_source
@@ -49,9 +49,14 @@ class DatabaseCheck:
         """Raise `NotReady` unless the database is well."""
         attempt = self._join_or_start()
         try:
-            attempt.result(timeout=DATABASE_SECONDS)
-        except (Error, TimeoutError) as error:
-            raise NotReady("database_unavailable") from error
+            trouble = attempt.exception(timeout=DATABASE_SECONDS)
+        except TimeoutError as error:
+            trouble = error
+        if isinstance(trouble, NotReady):
+            raise trouble
+        if trouble is not None:
+            # Not always a `django.db.Error`: an option that a driver cannot use is its TypeError.
+            raise NotReady("database_unavailable") from trouble
 
     def _join_or_start(self) -> Future[None]:
         with self._lock:

@@ -11,7 +11,6 @@ from typing import Any
 from django.core.exceptions import ImproperlyConfigured
 
 from accounts.clerk.keys import KeysUnavailable
-from accounts.clerk.profiles import ClaimsMap
 from accounts.clerk.tokens import InvalidToken
 from accounts.conf import claims_map, get_verifier
 from health.findings import Finding, error, ok, warning
@@ -59,7 +58,7 @@ def examine_token(token: str, *, now: datetime) -> Iterator[Finding]:
         )
         return
     yield _verdict(token, payload=payload, now=now.timestamp())
-    yield _claims(payload, mapping=claims_map())
+    yield _claims(payload)
     yield _size(payload)
 
 
@@ -121,7 +120,15 @@ ADVICE = {
 }
 
 
-def _claims(payload: Mapping[str, Any], *, mapping: ClaimsMap) -> Finding:
+def _claims(payload: Mapping[str, Any]) -> Finding:
+    try:
+        mapping = claims_map()
+    except ValueError:
+        return error(
+            "Whether the token has its claims cannot be told: CLERK_CLAIMS does not parse.",
+            why="No server starts with it.",
+            to_do="Correct it first, as said above.",
+        )
     states = {field: _state(payload, names) for field, names in mapping.items()}
     missing = [field for field, state in states.items() if state == "absent"]
     listed = ", ".join(f"{field} {state}" for field, state in states.items())

@@ -236,6 +236,7 @@ BROKEN = {
     "CLERK_AUTHORIZED_PARTIES": "",
     "CLERK_CLOCK_SKEW_SECONDS": "soon",
     "CLERK_CLAIMS": "email",
+    "PROMETHEUS_MULTIPROC_DIR": "/dev/null",
 }
 
 
@@ -245,6 +246,16 @@ def test_it_starts_with_malformed_settings_and_names_them_all(clerk: LocalClerk)
     for name in BROKEN:
         assert name in done.stdout
     assert "Traceback" not in done.stderr
+
+
+def test_with_malformed_claims_a_token_is_examined_as_far_as_it_can_be(clerk: LocalClerk) -> None:
+    done = programs.run(
+        "clerk_doctor", "--json", "--token", clerk.mint("ada"), clerk=clerk, CLERK_CLAIMS="bogus"
+    )
+    assert (done.returncode, done.stderr) == (ERRORS, "")
+    report = json.loads(done.stdout)
+    assert "Whether the token has its claims cannot be told: CLERK_CLAIMS" in said(report, "error")
+    assert "The token is valid." in said(report, "ok")
 
 
 def test_it_starts_without_a_database_and_names_what_needs_none(clerk: LocalClerk) -> None:

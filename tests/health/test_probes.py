@@ -89,6 +89,17 @@ def test_without_the_database_ready_says_so_and_live_stays(client: Client, away:
     assert client.get("/health/ready").status_code == 200
 
 
+@pytest.mark.django_db(transaction=True)
+def test_an_option_of_the_database_that_no_driver_can_use_is_no_database(client: Client) -> None:
+    options = connection.settings_dict["OPTIONS"]
+    options["row_factory"] = "foo"  # both drivers answer with a TypeError
+    try:
+        answer = client.get("/health/ready")
+    finally:
+        del options["row_factory"]
+    assert (answer.status_code, answer.json()) == (503, {"status": "database_unavailable"})
+
+
 @contextmanager
 def mute_server() -> Iterator[int]:
     """Take connections and never say a word, as a host does whose disk or network hangs."""
