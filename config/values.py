@@ -21,7 +21,14 @@ DATABASE = (
 )
 # A connection that lives for a minute spares each request a new one, which costs 4 to 5 times a warm request.
 CONN_MAX_AGE = 60
-CONNECT_TIMEOUT = 5
+# How libpq notices that the host has vanished, on a connection that stands: else it waits for ever, and with it
+# every request. All of this is the client's side, so a pooler never sees it.
+POSTGRESQL_OPTIONS = {
+    "connect_timeout": 5,  # seconds
+    "tcp_user_timeout": 5000,  # milliseconds without an acknowledgement of what was sent
+    "keepalives_idle": 10,  # seconds of silence until the first question
+    "keepalives_interval": 5,
+}
 # Django's own switches may stand in the query of the address; django-environ leaves "false" a (true) text.
 DATABASE_FLAGS = ("ATOMIC_REQUESTS", "AUTOCOMMIT", "CONN_HEALTH_CHECKS", "DISABLE_SERVER_SIDE_CURSORS")
 SQLITE_OPTIONS = {
@@ -126,8 +133,7 @@ def _postgresql(entry: dict[str, Any]) -> dict[str, Any]:
     if pool and age != 0:
         raise Malformed("asks for a pool and for a conn_max_age: they exclude each other")
     entry["CONN_MAX_AGE"] = age
-    # libpq would wait for ever for a host that has vanished, and with it every request.
-    options.setdefault("connect_timeout", CONNECT_TIMEOUT)
+    entry["OPTIONS"] = {**POSTGRESQL_OPTIONS, **options}
     # A dead connection is replaced when it shows; a SELECT 1 before each request would double the statements.
     entry.setdefault("CONN_HEALTH_CHECKS", False)
     return entry

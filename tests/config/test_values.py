@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
+import os
+import socket
 from functools import partial
 from pathlib import Path
 
+import psycopg
 import pytest
+from django.db import connections
+from django.db.backends.postgresql.base import DatabaseWrapper
 
 from config import values
+from tests.postgres import ThrowawayPostgres
 
 ROOT = Path("/srv/project")
+VANISHED = {
+    "connect_timeout": 5,
+    "tcp_user_timeout": 5000,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+}
 database = partial(values.database, root=ROOT)
 number = partial(values.whole_number, low=1, high=300)
 decimal = partial(values.number, low=0.01, high=300)
@@ -101,9 +113,25 @@ def test_a_postgresql_connection_lives_for_a_minute_unless_the_address_says_othe
     assert database("postgres://u:p@h/db?conn_max_age=None")["CONN_MAX_AGE"] is None
 
 
-def test_a_host_that_has_vanished_is_waited_for_five_seconds_unless_the_address_says_otherwise() -> None:
-    assert database("postgres://u:p@h/db")["OPTIONS"]["connect_timeout"] == 5
-    assert database("postgres://u:p@h/db?connect_timeout=2")["OPTIONS"]["connect_timeout"] == 2
+def test_a_host_that_has_vanished_is_waited_for_some_seconds_unless_the_address_says_otherwise() -> None:
+    assert database("postgres://u:p@h/db")["OPTIONS"] == VANISHED
+    for option in VANISHED:
+        assert database(f"postgres://u:p@h/db?{option}=2")["OPTIONS"] == VANISHED | {option: 2}
+
+
+def test_libpq_sets_these_waits_on_its_socket(postgres_server: ThrowawayPostgres) -> None:
+    entry = database(postgres_server.url)
+    django = DatabaseWrapper(connections.configure_settings({"default": entry})["default"])
+
+    with psycopg.connect(**django.get_connection_params()) as connection:
+        used = connection.info.get_parameters()
+        assert {option: int(used[option]) for option in VANISHED} == VANISHED
+        if hasattr(socket, "TCP_USER_TIMEOUT"):
+            wire = socket.socket(fileno=os.dup(connection.fileno()))
+            with wire:
+                assert wire.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 5000
+                assert wire.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == 10
+                assert wire.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL) == 5
 
 
 def test_the_password_is_decoded() -> None:
@@ -117,7 +145,7 @@ def test_a_value_that_starts_with_a_dollar_is_literal() -> None:
 def test_a_pool_leaves_the_connections_to_the_pool() -> None:
     entry = database("postgres://u:p@h/db?pool=true&sslmode=require")
 
-    assert entry["OPTIONS"] == {"pool": True, "sslmode": "require", "connect_timeout": 5}
+    assert entry["OPTIONS"] == VANISHED | {"pool": True, "sslmode": "require"}
     assert entry["CONN_MAX_AGE"] == 0
 
 
