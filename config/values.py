@@ -21,8 +21,8 @@ DATABASE = (
 )
 # A connection that lives for a minute spares each request a new one, which costs 4 to 5 times a warm request.
 CONN_MAX_AGE = 60
-# How libpq notices that the host has vanished, on a connection that stands: else it waits for ever, and with it
-# every request. All of this is the client's side, so a pooler never sees it.
+# How libpq notices that the host has vanished, also under a connection that stands: else it waits for ever,
+# and with it every request. All of this is the client's side, so a pooler never sees it.
 POSTGRESQL_OPTIONS = {
     "connect_timeout": 5,  # seconds
     "tcp_user_timeout": 5000,  # milliseconds without an acknowledgement of what was sent

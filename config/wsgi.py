@@ -8,6 +8,8 @@ import sys
 from django.core.management.base import BaseCommand, SystemCheckError
 from django.core.wsgi import get_wsgi_application
 
+from config.headers import readable
+
 # gunicorn takes this exit code of a worker for a failed start and stops; after another it would try for ever.
 FAILED_TO_BOOT = 3
 
@@ -22,7 +24,7 @@ def refuse_bad_settings() -> None:
 
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
-application = get_wsgi_application()
+application = readable(get_wsgi_application())
 refuse_bad_settings()
 
 from accounts.conf import get_key_source  # noqa: E402 - the settings must be known to be good before

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
+
+import requests
 
 from tests.config.test_settings import PRODUCTION, PROJECT
 
@@ -41,3 +45,42 @@ def test_a_bad_setting_ends_the_server_with_every_mistake_named(tmp_path: Path) 
     assert "DJANGO_HTTPS must be true or false." in done.stderr
     assert "CLERK_AUTHORIZED_PARTIES is set and empty" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_header_that_cannot_be_read_is_answered_by_us_and_not_by_the_server(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    variables = PRODUCTION | {
+        "ALLOW_SQLITE": "true",
+        "DATABASE_URL": f"sqlite:///{tmp_path}/db.sqlite3",
+        "DJANGO_ALLOWED_HOSTS": "127.0.0.1",
+        "DJANGO_HTTPS": "false",
+    }
+    command = ["gunicorn", "--no-control-socket", "-b", f"127.0.0.1:{port}", "config.wsgi"]
+    log = tmp_path / "log"
+    with log.open("wb") as file:
+        server = subprocess.Popen([sys.executable, "-m", *command], cwd=PROJECT, env=variables, stderr=file)
+    try:
+        response = patiently(
+            f"http://127.0.0.1:{port}/api/nothing?search=canary",
+            headers={"Content-Type": "text/plain; x*=bogus''%41"},
+        )
+    finally:
+        server.terminate()
+        server.wait(timeout=30)
+
+    assert response.status_code == 404
+    assert response.json()["errors"][0]["code"] == "not_found"
+    assert "X-Request-ID" in response.headers
+    assert "canary" not in log.read_text()
+
+
+def patiently(address: str, *, headers: dict[str, str]) -> requests.Response:
+    """Ask until somebody listens."""
+    give_up_at = time.monotonic() + 30
+    while True:
+        try:
+            return requests.get(address, headers=headers, timeout=10)
+        except requests.ConnectionError:
+            assert time.monotonic() < give_up_at
+            time.sleep(0.1)

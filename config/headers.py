@@ -1,0 +1,46 @@
+"""Headers that cannot be read, taken off before Django sees the request.
+
+Django reads Content-Type while it builds the request, before any middleware: what it stumbles over there is
+answered by the server, without an id or the envelope, and logged with the address. The escapes of a cookie
+can spell a NUL, which PostgreSQL refuses as the key of a session.
+"""
+
+from __future__ import annotations
+
+import codecs
+from collections.abc import Iterable
+from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
+
+from django.http import parse_cookie
+from django.utils.http import parse_header_parameters
+
+# These read any bytes. Django would read the query of the address by any codec, base64 and punycode included.
+CHARSETS = frozenset({"utf-8", "ascii", "iso8859-1"})
+
+
+def readable(application: WSGIApplication) -> WSGIApplication:
+    """Wrap the application: a Content-Type or Cookie that cannot be read counts as not sent."""
+
+    def answer(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        content_type = environ.get("CONTENT_TYPE")
+        if content_type and not _is_content_type(content_type):
+            del environ["CONTENT_TYPE"]
+        cookie = environ.get("HTTP_COOKIE")
+        # Without a backslash there is no escape: nearly always.
+        if cookie and "\\" in cookie and _spells_nul(cookie):
+            del environ["HTTP_COOKIE"]
+        return application(environ, start_response)
+
+    return answer
+
+
+def _is_content_type(header: str) -> bool:
+    try:
+        charset = parse_header_parameters(header)[1].get("charset", "utf-8")
+        return codecs.lookup(charset).name in CHARSETS
+    except (ValueError, LookupError):
+        return False
+
+
+def _spells_nul(cookie: str) -> bool:
+    return any("\0" in text for pair in parse_cookie(cookie).items() for text in pair)
