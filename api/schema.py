@@ -43,7 +43,6 @@ class ErrorSerializer(serializers.Serializer[object]):
         _example(403, code="permission_denied", detail="You do not have permission to perform this action."),
         _example(404, code="not_found", detail="Not found."),
         _example(405, code="method_not_allowed", detail='Method "POST" not allowed.'),
-        _example(406, code="not_acceptable", detail="Could not satisfy the request Accept header."),
         _example(
             415, code="unsupported_media_type", detail='Unsupported media type "text/plain" in request.'
         ),

@@ -162,12 +162,13 @@ if _series := env.folder("PROMETHEUS_MULTIPROC_DIR"):
 HEALTH_KEYS_STALE_SECONDS = env.integer("HEALTH_KEYS_STALE_SECONDS", default=3600, low=1, high=1_000_000)
 
 # API
-_ERROR_STATUSES = ["400", "401", "403", "404", "405", "406", "415", "429", "500", "503"]
+_ERROR_STATUSES = ["400", "401", "403", "404", "405", "415", "429", "500", "503"]
 REST_FRAMEWORK: dict[str, Any] = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["accounts.authentication.ClerkAuthentication"],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "api.negotiation.ContentNegotiation",
     "DEFAULT_PAGINATION_CLASS": "api.pagination.PageNumberPagination",
     "DEFAULT_SCHEMA_CLASS": "api.schema.AutoSchema",
     # OPTIONS would tell a stranger about the implementation; CORS preflights never come this far.

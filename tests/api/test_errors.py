@@ -134,11 +134,15 @@ def test_a_foreign_host_is_told_in_json(client: Client) -> None:
 # Bodies
 
 
-def test_an_answer_in_another_format_cannot_be_had(ask: Ask) -> None:
-    response = ask("/api/v1/me", by="user_ada", headers={"Accept": "text/csv"})
+@pytest.mark.parametrize("accept", ["text/html", "text/csv", "application/json; version=9", "nonsense", ""])
+def test_whoever_asks_for_another_format_gets_json(ask: Ask, accept: str) -> None:
+    stranger = ask("/api/v1/me", headers={"Accept": accept})
+    response = ask("/api/v1/me", by="user_ada", headers={"Accept": accept})
 
-    assert response.status_code == 406
-    assert error_of(response)["code"] == "not_acceptable"
+    assert stranger.status_code == 401
+    assert error_of(stranger)["code"] == "not_authenticated"
+    assert response.status_code == 200
+    assert response.json()["clerk_id"] == "user_ada"
 
 
 def test_a_body_of_a_foreign_type_is_415(client: Client) -> None:

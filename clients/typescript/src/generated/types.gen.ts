@@ -119,10 +119,6 @@ export type MeRetrieveErrors = {
      */
     405: ErrorResponse;
     /**
-     * Not Acceptable
-     */
-    406: ErrorResponse;
-    /**
      * Internal Server Error
      */
     500: ErrorResponse;
@@ -167,10 +163,6 @@ export type SessionRetrieveErrors = {
      * Method Not Allowed
      */
     405: ErrorResponse;
-    /**
-     * Not Acceptable
-     */
-    406: ErrorResponse;
     /**
      * Internal Server Error
      */
@@ -234,10 +226,6 @@ export type UsersListErrors = {
      */
     405: ErrorResponse;
     /**
-     * Not Acceptable
-     */
-    406: ErrorResponse;
-    /**
      * Internal Server Error
      */
     500: ErrorResponse;
@@ -288,10 +276,6 @@ export type UsersRetrieveErrors = {
      * Method Not Allowed
      */
     405: ErrorResponse;
-    /**
-     * Not Acceptable
-     */
-    406: ErrorResponse;
     /**
      * Internal Server Error
      */
