@@ -79,7 +79,7 @@ class ExceptionHandler(handler.ExceptionHandler):
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Answer what Django refused before any view ran, such as a foreign Host."""
-    if not _speaks_json(request):
+    if not speaks_json(request):
         return defaults.bad_request(request, exception)
     return _answer(
         HTTPStatus.BAD_REQUEST, code="parse_error", detail="The request cannot be accepted as it is."
@@ -88,7 +88,7 @@ def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 def permission_denied(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Answer what a middleware refused."""
-    if not _speaks_json(request):
+    if not speaks_json(request):
         return defaults.permission_denied(request, exception)
     return _answer(HTTPStatus.FORBIDDEN, code="permission_denied", detail="This request is not allowed.")
 
@@ -96,19 +96,20 @@ def permission_denied(request: HttpRequest, exception: Exception) -> HttpRespons
 @csrf_exempt  # else a POST to an unknown address would be told about a cookie
 def not_found(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
     """Answer an address that nobody owns, by any method."""
-    if not _speaks_json(request):
+    if not speaks_json(request):
         return defaults.page_not_found(request, exception or Http404())
     return _answer(HTTPStatus.NOT_FOUND, code="not_found", detail="There is nothing at this address.")
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
     """Answer a bug outside the views of the API."""
-    if not _speaks_json(request):
+    if not speaks_json(request):
         return defaults.server_error(request)
     return _answer(HTTPStatus.INTERNAL_SERVER_ERROR, code="error", detail="Server Error (500)")
 
 
-def _speaks_json(request: HttpRequest) -> bool:
+def speaks_json(request: HttpRequest) -> bool:
+    """Tell whether errors at this address come in the envelope."""
     return request.path_info.startswith(("/api/", "/webhooks/"))
 
 

@@ -41,6 +41,8 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 LOGGING = logging_config(debug=DEBUG)
 
 INSTALLED_APPS = [
+    # Leaves static files to the middleware under runserver too, behind the request ids.
+    "whitenoise.runserver_nostatic",
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -64,6 +66,7 @@ if find_spec("devclerk"):
 MIDDLEWARE = [
     "api.middleware.RequestIDMiddleware",
     "health.middleware.ProbeMiddleware",
+    "api.hosts.HostMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "corsheaders.middleware.CorsMiddleware",
@@ -99,14 +102,14 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
 ]
 
-# Static files: whitenoise serves what collectstatic gathered; without that, what lies in the packages
+# Static files: whitenoise serves what collectstatic gathered; in debug, or without it, what the packages hold
 STATIC_URL = "/static/"
 STATIC_ROOT = BASE_DIR / "staticfiles"
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedStaticFilesStorage"},
 }
-WHITENOISE_USE_FINDERS = not STATIC_ROOT.exists()
+WHITENOISE_USE_FINDERS = DEBUG or not STATIC_ROOT.exists()
 
 # HTTPS
 HTTPS = env.flag("DJANGO_HTTPS", default=not DEBUG)

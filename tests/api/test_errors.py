@@ -123,12 +123,26 @@ def test_a_wrong_method_is_told_in_json_where_the_view_speaks_another_format(
     assert error_of(response)["code"] == "method_not_allowed"
 
 
-def test_a_foreign_host_is_told_in_json(client: Client) -> None:
-    response = client.get("/api/v1/me", headers={"Host": "evil.example"})
+@pytest.mark.usefixtures("debug")
+@pytest.mark.parametrize("address", ["/api/v1/me", "/api/docs", "/api/nothing", "/webhooks/clerk"])
+def test_a_foreign_host_is_told_in_json_and_told_to_the_log(
+    client: Client, address: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    response = client.get(address, headers={"Host": "evil.example"})
 
     assert response.status_code == 400
     assert error_of(response)["code"] == "parse_error"
     assert b"evil" not in response.content
+    assert "django.security.DisallowedHost" in {record.name for record in caplog.records}
+
+
+def test_a_foreign_host_elsewhere_is_explained_to_a_developer(client: Client, settings: Settings) -> None:
+    settings.DEBUG = True
+
+    response = client.get("/admin/login/", headers={"Host": "evil.example"})
+
+    assert response.status_code == 400
+    assert b"ALLOWED_HOSTS" in response.content
 
 
 # Bodies

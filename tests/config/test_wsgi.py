@@ -75,7 +75,7 @@ def test_a_header_that_cannot_be_read_is_answered_by_us_and_not_by_the_server(tm
     assert "canary" not in log.read_text()
 
 
-def patiently(address: str, *, headers: dict[str, str]) -> requests.Response:
+def patiently(address: str, *, headers: dict[str, str] | None = None) -> requests.Response:
     """Ask until somebody listens."""
     give_up_at = time.monotonic() + 30
     while True:
