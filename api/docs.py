@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import NoReturn
 
-from django.contrib.auth.decorators import user_passes_test
+from django.contrib.auth.views import redirect_to_login
+from django.http.response import HttpResponseBase
 from drf_spectacular.renderers import (
     OpenApiJsonRenderer,
     OpenApiJsonRenderer2,
     OpenApiYamlRenderer,
     OpenApiYamlRenderer2,
 )
+from drf_spectacular.utils import extend_schema
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 from rest_framework.authentication import SessionAuthentication
 from rest_framework.exceptions import PermissionDenied
@@ -48,9 +50,16 @@ class DocsView(SpectacularSwaggerSplitView):
     """Swagger UI from our own files, its script apart from the page so that a strict CSP may stand."""
 
     http_method_names = READ_ONLY
-    authentication_classes = ()
+    authentication_classes = (SessionAuthentication,)
     permission_classes = ()
 
+    def perform_authentication(self, request: Request) -> None:
+        """Look at the session when it is asked for: in debug never."""
 
-# A person is sent to the admin's login, and back.
-docs = user_passes_test(may_read_docs, login_url="admin:login")(DocsView.as_view())
+    @extend_schema(exclude=True)
+    def get(self, request: Request, *args: object, **kwargs: object) -> HttpResponseBase:
+        """Show the page, or send a person to the admin's login, and back."""
+        if not may_read_docs(request):
+            return redirect_to_login(request.get_full_path(), "admin:login")
+        response: HttpResponseBase = super().get(request, *args, **kwargs)  # type: ignore[no-untyped-call]
+        return response

@@ -10,6 +10,7 @@ import pytest
 import yaml
 from django.contrib.staticfiles import finders
 from django.core.management import call_command
+from django.db import connection
 from django.test import Client
 from pytest_django import Settings
 
@@ -149,6 +150,23 @@ def test_outside_debug_no_other_session_opens_it(
     client.force_login(user)
 
     assert client.get(address).status_code == status
+
+
+@pytest.mark.postgresql
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("address", ["/api/schema", "/api/docs"])
+def test_without_a_database_nobody_can_be_known_and_everybody_is_told_to_wait(
+    client: Client, address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connection.close()
+    monkeypatch.setitem(connection.settings_dict, "HOST", "127.0.0.1")
+    monkeypatch.setitem(connection.settings_dict, "PORT", 1)  # nobody listens there
+
+    response = client.get(address, headers={"Cookie": "sessionid=abcdefghijk"})
+
+    assert response.status_code == 503
+    assert error_of(response)["code"] == "sync_unavailable"
+    assert int(response.headers["Retry-After"]) >= 1
 
 
 # The page
