@@ -10,6 +10,7 @@ import base64
 import binascii
 import ipaddress
 import re
+import socket
 from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlsplit
@@ -18,12 +19,16 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning, register
 from django.db import DEFAULT_DB_ALIAS
 
+from accounts.clerk.jwks import check_address
 from accounts.clerk.keys import pem_keys
 from accounts.clerk.profiles import parse_claims_map
 from accounts.clerk.publishable import frontend_api
 
 ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^\s/?#A-Z]+")
 ADDRESSES = ("CLERK_ISSUER", "CLERK_JWKS_URL", "CLERK_API_URL")
+# What may stand in an HTTP header: visible ASCII in one word.
+SENDABLE = re.compile(r"[!-~]+")
+LOOPBACK_NAMES = re.compile(r"(.*\.)?(localhost|localdomain)|localhost[46]|ip6-(localhost|loopback)")
 KEY_VARIABLES = {
     "CLERK_PUBLISHABLE_KEY",
     "CLERK_ISSUER",
@@ -43,6 +48,8 @@ def check_settings(**_: object) -> list[CheckMessage]:
         *_pem(),
         *_authorized_parties(),
         *_addresses(),
+        *_jwks_url(),
+        *_secret_key(),
         *_claims(),
         *_webhook_secrets(),
         *_key_kinds(),
@@ -141,6 +148,28 @@ def _addresses() -> Iterator[CheckMessage]:
             )
 
 
+def _jwks_url() -> Iterator[CheckMessage]:
+    if not settings.DEBUG or settings.CLERK_JWT_KEY or not settings.CLERK_JWKS_URL:
+        return
+    try:
+        check_address(settings.CLERK_JWKS_URL, allow_http=True)
+    except ValueError:
+        yield Error(
+            "CLERK_JWKS_URL is plain http on another machine: whoever sits between could sign in as anybody.",
+            hint="Use https; plain http only on 127.0.0.1, localhost or [::1], where the local stand-in is.",
+            id="accounts.E014",
+        )
+
+
+def _secret_key() -> Iterator[CheckMessage]:
+    if settings.CLERK_SECRET_KEY and not SENDABLE.fullmatch(settings.CLERK_SECRET_KEY):
+        yield Error(
+            "CLERK_SECRET_KEY holds blanks or characters that no header can carry.",
+            hint="Copy it again from Clerk's dashboard, API keys: sk_live_... or sk_test_..., one word.",
+            id="accounts.E015",
+        )
+
+
 def _claims() -> Iterator[CheckMessage]:
     try:
         parse_claims_map(settings.CLERK_CLAIMS)
@@ -223,13 +252,23 @@ def _postgresql(database: dict[str, Any]) -> Iterator[CheckMessage]:
 def _trustworthy(address: str) -> bool:
     parts = urlsplit(address)
     host = (parts.hostname or "").rstrip(".")
-    if parts.scheme != "https" or host == "localhost" or host.endswith(".localhost"):
+    if parts.scheme != "https" or not host or LOOPBACK_NAMES.fullmatch(host):
         return False
+    number = _address_of(host)
+    return number is None or not (number.is_loopback or number.is_unspecified)
+
+
+def _address_of(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    """Read an address as the network does: 127.1, 0x7f.1 and 2130706433 are all the same machine."""
     try:
-        address_of_host = ipaddress.ip_address(host)
+        return ipaddress.IPv4Address(socket.inet_aton(host))
+    except OSError:
+        pass
+    try:
+        number = ipaddress.IPv6Address(host)
     except ValueError:
-        return bool(host)
-    return not (address_of_host.is_loopback or address_of_host.is_unspecified)
+        return None
+    return number.ipv4_mapped or number
 
 
 def _is_signing_secret(text: str) -> bool:

@@ -128,10 +128,32 @@ def test_e006_a_party_that_no_browser_sends(ids: Configure, party: str) -> None:
         "https://[::1]:8001",
         "https://0.0.0.0",
         "https://localhost.",
+        "https://127.1",
+        "https://2130706433",
+        "https://0x7f.1/jwks",
+        "https://0",
+        "https://[::ffff:127.0.0.1]",
+        "https://[::]",
+        "https://localhost.localdomain",
+        "https://localhost6",
+        "https://ip6-localhost",
+        "https://ip6-loopback",
     ],
 )
 def test_e007_plain_http_or_this_machine_outside_debug(ids: Configure, name: str, address: str) -> None:
     assert ids(**{name: address}) == ["accounts.E007"]
+
+
+@pytest.mark.parametrize(
+    "address", ["https://8.8.8.8", "https://[2001:db8::1]", "https://mylocalhost.example"]
+)
+def test_another_machine_may_be_named_by_its_address(ids: Configure, address: str) -> None:
+    assert ids(CLERK_ISSUER=address, CLERK_JWKS_URL=address, CLERK_API_URL=address) == []
+
+
+@pytest.mark.parametrize("name", ["CLERK_ISSUER", "CLERK_JWKS_URL", "CLERK_API_URL"])
+@pytest.mark.parametrize("address", ["http://localhost:8001", "http://127.0.0.1:8001", "https://127.0.0.1"])
+def test_this_machine_is_fine_in_debug(ids: Configure, name: str, address: str) -> None:
     assert ids(**{name: address}, DEBUG=True) == []
 
 
@@ -179,6 +201,22 @@ def test_e013_a_connection_for_each_request(ids: Configure) -> None:
     assert ids(database={"CONN_MAX_AGE": 0}) == ["accounts.E013"]
     assert ids(database={"CONN_MAX_AGE": 0, "OPTIONS": {"pool": True}}) == []
     assert ids(database={"CONN_MAX_AGE": None}) == []
+
+
+def test_e014_keys_over_plain_http_from_another_machine_in_debug(ids: Configure) -> None:
+    url = "http://clerk.internal:8001/jwks"
+
+    assert ids(CLERK_JWKS_URL=url, DEBUG=True) == ["accounts.E014"]
+    # Then nobody fetches them.
+    assert ids(CLERK_JWKS_URL=url, CLERK_JWT_KEY=pem(), DEBUG=True) == []
+    assert ids(CLERK_JWKS_URL="", CLERK_JWT_KEY=pem(), DEBUG=True) == []
+
+
+@pytest.mark.parametrize(
+    "key", [f"sk_live_{CANARY} b", f"sk_live_{CANARY}\nb", f"sk_live_{CANARY}\x00", f"sk_live_{CANARY}\u00e9"]
+)
+def test_e015_a_secret_key_that_no_header_can_carry(ids: Configure, key: str) -> None:
+    assert ids(CLERK_SECRET_KEY=key) == ["accounts.E015"]
 
 
 def test_w001_no_authorized_parties(ids: Configure) -> None:
