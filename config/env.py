@@ -91,6 +91,10 @@ class Environment:
         """Give a list of web origins."""
         return self._typed(name, values.origins, default=())
 
+    def hosts(self, name: str) -> tuple[str, ...]:
+        """Give a list of host names."""
+        return self._typed(name, values.hosts, default=())
+
     def database(self, name: str, *, default: str, root: Path) -> dict[str, Any]:
         """Give Django's entry for the database that a (secret) address names."""
         text = self.secret(name) or default

@@ -27,7 +27,7 @@ if not SECRET_KEY:
     SECRET_KEY = get_random_secret_key()
     if not DEBUG:
         env.reject("DJANGO_SECRET_KEY", message="must be set outside debug: a long random text, kept secret")
-ALLOWED_HOSTS = list(env.words("DJANGO_ALLOWED_HOSTS"))
+ALLOWED_HOSTS = list(env.hosts("DJANGO_ALLOWED_HOSTS"))
 ALLOW_SQLITE = env.flag("ALLOW_SQLITE")
 
 ROOT_URLCONF = "config.urls"

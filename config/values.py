@@ -38,6 +38,9 @@ SQLITE_OPTIONS = {
     "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
 }
 
+# What Django lets through as a Host, but for the port; it may also be a star.
+HOST = re.compile(r"\*|\.?[a-z0-9-]+(\.[a-z0-9-]+)*|\[[a-f0-9]*:[a-f0-9:.]+\]", re.IGNORECASE)
+
 
 class Malformed(ValueError):
     """A text of the wrong form; the message says what the form is and never repeats the text."""
@@ -91,6 +94,16 @@ def origins(text: str) -> tuple[str, ...]:
     return found
 
 
+def hosts(text: str) -> tuple[str, ...]:
+    """Read a list of host names as Django compares them with a request's; a dot in front means all below."""
+    found = words(text)
+    if not all(HOST.fullmatch(host) for host in found):
+        raise Malformed(
+            "must be host names such as api.example.com, comma separated, without https://, a port or a path"
+        )
+    return found
+
+
 def database(text: str, *, root: Path) -> dict[str, Any]:
     """Read a database address into Django's entry; a relative SQLite path starts at `root`."""
     scheme = text.partition("://")[0]
@@ -105,7 +118,7 @@ def database(text: str, *, root: Path) -> dict[str, Any]:
     entry.setdefault("OPTIONS", {})
     for flag in DATABASE_FLAGS:
         if flag in entry:
-            entry[flag] = boolean(str(entry[flag]))
+            entry[flag] = _switch(entry[flag], name=flag.lower())
     return _sqlite(entry, root=root) if scheme == "sqlite" else _postgresql(entry)
 
 
@@ -113,9 +126,13 @@ def _sqlite(entry: dict[str, Any], *, root: Path) -> dict[str, Any]:
     name = entry["NAME"]
     if name == ":memory:":
         raise Malformed("must name an SQLite file: a database in memory is another one in each thread")
+    if not entry["OPTIONS"].keys() <= SQLITE_OPTIONS.keys():
+        raise Malformed(f"has an option that is not one of SQLite's: {', '.join(SQLITE_OPTIONS)}")
     path = root / name
     entry["NAME"] = str(path)
     entry["OPTIONS"] = {**SQLITE_OPTIONS, **entry["OPTIONS"]}
+    if type(entry["OPTIONS"]["timeout"]) not in {int, float}:
+        raise Malformed("has a timeout that is not a number of seconds")
     # A test database in memory would hide what threads do to each other.
     entry["TEST"] = {"NAME": f"{path}-test"}
     return entry
@@ -123,7 +140,7 @@ def _sqlite(entry: dict[str, Any], *, root: Path) -> dict[str, Any]:
 
 def _postgresql(entry: dict[str, Any]) -> dict[str, Any]:
     options = entry["OPTIONS"]
-    pool = boolean(str(options.pop("pool", "false")))
+    pool = _switch(options.pop("pool", "false"), name="pool")
     if pool:
         options["pool"] = True
     # A pool keeps the connections itself: Django refuses the two together.
@@ -137,6 +154,14 @@ def _postgresql(entry: dict[str, Any]) -> dict[str, Any]:
     # A dead connection is replaced when it shows; a SELECT 1 before each request would double the statements.
     entry.setdefault("CONN_HEALTH_CHECKS", False)
     return entry
+
+
+def _switch(value: object, *, name: str) -> bool:
+    """Read one of the switches in the query of an address."""
+    try:
+        return boolean(str(value))
+    except Malformed:
+        raise Malformed(f"has a {name} that is not true or false") from None
 
 
 def _split(text: str) -> SplitResult | None:

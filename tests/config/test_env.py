@@ -24,6 +24,7 @@ CANARY = "canary-7f3a"
 MALFORMED = {
     "DJANGO_DEBUG": CANARY,
     "DJANGO_HTTPS": CANARY,
+    "DJANGO_ALLOWED_HOSTS": f"https://{CANARY}.example.com",
     "ALLOW_SQLITE": CANARY,
     "DATABASE_URL": f"mysql://user:{CANARY}@host/name",
     "CORS_ALLOWED_ORIGINS": f"https://{CANARY}.example/path",

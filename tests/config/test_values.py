@@ -63,6 +63,16 @@ def test_these_words_are_false(text: str) -> None:
         ],
         (values.origins, "https://good.example, https://bad.example/"),
         *[
+            (values.hosts, text)
+            for text in (
+                "https://api.example.com",
+                "good.example, bad.example:8000",
+                "a.example/",
+                "a b",
+                "*.a.example",
+            )
+        ],
+        *[
             (database, text)
             for text in ("mysql://u:p@h/db", "postgres", "postgres://", "postgres://h:port/db")
         ],
@@ -73,6 +83,7 @@ def test_these_words_are_false(text: str) -> None:
         ],
         *[(database, text) for text in ("postgres://h/db?atomic_requests=perhaps")],
         (database, "postgres://h/db?pool=true&conn_max_age=60"),
+        *[(database, text) for text in ("sqlite:///x?foo=bar", "sqlite:///x?timeout=soon")],
     ],
 )
 def test_a_malformed_text_is_refused_without_being_repeated(convert: object, text: str) -> None:
@@ -105,6 +116,22 @@ def test_an_origin_may_have_a_port() -> None:
         "http://localhost:3000",
         "https://a.example",
     )
+
+
+def test_hosts_are_what_django_compares() -> None:
+    text = "api.example.com, .example.com, LOCALHOST, 10.0.0.1, [::1], *"
+
+    assert values.hosts(text) == ("api.example.com", ".example.com", "LOCALHOST", "10.0.0.1", "[::1]", "*")
+
+
+@pytest.mark.parametrize("switch", ["pool", "atomic_requests", "conn_health_checks"])
+def test_a_switch_of_the_address_is_refused_by_its_name(switch: str) -> None:
+    with pytest.raises(values.Malformed, match=f"^has a {switch} that is not true or false$"):
+        database(f"postgres://u:p@h/db?{switch}=maybe")
+
+
+def test_sqlite_s_own_options_may_be_set() -> None:
+    assert database("sqlite:///x?timeout=3")["OPTIONS"]["timeout"] == 3
 
 
 def test_a_postgresql_connection_lives_for_a_minute_unless_the_address_says_otherwise() -> None:
