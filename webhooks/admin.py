@@ -34,11 +34,11 @@ class TypeFilter(admin.SimpleListFilter):
         return [*zip(KINDS, KINDS, strict=True), ("other", "any other")]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[WebhookEvent]) -> QuerySet[WebhookEvent]:
-        """Keep the events of the chosen type."""
+        """Keep the events of the chosen type; what was not offered chooses nothing."""
         chosen = self.value()
         if chosen == "other":
             return queryset.exclude(type__in=KINDS)
-        return queryset.filter(type=chosen) if chosen else queryset
+        return queryset.filter(type=chosen) if chosen in KINDS else queryset
 
 
 class LedgerQuerySet(WebhookEventQuerySet):
