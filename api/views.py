@@ -5,13 +5,13 @@ from __future__ import annotations
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_view
 from rest_framework.decorators import action
-from rest_framework.filters import SearchFilter
 from rest_framework.response import Response
 from rest_framework.viewsets import ReadOnlyModelViewSet, ViewSet
 
 from accounts.authentication import AuthenticatedRequest
 from accounts.models import User
 from api.permissions import IsStaff
+from api.search import SearchFilter
 from api.serializers import SessionSerializer, UserSerializer
 
 # OPTIONS would only tell about the implementation; the description of the API is at /api/schema.

@@ -142,6 +142,16 @@ def test_a_search_that_cannot_be_text_is_a_bad_request(ask: Ask) -> None:
     assert error_of(response)["code"] == "null_characters_not_allowed"
 
 
+def test_a_search_that_no_one_types_is_a_bad_request(ask: Ask) -> None:
+    assert ask(f"{LIST}?search={'a+' * 100}", by="user_staff").status_code == 200
+
+    response = ask(f"{LIST}?search={'a+' * 1500}", by="user_staff")
+
+    assert response.status_code == 400
+    assert response.json()["type"] == "validation_error"
+    assert (error_of(response)["code"], error_of(response)["attr"]) == ("max_length", "search")
+
+
 def test_a_page_costs_the_look_up_a_count_and_one_select(
     ask: Ask, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
