@@ -89,6 +89,14 @@ def test_the_proxy_closes_an_idle_connection_before_gunicorn_does() -> None:
     assert int(seconds) < gunicorn_setting("keepalive")
 
 
+def test_the_proxy_sends_no_body_on_that_has_not_come_as_a_whole() -> None:
+    text = (ROOT / "deploy" / "Caddyfile").read_text()
+    (largest,) = re.findall(r"^\s*max_size (\d+)MB$", text, re.MULTILINE)
+    (held,) = re.findall(r"^\s*request_buffers (\d+)MB$", text, re.MULTILINE)
+
+    assert int(largest) <= int(held)
+
+
 def test_the_files_that_it_names_are_there() -> None:
     assert (ROOT / SERVICES["pgbouncer"]["build"] / "Dockerfile").exists()
     mounted = [volume.partition(":")[0] for volume in SERVICES["proxy"]["volumes"] if volume.startswith(".")]
