@@ -9,7 +9,8 @@ from django.contrib.auth.models import AbstractUser, UserManager
 from django.db import connections, models, router
 from django.utils import timezone
 
-from accounts.clerk.profiles import EMAIL_MAX, IMAGE_URL_MAX, NAME_MAX
+from accounts.clerk.profiles import EMAIL_MAX, FIELDS, IMAGE_URL_MAX, NAME_MAX
+from accounts.saving import SparingSave
 
 
 class DeletedBy(models.TextChoices):
@@ -118,8 +119,12 @@ def opaque_username() -> str:
     return f"clerk-{uuid.uuid4().hex}"
 
 
-class User(AbstractUser):
-    """A person: signed in with Clerk (`clerk_id`), or local staff (without)."""
+class User(SparingSave, AbstractUser):
+    """A person: signed in with Clerk (`clerk_id`), or local staff (without).
+
+    Save it in a view as any Django user: of the columns in `SYNCED`, which a webhook or the admin may have
+    written meanwhile, only those that were assigned are written. See Note [A save writes nothing old back].
+    """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     clerk_id = models.CharField(max_length=64, null=True, blank=True, editable=False)  # noqa: DJ001 - unique
@@ -137,6 +142,22 @@ class User(AbstractUser):
     restored_at = models.DateTimeField(null=True, blank=True, editable=False)
     created_via = models.CharField(max_length=8, choices=CreatedVia, default=CreatedVia.LOCAL, editable=False)
     field_versions = models.JSONField(default=dict, blank=True, editable=False)
+
+    # What a sync, a deletion, a restoration or an action of the admin writes.
+    SYNCED = frozenset(
+        {
+            *FIELDS,
+            "field_versions",
+            "clerk_id",
+            "is_active",
+            "created_at",
+            "created_via",
+            "updated_at",
+            "deleted_at",
+            "deleted_by",
+            "restored_at",
+        }
+    )
 
     objects: ClassVar[PeopleManager] = PeopleManager()
 
