@@ -226,6 +226,8 @@ def _restore(user: User) -> str:
         reasons = {
             "live_row_exists": "another row of the same person is live",
             "not_deleted": "the row is not deleted",
+            "deleted_meanwhile": "Clerk has said that it deleted the person, as late as it said that they are"
+            " alive. If they should be, try again in a minute",
         }
         raise Failed(f"Could not restore {_named(user)}: {reasons[refusal.reason]}.") from None
     return f"Restored {_named(user)}."

@@ -63,7 +63,7 @@ class UserDeleted(Exception):
 
 
 class RestoreRefused(Exception):
-    """There is nothing to restore, or a live row stands in the way; `reason` is a code."""
+    """Nothing to restore, a live row in the way, or word of a newer deletion; `reason` is a code."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
@@ -180,7 +180,10 @@ def delete_user(clerk_id: str, *, at: int, source: Source = Source.WEBHOOK) -> O
 def _delete(clerk_id: str, *, at: datetime, source: Source) -> Outcome:
     rows = rows_of(clerk_id)
     live = next((row for row in rows if row.deleted_at is None), None)
-    if live is None and any(row.deleted_by == DeletedBy.CLERK for row in rows):
+    buried = next((row for row in rows if row.deleted_by == DeletedBy.CLERK), None)
+    if live is None and buried is not None:
+        # Nothing new, but the latest word counts for whoever was told before it that the person is alive.
+        User.objects.filter(pk=buried.pk, deleted_at__lt=at).update(deleted_at=at)
         return Outcome.STALE
     # Of any row: whoever was restored may since have been deleted here and have signed in anew.
     if any(row.restored_at is not None and at <= row.restored_at for row in rows):
@@ -193,7 +196,7 @@ def _delete(clerk_id: str, *, at: datetime, source: Source) -> Outcome:
         tombstone.save(force_insert=True)
         return Outcome.DELETED
     User.objects.filter(pk=target.pk).update(
-        deleted_at=target.deleted_at or at, deleted_by=DeletedBy.CLERK, updated_at=timezone.now()
+        deleted_at=max(target.deleted_at or at, at), deleted_by=DeletedBy.CLERK, updated_at=timezone.now()
     )
     return Outcome.DELETED
 
@@ -213,19 +216,27 @@ def delete_locally(user: User) -> Outcome:
 def restore_user(user: User, *, at: int) -> User:
     """End a deletion; `at` (ms, Clerk's clock) is when the person was known to be alive.
 
-    A deletion event older than that is then stale. Raises RestoreRefused when a live row exists.
+    A deletion event older than that is then stale. Raises RestoreRefused when a live row exists, or when
+    Clerk has said since that it deleted the person.
     """
+    moment = datetime.fromtimestamp(at / 1000, UTC)
     with locked(user.clerk_id or str(user.pk)):
         rows = rows_of(user.clerk_id) if user.clerk_id else list(User.objects.filter(pk=user.pk))
-        row = next((each for each in rows if each.pk == user.pk and each.deleted_at is not None), None)
-        in_the_way = any(each.deleted_at is None for each in rows)
-        if row is not None and not in_the_way:
-            _restore(row, at=datetime.fromtimestamp(at / 1000, UTC))
-    if in_the_way:
-        raise RestoreRefused("live_row_exists")
-    if row is None:
-        raise RestoreRefused("not_deleted")
+        row = next((each for each in rows if each.pk == user.pk), None)
+        refusal = _obstacle(rows, at=moment)
+        if row is not None and refusal is None:
+            _restore(row, at=moment)
+    if row is None or refusal is not None:
+        raise RestoreRefused(refusal or "not_deleted")
     return row
+
+
+def _obstacle(rows: list[User], *, at: datetime) -> str | None:
+    if any(row.deleted_at is None for row in rows):
+        return "live_row_exists"
+    if any(row.deleted_by == DeletedBy.CLERK and (row.deleted_at or at) >= at for row in rows):
+        return "deleted_meanwhile"
+    return None
 
 
 def _restore(row: User, *, at: datetime) -> None:

@@ -19,6 +19,7 @@ from tests.factories import UserFactory
 
 pytestmark = pytest.mark.django_db
 Count = Callable[[int], Any]
+LATER = 4_000_000_000_000  # ms
 
 
 def said(clerk_id: str) -> ClerkProfile:
@@ -89,7 +90,7 @@ def test_it_uses_the_partial_index() -> None:
         lambda: sync_user(said("user_new")),
         lambda: sync_page([said(f"user_new{number}") for number in range(20)], source="backfill"),
         lambda: delete_user("user_new", at=1_800_000_000_000),
-        lambda: restore_user(UserFactory.create(deleted_at=timezone.now(), deleted_by="clerk"), at=1),
+        lambda: restore_user(UserFactory.create(deleted_at=timezone.now(), deleted_by="clerk"), at=LATER),
     ],
     ids=["sync", "page", "deletion", "restoration"],
 )

@@ -259,6 +259,39 @@ def test_a_deletion_older_than_the_restoration_is_stale_for_a_later_row_too() ->
     assert [row.deleted_by for row in rows()] == [DeletedBy.LOCAL, ""]
 
 
+@pytest.mark.parametrize("first", [delete_locally, lambda user: delete_user(user.clerk_id, at=T)])
+@pytest.mark.parametrize("later", [0, 1, 60_000])
+def test_whom_clerk_has_deleted_since_it_was_asked_is_not_restored(
+    first: Callable[[User], Outcome], later: int
+) -> None:
+    row = sync_user(said(WEBHOOK)).user
+    assert row
+    first(row)
+    delete_user("user_ada", at=T + 10 + later)
+    with pytest.raises(RestoreRefused) as caught:
+        restore_user(row, at=T + 10)
+    assert caught.value.reason == "deleted_meanwhile"
+    assert [row.deleted_by for row in rows()] == [DeletedBy.CLERK]
+    # A newer answer may say that the person lives after all.
+    assert restore_user(row, at=T + 11 + later).deleted_at is None
+
+
+def test_another_rows_tombstone_stands_in_the_way_too() -> None:
+    first = sync_user(said(CLAIMS)).user
+    assert first
+    delete_locally(first)
+    sync_user(said(CLAIMS))
+    delete_user("user_ada", at=T + 20)
+    with pytest.raises(RestoreRefused):
+        restore_user(first, at=T + 10)
+
+
+def test_of_several_deletions_the_latest_counts_in_whatever_order() -> None:
+    for at in (T + 20, T + 30, T + 10):
+        delete_user("user_ada", at=at)
+    assert [row.deleted_at for row in rows()] == [datetime.fromtimestamp((T + 30) / 1000, UTC)]
+
+
 def test_nobody_is_restored_beside_a_live_row() -> None:
     old = sync_user(said(CLAIMS)).user
     assert old

@@ -404,6 +404,17 @@ def test_nobody_is_restored_beside_a_live_row(act: Act, clerk: LocalClerk, clerk
     assert "another row of the same person is live" in act("restore", old)
 
 
+def test_whose_deletion_is_as_new_as_clerks_answer_is_not_restored(
+    act: Act, clerk: LocalClerk, clerk_settings: Settings
+) -> None:
+    ada = UserFactory.create(clerk_id=clerk.person("ada").id)
+    delete_user(ada.clerk_id or "", at=int(time.time() * 1000) + 60_000)
+    text = act("restore", ada)
+    assert f"Could not restore {ada.clerk_id}" in text
+    assert "try again in a minute" in text
+    assert not User.objects.live().filter(pk=ada.pk).exists()
+
+
 @pytest.mark.parametrize("action", ["sync_again", "restore"])
 def test_clerk_away_is_a_message_and_no_500(
     act: Act, clerk: LocalClerk, clerk_settings: Settings, action: str
