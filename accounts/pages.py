@@ -8,7 +8,7 @@ from typing import Any
 
 from accounts.bulk import PageResult, sync_page
 from accounts.clerk.api import ClerkAPI, UserAnswer
-from accounts.clerk.profiles import ClerkProfile, Source, UnusableProfile, profile_from_user
+from accounts.clerk.profiles import ClerkProfile, Source, UnusableProfile, believed, profile_from_user
 from accounts.runs import Clock
 from accounts.signals import sync_failed
 
@@ -26,6 +26,17 @@ def iter_pages(api: ClerkAPI, *, starting_after: str | None = None, clock: Clock
     """Yield every person of the instance, a page at a time. Raises `ClerkAPIError`."""
     for page in api.iter_users(starting_after=starting_after):
         yield _read(page.users, observed_at=page.answered_at, now=milliseconds(clock), cursor=page.cursor)
+
+
+def ask(api: ClerkAPI, clerk_id: str, *, clock: Clock) -> tuple[UserAnswer, int]:
+    """Ask for one person; return the answer and the moment (ms, Clerk's clock) for which it vouches.
+
+    That is its Date, which has whole seconds: what happened later in that second may be missing. Where it is
+    absent or absurd, our own time of the question stands in. Raises `ClerkAPIError`.
+    """
+    asked_at = milliseconds(clock)
+    answer = api.find_user(clerk_id)
+    return answer, believed(answer.answered_at, now=milliseconds(clock)) or asked_at
 
 
 def page_of(answer: UserAnswer, *, now: int) -> ProfilePage:

@@ -16,7 +16,7 @@ from accounts.clerk.api import ClerkAPI, UserAnswer
 from accounts.clerk.profiles import Source
 from accounts.drift import Drift, DriftReport, Stopped
 from accounts.models import DeletedBy, SyncRun, User
-from accounts.pages import ProfilePage, iter_pages, milliseconds, page_of, store_page
+from accounts.pages import ProfilePage, ask, iter_pages, milliseconds, page_of, store_page
 from accounts.runs import Clock, only_run, recorded
 from accounts.sync import Outcome, RestoreRefused, delete_user, restore_user
 
@@ -100,19 +100,19 @@ class _Comparison:
             self.result.tallies[Drift.GONE].add(absent, mended=False)
             return
         for clerk_id in absent:
-            answer = self._api.find_user(clerk_id)
+            answer, moment = ask(self._api, clerk_id, clock=self._clock)
             if answer.user is not None:
                 self._compare(self._page_of(answer))
                 continue
-            is_deleted = self._apply and self._delete(clerk_id, answer=answer)
+            is_deleted = self._apply and self._delete(clerk_id, at=moment)
             self.result.tallies[Drift.GONE].add([clerk_id], mended=is_deleted)
 
     def look_at_tombstones(self) -> None:
         """Ask Clerk about each person who is deleted here by its own word and yet in its list."""
         for clerk_id in self._buried:
-            answer = self._api.find_user(clerk_id)
+            answer, moment = ask(self._api, clerk_id, clock=self._clock)
             if answer.user is not None:
-                is_restored = self._apply and self._restore(clerk_id, answer=answer)
+                is_restored = self._apply and self._restore(clerk_id, answer=answer, at=moment)
                 self.result.tallies[Drift.ALIVE].add([clerk_id], mended=is_restored)
 
     def _compare(self, page: ProfilePage) -> None:
@@ -157,15 +157,14 @@ class _Comparison:
             return Stopped.MASS_DELETION
         return None
 
-    def _delete(self, clerk_id: str, *, answer: UserAnswer) -> bool:
-        outcome = delete_user(clerk_id, at=self._moment(answer), source=Source.API)
-        return outcome != Outcome.STALE
+    def _delete(self, clerk_id: str, *, at: int) -> bool:
+        return delete_user(clerk_id, at=at, source=Source.API) != Outcome.STALE
 
-    def _restore(self, clerk_id: str, *, answer: UserAnswer) -> bool:
+    def _restore(self, clerk_id: str, *, answer: UserAnswer, at: int) -> bool:
         buried = User.objects.filter(clerk_id=clerk_id, deleted_at__isnull=False)
         row = buried.filter(deleted_by=DeletedBy.CLERK).latest("deleted_at")
         try:
-            restore_user(row, at=self._moment(answer))
+            restore_user(row, at=at)
         except RestoreRefused:
             return False
         result = store_page(self._page_of(answer), source=SOURCE)
@@ -173,9 +172,6 @@ class _Comparison:
 
     def _page_of(self, answer: UserAnswer) -> ProfilePage:
         return page_of(answer, now=milliseconds(self._clock))
-
-    def _moment(self, answer: UserAnswer) -> int:
-        return answer.answered_at or milliseconds(self._clock)
 
 
 def _is_much(people: int, *, of: int) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from accounts.clerk.api import ClerkAPI
 from accounts.clerk.profiles import Source, profile_from_user
 from accounts.models import User
-from accounts.pages import milliseconds
+from accounts.pages import ask, milliseconds
 from accounts.runs import Clock
 from accounts.sync import Synced, restore_user, sync_user
 
@@ -29,11 +29,11 @@ def restore_from_clerk(api: ClerkAPI, row: User, *, clock: Clock) -> bool:
 
     Raises `RestoreRefused`, `ClerkAPIError`, `UnusableProfile` and `django.db.DatabaseError`.
     """
-    answer = api.find_user(row.clerk_id or "")
+    answer, moment = ask(api, row.clerk_id or "", clock=clock)
     if answer.user is None:
         return False
     now = milliseconds(clock)
     profile = profile_from_user(answer.user, source=Source.API, observed_at=answer.answered_at, now=now)
-    restore_user(row, at=answer.answered_at or now)
+    restore_user(row, at=moment)
     sync_user(profile)
     return True

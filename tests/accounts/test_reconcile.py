@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import time
+from datetime import timedelta
+from http.server import BaseHTTPRequestHandler
 from io import StringIO
 from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.db import connections
 from django.utils import timezone
 from pytest_django import Settings
 from werkzeug import Request, Response
@@ -25,7 +29,6 @@ from tests.accounts.plans import plans, walks_for_an_id
 from tests.accounts.wire import Wire
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("clerk_settings")]
-LATER = 4_000_000_000_000  # ms
 
 
 @pytest.fixture
@@ -113,6 +116,39 @@ def test_somebody_deleted_here_by_mistake_but_alive_in_clerk_is_restored(everybo
     assert reconcile("--apply")[0] == 0
     assert live(everybody[3]) is not None
     assert reconcile()[0] == 0
+
+
+@pytest.mark.parametrize("is_restored", [True, False])
+def test_an_absurd_date_makes_nobody_undeletable_or_unrestorable(
+    clerk: LocalClerk, everybody: list[Person], monkeypatch: pytest.MonkeyPatch, *, is_restored: bool
+) -> None:
+    date = "Fri, 01 Jan 2100 00:00:00 GMT"
+    monkeypatch.setattr(BaseHTTPRequestHandler, "date_time_string", lambda *_: date)
+    if is_restored:
+        delete_user(everybody[3].id, at=everybody[3].updated_at + 1000)
+    else:
+        clerk.delete(everybody[3])
+    assert reconcile("--apply")[0] == 0
+    row = User.objects.get(clerk_id=everybody[3].id)
+    tomorrow = timezone.now() + timedelta(days=1)
+    moment = row.restored_at if is_restored else row.deleted_at
+    assert moment is not None
+    assert moment < tomorrow
+
+
+@pytest.mark.postgresql
+def test_whom_clerk_deletes_while_it_is_asked_is_not_restored(everybody: list[Person], wire: Wire) -> None:
+    delete_user(everybody[3].id, at=everybody[3].updated_at + 1000)
+
+    def delete(request: Request, response: Response) -> Response:
+        if request.path.endswith(everybody[3].id):
+            delete_user(everybody[3].id, at=time.time_ns() // 1_000_000)
+            connections.close_all()
+        return response
+
+    wire.tamper = delete
+    assert reconcile("--apply")[0] == 1
+    assert live(everybody[3]) is None
 
 
 def test_people_whom_an_operator_deleted_are_information(everybody: list[Person]) -> None:

@@ -1,16 +1,25 @@
-"""`sync_user`: one person, fetched afresh."""
+"""`sync_user` and the restoration: one person, fetched afresh."""
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler
 from io import StringIO
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.db import connections
+from django.utils import timezone
 from pytest_django import Settings
+from werkzeug import Request, Response
 
-from accounts.models import User
-from accounts.sync import delete_user
+from accounts.clerk.api import ClerkAPI
+from accounts.models import DeletedBy, User
+from accounts.refresh import restore_from_clerk
+from accounts.sync import Outcome, RestoreRefused, delete_locally, delete_user
 from devclerk.fixtures import LocalClerk
+from tests.accounts.wire import Wire
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("clerk_settings")]
 
@@ -72,3 +81,48 @@ def test_without_a_secret_key_it_is_2(clerk_settings: Settings) -> None:
     with pytest.raises(CommandError, match="CLERK_SECRET_KEY") as ending:
         sync_user("user_a")
     assert ending.value.returncode == 2
+
+
+# Restored
+
+
+def milliseconds() -> int:
+    return time.time_ns() // 1_000_000
+
+
+@pytest.mark.postgresql
+@pytest.mark.parametrize(
+    "first", [delete_locally, lambda row: delete_user(row.clerk_id, at=1_700_000_000_000)]
+)
+def test_whom_clerk_deletes_while_its_answer_is_on_the_way_is_not_restored(
+    clerk: LocalClerk, wire: Wire, first: Callable[[User], Outcome]
+) -> None:
+    ada = clerk.person("ada")
+    sync_user(ada.id)
+    row = User.objects.get(clerk_id=ada.id)
+    first(row)
+
+    def delete(_request: Request, response: Response) -> Response:
+        delete_user(ada.id, at=milliseconds())
+        connections.close_all()
+        return response
+
+    wire.tamper = delete
+    with pytest.raises(RestoreRefused, match="deleted_meanwhile"):
+        restore_from_clerk(ClerkAPI(clerk.secret_key, base_url=wire.url), row, clock=timezone.now)
+    assert User.objects.get(pk=row.pk).deleted_by == DeletedBy.CLERK
+
+
+@pytest.mark.parametrize(
+    "date", ["Fri, 01 Jan 2100 00:00:00 GMT", "Thu, 01 Jan 1970 00:00:01 GMT", "Fri, 01 Jan 99999", "soon"]
+)
+def test_an_absurd_date_makes_nobody_undeletable(
+    clerk: LocalClerk, monkeypatch: pytest.MonkeyPatch, date: str
+) -> None:
+    ada = clerk.person("ada")
+    sync_user(ada.id)
+    row = User.objects.get(clerk_id=ada.id)
+    delete_user(ada.id, at=milliseconds() - 5_000)
+    monkeypatch.setattr(BaseHTTPRequestHandler, "date_time_string", lambda *_: date)
+    assert restore_from_clerk(ClerkAPI(clerk.secret_key, base_url=clerk.api_url), row, clock=timezone.now)
+    assert delete_user(ada.id, at=milliseconds() + 1_000) == Outcome.DELETED
