@@ -4,6 +4,10 @@ Note [Why linking is a command and never happens at a request]
 An address proves a person only while both sides agree on who verified it and no two accounts claim it. Here
 the whole of Clerk's list is seen before anything is decided, an operator reads the decisions, and whoever is
 in doubt stays apart. An old password does not outlive the change: whoever set it may be somebody else.
+
+Note [Only A to Z have two cases]
+Unicode's small letter of the Kelvin sign is k, so somebody who verified mar\u212a@example.com would be given
+the row of mark@example.com. The database folds by its own rules, and only finds the rows to compare.
 """
 
 from __future__ import annotations
@@ -12,11 +16,12 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from string import ascii_lowercase, ascii_uppercase
 from typing import Any
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import QuerySet, Value
 from django.db.models.functions import Lower
 
 from accounts.clerk.api import ClerkAPI
@@ -43,6 +48,7 @@ class Verdict(StrEnum):
 
 
 LINKS = frozenset({Verdict.BY_EXTERNAL_ID, Verdict.BY_EMAIL})
+_SMALL = str.maketrans(ascii_uppercase, ascii_lowercase)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,7 +85,7 @@ class _Rows:
         self.by_key = User.objects.in_bulk(keys)
         self.by_address: defaultdict[str, list[User]] = defaultdict(list)
         for row in _with_addresses(addresses):
-            self.by_address[(row.email or "").lower()].append(row)
+            self.by_address[_folded(row.email or "")].append(row)
         rows = User.objects.live_or_deleted().filter(clerk_id__in=clerk_ids)
         ends = rows.values_list("clerk_id", "deleted_at")
         self.known = {clerk_id for clerk_id, deleted_at in ends if deleted_at is None}
@@ -139,7 +145,7 @@ def _candidate(user: dict[str, Any], *, profile: ClerkProfile) -> Candidate:
     return Candidate(
         clerk_id=profile.clerk_id,
         external_id=_key(user.get("external_id")),
-        address=email.lower() if isinstance(email, str) and email and is_verified else None,
+        address=_folded(email) if isinstance(email, str) and email and is_verified else None,
         profile=profile,
     )
 
@@ -153,8 +159,15 @@ def _key(text: object) -> UUID | None:
     return key if str(key) == text else None
 
 
+def _folded(address: str) -> str:
+    """Return the address as it is compared: Note [Only A to Z have two cases]."""
+    return address.translate(_SMALL)
+
+
 def _with_addresses(addresses: Sequence[str]) -> QuerySet[User]:
-    return User.objects.live().annotate(address=Lower("email")).filter(address__in=addresses)
+    """Return the rows that may have one of these addresses, by the database's idea of small letters."""
+    wanted = [Lower(Value(address)) for address in addresses]
+    return User.objects.live().annotate(address=Lower("email")).filter(address__in=wanted)
 
 
 def _judge(candidate: Candidate, *, rows: _Rows) -> Decision | None:
@@ -233,4 +246,4 @@ def _link(candidate: Candidate, *, decision: Decision) -> bool:
 def _still_matches(candidate: Candidate, *, row: User, verdict: Verdict) -> bool:
     if verdict == Verdict.BY_EXTERNAL_ID:
         return candidate.external_id == row.pk
-    return candidate.address is not None and candidate.address == (row.email or "").lower()
+    return candidate.address is not None and candidate.address == _folded(row.email or "")

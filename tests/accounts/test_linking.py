@@ -64,6 +64,32 @@ def test_a_verified_address_links_whatever_its_case(clerk: LocalClerk) -> None:
     assert clerk_id_of(old) == ada.id
 
 
+@pytest.mark.parametrize(
+    ("ours", "theirs"),
+    [("mark@example.com", "mar\u212a@example.com"), ("mar\u212a@example.com", "mark@example.com")],
+)
+def test_a_letter_that_only_unicode_takes_for_the_same_links_nobody(
+    clerk: LocalClerk, ours: str, theirs: str
+) -> None:
+    old = existing(ours)
+    clerk.new_person(email=theirs)
+    assert link_users("--apply")[:2] == (0, {})
+    assert clerk_id_of(old) is None
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs"),
+    [("\u00c4da@Example.test", "\u00c4DA@example.test"), ("MAR\u212a@example.com", "mar\u212a@example.com")],
+)
+def test_an_address_with_other_letters_links_when_those_are_the_same(
+    clerk: LocalClerk, ours: str, theirs: str
+) -> None:
+    old = existing(ours)
+    new = clerk.new_person(email=theirs)
+    assert link_users("--apply")[:2] == (0, {new.id: "by_verified_email"})
+    assert clerk_id_of(old) == new.id
+
+
 def test_the_old_password_does_not_outlive_the_link(clerk: LocalClerk) -> None:
     old = existing("ada@example.test")
     link_users("--apply")
