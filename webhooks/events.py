@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
+
+from accounts.clerk.payloads import read_payload
 
 MAX_LABEL_LENGTH = 100
 
@@ -39,8 +40,8 @@ def parse_event(body: bytes, *, received_at: int) -> Event:
     Raises `MalformedEvent`.
     """
     try:
-        envelope = json.loads(body)
-    except (ValueError, RecursionError) as error:
+        envelope = read_payload(body)
+    except ValueError as error:
         raise MalformedEvent from error
     if not isinstance(envelope, dict):
         raise MalformedEvent

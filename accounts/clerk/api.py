@@ -7,7 +7,6 @@ Only commands and admin actions call it; a request that is being served never do
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
@@ -18,6 +17,7 @@ from urllib.parse import quote
 import requests
 from requests.adapters import HTTPAdapter
 
+from accounts.clerk.payloads import read_payload
 from accounts.clerk.retries import patience as patience_of
 
 API_VERSION = "2025-04-10"
@@ -234,16 +234,16 @@ class _Bearer(requests.auth.AuthBase):
 
 def _body(response: requests.Response) -> object:
     try:
-        return json.loads(response.content)
-    except (ValueError, RecursionError):
+        return read_payload(response.content)
+    except ValueError:
         raise ClerkAPIError(status=response.status_code, code="unexpected_answer") from None
 
 
 def _error_of(response: requests.Response) -> ClerkAPIError:
     """Read `{errors: [{code}], clerk_trace_id}`. Clerk's messages may quote personal data and stay out."""
     try:
-        body = json.loads(response.content)
-    except (ValueError, RecursionError):
+        body = read_payload(response.content)
+    except ValueError:
         body = None
     errors = body.get("errors") if isinstance(body, dict) else None
     first = errors[0] if isinstance(errors, list) and errors else None

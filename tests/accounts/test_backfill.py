@@ -57,6 +57,23 @@ def test_everybody_in_clerk_becomes_a_row(clerk: LocalClerk) -> None:
     assert (ada.email, ada.email_verified, ada.first_name) == ("ada@example.test", True, "Ada")
 
 
+@pytest.mark.parametrize("piece", [b"9" * 4301, b"[" * 3000 + b"]" * 3000])
+@pytest.mark.parametrize("command", ["backfill_users", "reconcile_users", "link_users"])
+def test_nobody_stops_a_command_by_what_they_wrote_about_themselves(
+    clerk: LocalClerk, wire: Wire, command: str, piece: bytes
+) -> None:
+    clerk.new_person(first_name="Eve", raw={"unsafe_metadata": {"x": "unreadable"}})
+
+    def write(_request: Request, response: Response) -> Response:
+        response.set_data(response.get_data().replace(b'"unreadable"', piece))
+        return response
+
+    wire.tamper = write
+    backfill()
+    assert User.objects.filter(first_name="Eve").exists()
+    call_command(command, stdout=StringIO())
+
+
 def test_a_page_costs_one_call_and_a_run_two_more_at_most(clerk: LocalClerk) -> None:
     clerk.make_up(1500 - len(clerk.standin.directory))
     backfill()

@@ -77,6 +77,14 @@ def test_the_data_is_passed_on_as_it_came(data: object) -> None:
     assert read({"type": "user.updated", "data": data}).data == data
 
 
+@pytest.mark.parametrize("piece", [b"9" * 4301, b"[" * 3000 + b"]" * 3000])
+def test_what_a_user_wrote_to_be_unreadable_does_not_hide_the_rest(piece: bytes) -> None:
+    body = b'{"type": "user.updated", "data": {"unsafe_metadata": {"x": %b}, "banned": true}}' % piece
+    data = parse_event(body, received_at=RECEIVED).data
+    assert isinstance(data, dict)
+    assert data["banned"] is True
+
+
 @pytest.mark.parametrize(
     "body",
     [

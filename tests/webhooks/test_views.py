@@ -9,6 +9,7 @@ from django.core.handlers.wsgi import WSGIRequest
 from django.test import Client
 from pytest_django import Settings
 
+from accounts.models import User
 from tests.webhooks.deliveries import (
     INSTANCE,
     code_of,
@@ -52,6 +53,14 @@ def expect(response: Response, status: int, code: str) -> None:
 def test_both_spellings_of_the_address_answer_without_a_redirect(path: str) -> None:
     response = deliver(envelope("user.created", person()), path=path)
     assert (response.status_code, response.json()) == (200, {"outcome": "created"})
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("piece", [b"9" * 4301, b"[" * 3000 + b"]" * 3000])
+def test_nobody_keeps_their_ban_away_by_what_they_wrote_about_themselves(piece: bytes) -> None:
+    body = encoded(envelope("user.updated", person(banned=True, unsafe_metadata={"x": 0})))
+    assert outcome_of(body.replace(b'{"x": 0}', b'{"x": %b}' % piece)) == "created"
+    assert User.objects.get().banned
 
 
 @pytest.mark.parametrize("method", ["get", "head", "put", "patch", "delete", "options"])
