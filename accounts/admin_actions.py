@@ -172,7 +172,8 @@ def _clerk() -> ClerkAPI:
 
 
 def _named(user: User) -> str:
-    return user.clerk_id or user.username
+    """Name the row by an id: the admin's history outlives the person, whose user name may be an address."""
+    return user.clerk_id or f"the row {user.pk}"
 
 
 def fetch_again(clerk_id: str) -> str:
@@ -187,7 +188,7 @@ def fetch_again(clerk_id: str) -> str:
 
 def _sync_again(user: User) -> str:
     if user.clerk_id is None:
-        raise Failed(f"Local staff are not in Clerk: {user.username}.")
+        raise Failed(f"Local staff are not in Clerk: {_named(user)}.")
     return fetch_again(user.clerk_id)
 
 
@@ -212,7 +213,7 @@ def _delete_here(user: User) -> str:
     if delete_locally(user) != Outcome.DELETED:
         raise Failed(f"Nothing to do: {_named(user)} is deleted already.")
     if user.clerk_id is None:
-        return f"Deleted {_named(user)} here. Nobody signs in as {_named(user)} until you restore them."
+        return f"Deleted {_named(user)} here. Nobody signs in with it until you restore it."
     return f"Deleted {_named(user)} here. The next sign-in makes a fresh row."
 
 

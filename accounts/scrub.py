@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
+from secrets import token_hex
 from typing import Any
 from uuid import UUID
 
@@ -30,14 +31,16 @@ EMPTY: dict[str, Any] = {
 
 def to_scrub(*, deleted_before: datetime) -> QuerySet[User]:
     """Return the rows deleted before that moment that still hold personal data."""
-    return User.objects.filter(deleted_at__lt=deleted_before).exclude(username__startswith=PREFIX, **EMPTY)
+    done = {"username__startswith": PREFIX, "username__endswith": Cast(F("pk"), CharField())}
+    return User.objects.filter(deleted_at__lt=deleted_before).exclude(**done, **EMPTY)
 
 
 def scrub(*, deleted_before: datetime) -> int:
     """Empty those rows, a batch at a time, and return how many there were.
 
     Id, Clerk id, the tombstone and whatever points to the row stay. The user name goes with the rest, since
-    staff choose theirs, and so does the name under which the admin's history keeps the person.
+    staff choose theirs, and so does the name under which the admin's history keeps the person. The new name
+    can be guessed by nobody, who would else take it first.
     """
     scrubbed = 0
     while ids := list(to_scrub(deleted_before=deleted_before).values_list("pk", flat=True)[:ROWS_AT_ONCE]):
@@ -45,7 +48,7 @@ def scrub(*, deleted_before: datetime) -> int:
             # The condition stands in the UPDATE too: somebody may be restored between the two statements.
             scrubbed += User.objects.filter(pk__in=ids, deleted_at__lt=deleted_before).update(
                 **EMPTY,
-                username=Concat(Value(PREFIX), Cast(F("pk"), CharField())),
+                username=Concat(Value(f"{PREFIX}{token_hex(8)}-"), Cast(F("pk"), CharField())),
                 password=make_password(None),
             )
             _forget_names(ids)

@@ -9,10 +9,12 @@ import pytest
 from django.contrib.admin.models import CHANGE, LogEntry
 from django.core.management import CommandError, call_command
 from django.db.models import Model
+from django.test import Client
 from django.utils import timezone
 
 from accounts.models import DeletedBy, User
-from accounts.sync import restore_user
+from accounts.scrub import EMPTY
+from accounts.sync import delete_locally, restore_user
 from health.models import SyncFailure
 from tests.factories import UserFactory
 from webhooks.models import WebhookEvent
@@ -69,6 +71,38 @@ def test_a_user_name_of_their_own_goes_too() -> None:
     person = deleted(days=31, username="canary.bird")
     scrub("--older-than", "30")
     assert "canary" not in User.objects.get(pk=person.pk).username
+
+
+def test_a_user_name_that_looks_scrubbed_goes_too() -> None:
+    person = UserFactory.create(
+        deleted_at=timezone.now() - timedelta(days=31), username="scrubbed-canary", **EMPTY
+    )
+    scrub("--older-than", "30")
+    assert "canary" not in User.objects.get(pk=person.pk).username
+
+
+def test_nobody_who_took_the_name_beforehand_stops_the_others() -> None:
+    first, second = deleted(days=31), deleted(days=31)
+    UserFactory.create(username=f"scrubbed-{first.pk}")
+    assert scrub("--older-than", "30") == "2 rows lost their personal data\n"
+    names = set(User.objects.filter(pk__in=[first.pk, second.pk]).values_list("username", flat=True))
+    assert len(names) == 2
+
+
+@pytest.mark.parametrize("action", ["deactivate", "activate", "delete_here", "restore", "sync_again"])
+def test_what_the_actions_of_the_admin_left_in_its_history_names_nobody(action: str) -> None:
+    person = User.objects.create_user("canary@example.test", email="canary@example.test", first_name="Canary")
+    client = Client()
+    client.force_login(User.objects.create_superuser("helga"))
+    words = {"action": action, "_selected_action": [str(person.pk)], "confirmed": "yes"}
+    if action == "restore":
+        delete_locally(person)
+    client.post("/admin/accounts/user/?state=all", words)
+    User.objects.filter(pk=person.pk).update(deleted_at=timezone.now() - timedelta(days=31))
+    scrub("--older-than", "30")
+    entry = LogEntry.objects.get(object_id=str(person.pk))
+    assert str(person.pk) in entry.change_message
+    assert "canary" not in f"{entry.object_repr} {entry.change_message}".lower()
 
 
 def test_the_admins_history_keeps_the_entry_and_loses_the_name() -> None:

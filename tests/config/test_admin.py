@@ -345,8 +345,8 @@ def test_staff_who_are_shut_out_of_the_api_are_shut_out_of_the_admin(shut: dict[
 def test_local_staff_who_are_deleted_are_told_apart_and_restored(act: Act) -> None:
     olaf = User.objects.create_user("olaf", password="a long password", is_staff=True)
     text = act("delete_here", olaf)
-    assert "Nobody signs in as olaf until you restore them." in text
-    assert "Restored olaf." in act("restore", olaf)
+    assert f"Deleted the row {olaf.pk} here. Nobody signs in with it until you restore it." in text
+    assert f"Restored the row {olaf.pk}." in act("restore", olaf)
     assert Client().login(username="olaf", password="a long password")
 
 
