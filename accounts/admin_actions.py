@@ -227,8 +227,7 @@ def _restore(user: User) -> str:
         reasons = {
             "live_row_exists": "another row of the same person is live",
             "not_deleted": "the row is not deleted",
-            "deleted_meanwhile": "Clerk has said that it deleted the person, as late as it said that they are"
-            " alive. If they should be, try again in a minute",
+            "deleted_meanwhile": "a deletion came while Clerk was asked; look again before you restore",
         }
         raise Failed(f"Could not restore {_named(user)}: {reasons[refusal.reason]}.") from None
     return f"Restored {_named(user)}."

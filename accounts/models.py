@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Collection, Iterable, Mapping
+from types import MappingProxyType
 from typing import Any, ClassVar, Self
 
 from django.contrib.auth.models import AbstractUser, UserManager
 from django.db import connections, models, router
+from django.db.models.base import ModelBase
 from django.utils import timezone
 
 from accounts.clerk.profiles import EMAIL_MAX, FIELDS, IMAGE_URL_MAX, NAME_MAX
-from accounts.saving import SparingSave
 
 
 class DeletedBy(models.TextChoices):
@@ -119,11 +121,14 @@ def opaque_username() -> str:
     return f"clerk-{uuid.uuid4().hex}"
 
 
-class User(SparingSave, AbstractUser):
+class User(AbstractUser):
     """A person: signed in with Clerk (`clerk_id`), or local staff (without).
 
-    Save it in a view as any Django user: of the columns in `SYNCED`, which a webhook or the admin may have
-    written meanwhile, only those that were assigned are written. See Note [A save writes nothing old back].
+    Note [A save writes nothing old back]
+    Django's `save()` writes every column, also those that nobody touched: it would undo a deletion, a ban or
+    newer data that a webhook committed since the row was loaded. So a save without `update_fields` leaves out
+    each column of `SYNCED` that still holds what was loaded. What was assigned is written, as in any Django.
+    What a save has written is no longer compared: a rollback may have made it untrue.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -143,23 +148,15 @@ class User(SparingSave, AbstractUser):
     created_via = models.CharField(max_length=8, choices=CreatedVia, default=CreatedVia.LOCAL, editable=False)
     field_versions = models.JSONField(default=dict, blank=True, editable=False)
 
-    # What a sync, a deletion, a restoration or an action of the admin writes.
-    SYNCED = frozenset(
-        {
-            *FIELDS,
-            "field_versions",
-            "clerk_id",
-            "is_active",
-            "created_at",
-            "created_via",
-            "updated_at",
-            "deleted_at",
-            "deleted_by",
-            "restored_at",
-        }
+    # What a sync, a deletion, a restoration or an operator may write while a view holds the row.
+    SYNCED = (
+        *FIELDS,
+        *("clerk_id", "is_active", "updated_at", "deleted_at", "deleted_by", "restored_at", "field_versions"),
     )
 
     objects: ClassVar[PeopleManager] = PeopleManager()
+
+    _loaded: Mapping[str, Any] = MappingProxyType({})
 
     class Meta:
         constraints = (
@@ -191,6 +188,65 @@ class User(SparingSave, AbstractUser):
 
     def __str__(self) -> str:
         return self.clerk_id or self.username
+
+    @classmethod
+    def from_db(
+        cls, db: str | None, field_names: Collection[str], values: Collection[Any], **options: Any
+    ) -> Self:
+        """Make the instance, and remember what was loaded."""
+        user = super().from_db(db, field_names, values, **options)
+        user.remember()
+        return user
+
+    def refresh_from_db(
+        self,
+        using: str | None = None,
+        fields: Iterable[str] | None = None,
+        from_queryset: models.QuerySet[Self] | None = None,
+    ) -> None:
+        """Reload as Django does, and remember that instead; a deferred column comes this way too."""
+        names = None if fields is None else tuple(fields)
+        super().refresh_from_db(using=using, fields=names, from_queryset=from_queryset)
+        if from_queryset is not None:
+            self._loaded = {}  # it may have left columns as they were
+        elif names is None:
+            self.remember()
+        else:
+            self._loaded = {**self._loaded, **{name: getattr(self, name) for name in names}}
+
+    def remember(self) -> None:
+        """Take what is in memory for what the row holds."""
+        self.__dict__.pop("_loaded", None)
+        self._loaded = self.__dict__.copy()
+
+    def save(
+        self,
+        *,
+        force_insert: bool | tuple[ModelBase, ...] = False,
+        force_update: bool = False,
+        using: str | None = None,
+        update_fields: Iterable[str] | None = None,
+    ) -> None:
+        """Save as Django does, without what is as it was loaded: Note [A save writes nothing old back]."""
+        is_same_row = self._loaded.get("id") == self.pk and using in {None, self._state.db}
+        if update_fields is not None:
+            update_fields = set(update_fields)
+        elif is_same_row and not force_insert:
+            update_fields = {field.attname for field in self._meta.concrete_fields if not field.primary_key}
+            update_fields &= self.__dict__.keys() - self._untouched()
+        super().save(
+            force_insert=force_insert, force_update=force_update, using=using, update_fields=update_fields
+        )
+        written = self._loaded.keys() if update_fields is None else update_fields
+        self._loaded = {name: value for name, value in self._loaded.items() if name not in written}
+
+    def _untouched(self) -> set[str]:
+        held = self.__dict__
+        return {
+            name
+            for name in self.SYNCED
+            if name in self._loaded and name in held and held[name] == self._loaded[name]
+        }
 
 
 class SyncRun(models.Model):

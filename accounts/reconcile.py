@@ -110,9 +110,11 @@ class _Comparison:
     def look_at_tombstones(self) -> None:
         """Ask Clerk about each person who is deleted here by its own word and yet in its list."""
         for clerk_id in self._buried:
+            buried = User.objects.filter(clerk_id=clerk_id, deleted_at__isnull=False)
+            row = buried.filter(deleted_by=DeletedBy.CLERK).order_by("-deleted_at").first()
             answer, moment = ask(self._api, clerk_id, clock=self._clock)
-            if answer.user is not None:
-                is_restored = self._apply and self._restore(clerk_id, answer=answer, at=moment)
+            if row is not None and answer.user is not None:
+                is_restored = self._apply and self._restore(row, answer=answer, at=moment)
                 self.result.tallies[Drift.ALIVE].add([clerk_id], mended=is_restored)
 
     def _compare(self, page: ProfilePage) -> None:
@@ -160,9 +162,7 @@ class _Comparison:
     def _delete(self, clerk_id: str, *, at: int) -> bool:
         return delete_user(clerk_id, at=at, source=Source.API) != Outcome.STALE
 
-    def _restore(self, clerk_id: str, *, answer: UserAnswer, at: int) -> bool:
-        buried = User.objects.filter(clerk_id=clerk_id, deleted_at__isnull=False)
-        row = buried.filter(deleted_by=DeletedBy.CLERK).latest("deleted_at")
+    def _restore(self, row: User, *, answer: UserAnswer, at: int) -> bool:
         try:
             restore_user(row, at=at)
         except RestoreRefused:

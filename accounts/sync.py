@@ -63,7 +63,7 @@ class UserDeleted(Exception):
 
 
 class RestoreRefused(Exception):
-    """Nothing to restore, a live row in the way, or word of a newer deletion; `reason` is a code."""
+    """Nothing to restore, a live row in the way, or a deletion that came in between; `reason` is a code."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
@@ -101,6 +101,8 @@ def sync_user(profile: ClerkProfile, *, source: str | None = None) -> Synced:
         synced = _sync(profile)
     if synced is None:
         raise UserDeleted(profile.clerk_id)
+    if synced.user is not None:
+        synced.user.remember()
     _tell(profile, source=source or SOURCES[profile.source], outcome=synced.outcome)
     return synced
 
@@ -216,27 +218,20 @@ def delete_locally(user: User) -> Outcome:
 def restore_user(user: User, *, at: int) -> User:
     """End a deletion; `at` (ms, Clerk's clock) is when the person was known to be alive.
 
-    A deletion event older than that is then stale. Raises RestoreRefused when a live row exists, or when
-    Clerk has said since that it deleted the person.
+    `user` is the row as it was before Clerk was asked. A deletion event older than the answer is then stale.
+    Raises RestoreRefused when a live row exists, or when the person was deleted anew since `user` was read.
     """
-    moment = datetime.fromtimestamp(at / 1000, UTC)
     with locked(user.clerk_id or str(user.pk)):
         rows = rows_of(user.clerk_id) if user.clerk_id else list(User.objects.filter(pk=user.pk))
+        if any(each.deleted_at is None for each in rows):
+            raise RestoreRefused("live_row_exists")
         row = next((each for each in rows if each.pk == user.pk), None)
-        refusal = _obstacle(rows, at=moment)
-        if row is not None and refusal is None:
-            _restore(row, at=moment)
-    if row is None or refusal is not None:
-        raise RestoreRefused(refusal or "not_deleted")
+        if row is None:
+            raise RestoreRefused("not_deleted")
+        if (row.deleted_by, row.deleted_at) != (user.deleted_by, user.deleted_at):
+            raise RestoreRefused("deleted_meanwhile")
+        _restore(row, at=datetime.fromtimestamp(at / 1000, UTC))
     return row
-
-
-def _obstacle(rows: list[User], *, at: datetime) -> str | None:
-    if any(row.deleted_at is None for row in rows):
-        return "live_row_exists"
-    if any(row.deleted_by == DeletedBy.CLERK and (row.deleted_at or at) >= at for row in rows):
-        return "deleted_meanwhile"
-    return None
 
 
 def _restore(row: User, *, at: datetime) -> None:

@@ -14,12 +14,14 @@ from django.conf import settings
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Group, Permission
 from django.core.management import call_command
-from django.db import connection
+from django.db import connection, connections
 from django.db.models.signals import pre_save
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from pytest_django import Settings
+from pytest_httpserver import HTTPServer
+from werkzeug import Request, Response
 
 from accounts.clerk.profiles import Source, profile_from_user
 from accounts.models import DeletedBy, SyncRun, User
@@ -27,6 +29,7 @@ from accounts.sync import delete_locally, delete_user, sync_user
 from devclerk.fixtures import LocalClerk
 from devclerk.wire import user_object
 from health.models import SyncFailure
+from tests.accounts.wire import Wire
 from tests.factories import UserFactory
 from tests.health.rows import event, failures
 
@@ -404,14 +407,22 @@ def test_nobody_is_restored_beside_a_live_row(act: Act, clerk: LocalClerk, clerk
     assert "another row of the same person is live" in act("restore", old)
 
 
-def test_whose_deletion_is_as_new_as_clerks_answer_is_not_restored(
-    act: Act, clerk: LocalClerk, clerk_settings: Settings
+@pytest.mark.postgresql
+def test_who_is_deleted_while_clerk_is_asked_is_not_restored(
+    act: Act, clerk: LocalClerk, clerk_settings: Settings, httpserver: HTTPServer
 ) -> None:
-    ada = UserFactory.create(clerk_id=clerk.person("ada").id)
-    delete_user(ada.clerk_id or "", at=int(time.time() * 1000) + 60_000)
-    text = act("restore", ada)
-    assert f"Could not restore {ada.clerk_id}" in text
-    assert "try again in a minute" in text
+    ada = UserFactory.create(
+        clerk_id=clerk.person("ada").id, deleted_at=timezone.now(), deleted_by=DeletedBy.LOCAL
+    )
+
+    def delete(_request: Request, response: Response) -> Response:
+        delete_user(ada.clerk_id or "", at=time.time_ns() // 1_000_000)
+        connections.close_all()
+        return response
+
+    clerk_settings.CLERK_API_URL = httpserver.url_for("")
+    Wire(clerk, httpserver).tamper = delete
+    assert "a deletion came while Clerk was asked" in act("restore", ada)
     assert not User.objects.live().filter(pk=ada.pk).exists()
 
 
