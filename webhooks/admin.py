@@ -99,5 +99,5 @@ class WebhookEventAdmin(ModelAdmin):
         return False
 
     def has_delete_permission(self, request: HttpRequest, obj: WebhookEvent | None = None) -> bool:
-        """Refuse: without its row an event would have a second effect. `prune_history` waits long enough."""
+        """Refuse: Svix may send an event again for a day, and its row makes it known. See `prune_history`."""
         return False

@@ -67,7 +67,8 @@ def test_json_is_what_health_sync_answers() -> None:
     assert (code, json.loads(text)["failures"]["by_reason"]) == (1, {"unusable_field:email": 1})
 
 
-UNUSABLE_KEYS = {
+UNUSABLE = {
+    "no database": {"DATABASE_URL": "foo"},
     "no PEM": {"CLERK_JWT_KEY": "foo"},
     "none": {"CLERK_ISSUER": "", "CLERK_JWKS_URL": ""},
     "no file": {"CLERK_JWT_KEY_FILE": "/nonexistent", "CLERK_JWKS_URL": ""},
@@ -75,8 +76,8 @@ UNUSABLE_KEYS = {
 
 
 @pytest.mark.parametrize("arguments", [[], ["--json"]], ids=["lines", "json"])
-@pytest.mark.parametrize("variables", UNUSABLE_KEYS.values(), ids=UNUSABLE_KEYS.keys())
-def test_with_key_settings_that_cannot_be_used_nothing_can_be_told(
+@pytest.mark.parametrize("variables", UNUSABLE.values(), ids=UNUSABLE.keys())
+def test_with_settings_that_name_no_key_or_no_database_nothing_can_be_told(
     clerk: LocalClerk, variables: dict[str, str], arguments: list[str]
 ) -> None:
     done = programs.run("sync_health", *arguments, clerk=clerk, **variables)
