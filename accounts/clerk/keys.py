@@ -221,15 +221,13 @@ class KeyStore:
         flight = self._flight
         if flight is not None:  # it may have begun before the key was there, and then answers nothing
             flight.wait(WAIT)
-        has_ended = True
-        if self._held(kid) is None:
+        if (key := self._held(kid)) is None:
             needed = self._launch(permitted=lambda: self._held(kid) is None and self._spend())
             has_ended = needed.wait(max(0.0, give_up_at - time.monotonic()))
-        if (key := self._held(kid)) is not None:
-            return (key,)
-        if not has_ended or self._last_error is not None:
-            raise KeysUnavailable
-        return ()
+            key = self._held(kid)
+            if key is None and (not has_ended or self._last_error is not None):
+                raise KeysUnavailable
+        return () if key is None else (key,)
 
     def _held(self, kid: str) -> RSAPublicKey | None:
         snapshot = self._current()

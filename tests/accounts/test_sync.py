@@ -289,9 +289,12 @@ def test_who_was_read_before_the_deletion_is_not_restored() -> None:
 
 
 def test_of_several_deletions_the_latest_counts_in_whatever_order() -> None:
+    delete_user("user_other", at=T)
     for at in (T + 20, T + 30, T + 10):
         delete_user("user_ada", at=at)
     assert [row.deleted_at for row in rows()] == [datetime.fromtimestamp((T + 30) / 1000, UTC)]
+    other = User.objects.get(clerk_id="user_other")
+    assert other.deleted_at == datetime.fromtimestamp(T / 1000, UTC)
 
 
 def test_nobody_is_restored_beside_a_live_row() -> None:
