@@ -228,10 +228,10 @@ class User(AbstractUser):
         update_fields: Iterable[str] | None = None,
     ) -> None:
         """Save as Django does, without what is as it was loaded: Note [A save writes nothing old back]."""
-        is_same_row = self._loaded.get("id") == self.pk and using in {None, self._state.db}
+        is_same_row = "id" in self._loaded and self._loaded["id"] == self.pk
         if update_fields is not None:
             update_fields = set(update_fields)
-        elif is_same_row and not force_insert:
+        elif is_same_row and not force_insert and using in {None, self._state.db}:
             update_fields = {field.attname for field in self._meta.concrete_fields if not field.primary_key}
             update_fields &= self.__dict__.keys() - self._untouched()
         super().save(

@@ -207,10 +207,11 @@ def test_a_deferred_column_is_not_written_back_after_it_was_looked_at(ada: User)
 
 def test_a_copy_under_another_key_is_whole(ada: User) -> None:
     held = User.objects.get(pk=ada.pk)
-    held.pk, held.username, held.clerk_id = UserFactory.build().pk, "another", "user_other"
-    held.save()
-    assert User.objects.get(clerk_id="user_other").first_name == "Ada"
-    assert User.objects.count() == 2
+    for number, key in enumerate((UserFactory.build().pk, None, None)):
+        held.pk, held.username, held.clerk_id = key, f"another{number}", f"user_other{number}"
+        held.save()
+        assert User.objects.get(clerk_id=f"user_other{number}").first_name == "Ada"
+    assert User.objects.count() == 4
 
 
 def test_a_row_that_is_gone_is_not_made_again(ada: User) -> None:
