@@ -1,16 +1,18 @@
-"""The merge rule: a pure function from a stored row and one profile to what must be written.
+"""The merge rule: a pure function from a stored row and one profile to the values that must be written.
 
 Note [Every field is a register]
 Each field carries a version `(milliseconds, rank)` of Clerk's clock. The greatest version wins, and at equal
-versions the greater value, so that any order of the same facts ends in the same row. A full snapshot
-(webhook, API) raises the version even where the value is equal: without that A, B, A delivered as 1, 3, 2
-ends at B. Claims do not: they are read at every request, which must write nothing. Nor do they say anything
-by a null where the value did not come from claims: after a typo in the dashboard everybody's is null.
+versions the greater value, so that any order of the same facts ends in the same row. A complete snapshot
+(webhook, API) raises the version even where the value is equal: otherwise A, B, A delivered as 1, 3, 2 would
+end at B. Claims do not raise it: they are read at every request, and a usual request writes nothing. A null
+claim clears only a value that came from claims: after a typo in the dashboard
+it is null for all users.
 
 Note [Verification belongs to an address]
-As two independent fields, an address could end up marked verified that nobody had verified. So a new address
-without a word on verification is unverified at version zero (any source that names it may correct that), and
-a source's word counts only if it names the address that is stored. No address is never verified.
+As two independent fields, an address that was never verified could end up marked as verified. So a new
+address without a statement on verification is unverified at version zero (any source that names the address
+may correct that), and a statement counts only if its source names the stored address. Without an address
+nothing is verified.
 """
 
 from __future__ import annotations
@@ -21,73 +23,77 @@ from dataclasses import dataclass
 from accounts.clerk.profiles import FIELDS, ClerkProfile, Source, Value
 
 Version = tuple[int, int]
-NEVER: Version = (0, 0)
-# What a null is stored as; in all other fields it is the empty text.
+NO_VERSION: Version = (0, 0)
+# The stored form of null; for every other field it is the empty text.
 EMPTY: Mapping[str, Value] = {"email": None, "email_verified": False, "banned": False}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Merged:
-    """What to write: changed values, and all versions if one of them rose. `stale`: the row knew better."""
+class MergeResult:
+    """The values to write, and all versions if one of them rose. `stale`: the row holds newer data."""
 
     values: Mapping[str, Value]
     versions: Mapping[str, Version] | None
     stale: bool
 
 
-def merge(values: Mapping[str, Value], versions: Mapping[str, Version], profile: ClerkProfile) -> Merged:
-    """Merge a profile into a row's values and versions."""
+def merge(values: Mapping[str, Value], versions: Mapping[str, Version], profile: ClerkProfile) -> MergeResult:
+    """Merge a profile into the values and versions of a row; the arguments stay as they are."""
     new_values, new_versions = dict(values), dict(versions)
-    told = (profile.at, profile.source)
-    said = older = lost = 0
-    won = False
+    stated_count = older_count = older_changes = 0
+    is_accepted = False
     for field in FIELDS:
-        stored = new_versions.get(field, NEVER)
-        if not _says(profile, field, address=new_values["email"], stored=stored):
+        stored_version = new_versions.get(field, NO_VERSION)
+        if not _states_field(profile, field, address=new_values["email"], stored_version=stored_version):
             continue
-        said += 1
-        value = _storable(profile, field)
-        differs = value != new_values[field]
-        version = _correcting(profile, stored) if differs else told
-        if _wins(field, value, version, over=new_values[field], at=stored):
-            won = True
-            if field == "email" and differs:
-                new_values["email_verified"], new_versions["email_verified"] = False, NEVER
+        stated_count += 1
+        value = _as_stored(profile, field)
+        is_change = value != new_values[field]
+        version = _incoming_version(profile, stored_version, is_change=is_change)
+        if _replaces(field, value, version, stored_value=new_values[field], stored_version=stored_version):
+            is_accepted = True
+            if field == "email" and is_change:
+                new_values["email_verified"], new_versions["email_verified"] = False, NO_VERSION
             new_values[field], new_versions[field] = value, version
-        elif version < stored:
-            older += 1
-            lost += differs
-    if not won:
-        return Merged(values={}, versions=None, stale=bool(lost or (older and older == said)))
+        elif version < stored_version:
+            older_count += 1
+            older_changes += is_change
+    if not is_accepted:
+        is_stale = bool(older_changes or (older_count and older_count == stated_count))
+        return MergeResult(values={}, versions=None, stale=is_stale)
     changed = {field: new_values[field] for field in FIELDS if new_values[field] != values[field]}
-    return Merged(values=changed, versions=None if new_versions == versions else new_versions, stale=False)
+    return MergeResult(
+        values=changed, versions=None if new_versions == versions else new_versions, stale=False
+    )
 
 
-def _says(profile: ClerkProfile, field: str, *, address: Value, stored: Version) -> bool:
+def _states_field(profile: ClerkProfile, field: str, *, address: Value, stored_version: Version) -> bool:
     if field not in profile.values:
         return False
     if profile.source is Source.CLAIMS and profile.values[field] in (None, ""):
-        return stored[1] == Source.CLAIMS
+        return stored_version[1] == Source.CLAIMS
     return field != "email_verified" or (address is not None and profile.values.get("email") == address)
 
 
-def _storable(profile: ClerkProfile, field: str) -> Value:
+def _as_stored(profile: ClerkProfile, field: str) -> Value:
     value = profile.values[field]
     return EMPTY.get(field, "") if value is None else value
 
 
-def _correcting(profile: ClerkProfile, stored: Version) -> Version:
-    # An API answer also held at its Date: it may correct a wrong value whose time lies between the two.
-    if profile.true_until is not None and profile.at <= stored[0] <= profile.true_until:
+def _incoming_version(profile: ClerkProfile, stored_version: Version, *, is_change: bool) -> Version:
+    # An API answer also holds at its Date: it corrects a wrong value whose time lies between the two.
+    if is_change and profile.true_until is not None and profile.at <= stored_version[0] <= profile.true_until:
         return (profile.true_until, profile.source)
     return (profile.at, profile.source)
 
 
-def _wins(field: str, value: Value, version: Version, *, over: Value, at: Version) -> bool:
-    if value == over:
-        return version[1] != Source.CLAIMS and version[0] > at[0]
-    if version != at:
-        return version > at
+def _replaces(
+    field: str, value: Value, version: Version, *, stored_value: Value, stored_version: Version
+) -> bool:
+    if value == stored_value:
+        return version[1] != Source.CLAIMS and version[0] > stored_version[0]
+    if version != stored_version:
+        return version > stored_version
     if field == "email_verified":
         return value is False
-    return str(value or "") > str(over or "")
+    return str(value or "") > str(stored_value or "")

@@ -24,7 +24,7 @@ from django.db import Error, InterfaceError, OperationalError, connection, trans
 from django.utils import timezone
 
 from accounts.clerk.profiles import FIELDS, ClerkProfile, Source, Value
-from accounts.merge import Merged, merge
+from accounts.merge import MergeResult, merge
 from accounts.models import CreatedVia, DeletedBy, User, opaque_username
 from accounts.signals import sync_failed, user_synced
 
@@ -161,12 +161,12 @@ def new_user(profile: ClerkProfile, *, predecessor: User | None = None) -> User:
     return user
 
 
-def merged_with(user: User, profile: ClerkProfile) -> Merged:
+def merged_with(user: User, profile: ClerkProfile) -> MergeResult:
     """Merge a profile into what a row holds; nothing is written."""
     return merge_stored({field: getattr(user, field) for field in FIELDS}, user.field_versions, profile)
 
 
-def merge_stored(values: Mapping[str, Value], versions: Mapping[str, Any], profile: ClerkProfile) -> Merged:
+def merge_stored(values: Mapping[str, Value], versions: Mapping[str, Any], profile: ClerkProfile) -> MergeResult:
     """Do the same with the values and the versions as the database gives them."""
     return merge(values, {field: (at, rank) for field, (at, rank) in versions.items()}, profile)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from django.db import connection
 
-from accounts.merge import NEVER
+from accounts.merge import NO_VERSION
 from accounts.models import DeletedBy, User
 from devclerk.people import Person
 
@@ -64,7 +64,7 @@ class Watcher:
         for name, version in before.items():
             now = row.field_versions.get(name, [0, 0])
             # A new address starts without a word on verification; nothing else ever falls.
-            reset = name == "email_verified" and tuple(now) == NEVER
+            reset = name == "email_verified" and tuple(now) == NO_VERSION
             assert now >= version or reset, f"the version of {name} fell from {version} to {now}"
         self._versions[row.pk] = dict(row.field_versions)
         if row.email_verified:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from accounts.clerk.profiles import ClerkProfile, Source, Value
-from accounts.merge import Merged, Version, merge
+from accounts.merge import MergeResult, Version, merge
 
 EMPTY: dict[str, Value] = {
     "email": None,
@@ -27,7 +27,7 @@ class Row:
     values: dict[str, Value] = field(default_factory=lambda: dict(EMPTY))
     versions: dict[str, Version] = field(default_factory=dict)
 
-    def take(self, profile: ClerkProfile) -> Merged:
+    def take(self, profile: ClerkProfile) -> MergeResult:
         merged = merge(self.values, self.versions, profile)
         self.values |= merged.values
         if merged.versions is not None:
