@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
 
 from accounts.clerk.profiles import ClerkProfile, Source, Value
 from accounts.merge import MergeResult, Version, merge
@@ -16,7 +15,6 @@ EMPTY: dict[str, Value] = {
     "image_url": "",
     "banned": False,
 }
-T = 1_800_000_000_000
 CLAIMS, WEBHOOK, API = Source.CLAIMS, Source.WEBHOOK, Source.API
 
 
@@ -33,11 +31,6 @@ class Row:
         if merged.versions is not None:
             self.versions = dict(merged.versions)
         return merged
-
-
-def said(source: Source, at: int, *, true_until: int | None = None, **values: Any) -> ClerkProfile:
-    """Give what a source told of somebody as of a moment."""
-    return ClerkProfile(clerk_id="user_a", source=source, at=at, values=values, true_until=true_until)
 
 
 def after(*profiles: ClerkProfile) -> Row:

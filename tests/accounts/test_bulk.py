@@ -12,20 +12,16 @@ from django.db import DatabaseError, connection
 from django.test.utils import CaptureQueriesContext
 
 from accounts.bulk import sync_page
-from accounts.clerk.profiles import ClerkProfile, Source
+from accounts.clerk.profiles import Source
 from accounts.models import User
 from accounts.signals import sync_failed
 from accounts.sync import Outcome, delete_locally, delete_user, sync_user
+from tests.accounts.profiles import T, profile
 from tests.webhooks.trouble import trigger
 
 pytestmark = pytest.mark.django_db(transaction=True)
-T = 1_800_000_000_000
 NAMES = ["", "Ada", "Bea", "Cleo"]
 Failures = list[dict[str, Any]]
-
-
-def said(clerk_id: str, at: int = T, **values: Any) -> ClerkProfile:
-    return ClerkProfile(clerk_id=clerk_id, source=Source.API, at=at, values=values)
 
 
 @pytest.fixture
@@ -51,7 +47,13 @@ def prepare(people: list[str]) -> None:
         if number % 6 == 0:
             continue
         user = sync_user(
-            said(clerk_id, T - 10 + number % 3 * 10, first_name="Ada", email=f"{clerk_id}@x.test")
+            profile(
+                Source.API,
+                T - 10 + number % 3 * 10,
+                clerk_id=clerk_id,
+                first_name="Ada",
+                email=f"{clerk_id}@x.test",
+            )
         ).user
         assert user
         if number % 6 == 1:
@@ -65,9 +67,10 @@ def test_a_page_and_the_same_people_one_by_one_end_alike(seed: int) -> None:
     chance = random.Random(seed)  # noqa: S311 - repeatable, not secret
     people = [f"user_{number}" for number in range(36)]
     page = [
-        said(
-            clerk_id,
+        profile(
+            Source.API,
             T + chance.choice([-20, 0, 20]),
+            clerk_id=clerk_id,
             first_name=chance.choice(NAMES),
             email=chance.choice([None, f"{clerk_id}@x.test"]),
             email_verified=chance.choice([True, False]),
@@ -87,7 +90,7 @@ def test_a_page_and_the_same_people_one_by_one_end_alike(seed: int) -> None:
 
 
 def test_a_page_that_changes_nothing_is_one_select_under_the_lock_and_a_look_for_failures_to_close() -> None:
-    page = [said(f"user_{number}", first_name="Ada") for number in range(200)]
+    page = [profile(Source.API, clerk_id=f"user_{number}", first_name="Ada") for number in range(200)]
     sync_page(page, source="backfill")
     with CaptureQueriesContext(connection) as captured:
         assert set(sync_page(page, source="backfill").outcomes.values()) == {Outcome.UNCHANGED}
@@ -100,8 +103,11 @@ def test_a_page_that_changes_nothing_is_one_select_under_the_lock_and_a_look_for
 
 
 def test_a_page_that_only_confirms_what_is_known_reads_no_row_by_itself() -> None:
-    sync_page([said(f"user_{number}", first_name="Ada") for number in range(50)], source="backfill")
-    later = [said(f"user_{number}", T + 5, first_name="Ada") for number in range(50)]
+    sync_page(
+        [profile(Source.API, clerk_id=f"user_{number}", first_name="Ada") for number in range(50)],
+        source="backfill",
+    )
+    later = [profile(Source.API, T + 5, clerk_id=f"user_{number}", first_name="Ada") for number in range(50)]
     with CaptureQueriesContext(connection) as captured:
         assert set(sync_page(later, source="backfill").outcomes.values()) == {Outcome.UNCHANGED}
     assert [query["sql"].split()[0] for query in captured if "accounts_user" in query["sql"]] == [
@@ -112,10 +118,10 @@ def test_a_page_that_only_confirms_what_is_known_reads_no_row_by_itself() -> Non
 
 
 def test_only_what_differs_is_written() -> None:
-    page = [said(f"user_{number}", first_name="Ada") for number in range(20)]
+    page = [profile(Source.API, clerk_id=f"user_{number}", first_name="Ada") for number in range(20)]
     sync_page(page, source="backfill")
     before = dict(User.objects.values_list("clerk_id", "updated_at"))
-    page[3] = said("user_3", T + 1, first_name="Zoe")
+    page[3] = profile(Source.API, T + 1, clerk_id="user_3", first_name="Zoe")
     outcomes = sync_page(page, source="backfill").outcomes
     assert {clerk_id for clerk_id, outcome in outcomes.items() if outcome == Outcome.UPDATED} == {"user_3"}
     after = dict(User.objects.values_list("clerk_id", "updated_at"))
@@ -123,15 +129,22 @@ def test_only_what_differs_is_written() -> None:
 
 
 def test_a_dry_run_tells_the_outcomes_and_writes_nothing() -> None:
-    sync_user(said("user_1", first_name="Ada"))
-    page = [said("user_1", T + 1, first_name="Zoe"), said("user_2")]
+    sync_user(profile(Source.API, clerk_id="user_1", first_name="Ada"))
+    page = [
+        profile(Source.API, T + 1, clerk_id="user_1", first_name="Zoe"),
+        profile(Source.API, clerk_id="user_2"),
+    ]
     outcomes = sync_page(page, source="backfill", dry_run=True).outcomes
     assert outcomes == {"user_1": Outcome.UPDATED, "user_2": Outcome.CREATED}
     assert list(User.objects.values_list("first_name", flat=True)) == ["Ada"]
 
 
 def test_somebody_named_twice_gets_one_row() -> None:
-    page = [said("user_1", first_name="Ada"), said("user_2"), said("user_1", T + 1, first_name="Augusta")]
+    page = [
+        profile(Source.API, clerk_id="user_1", first_name="Ada"),
+        profile(Source.API, clerk_id="user_2"),
+        profile(Source.API, T + 1, clerk_id="user_1", first_name="Augusta"),
+    ]
     sync_page(page, source="backfill")
     sync_page(page, source="backfill")
     names = User.objects.live().order_by("clerk_id").values_list("clerk_id", "first_name")
@@ -139,7 +152,9 @@ def test_somebody_named_twice_gets_one_row() -> None:
 
 
 def test_fields_that_cannot_be_stored_are_told_by_the_name_of_the_command(failures: Failures) -> None:
-    page = [replace(said("user_1", first_name="Ada"), unusable=("email", "image_url"))]
+    page = [
+        replace(profile(Source.API, clerk_id="user_1", first_name="Ada"), unusable=("email", "image_url"))
+    ]
     sync_page(page, source="reconcile")
     assert failures == [
         {"clerk_id": "user_1", "source": "reconcile", "reason": f"unusable_field:{field}"}
@@ -148,7 +163,11 @@ def test_fields_that_cannot_be_stored_are_told_by_the_name_of_the_command(failur
 
 
 def test_a_dry_run_tells_nobody(failures: Failures) -> None:
-    sync_page([replace(said("user_1"), unusable=("email",))], source="reconcile", dry_run=True)
+    sync_page(
+        [replace(profile(Source.API, clerk_id="user_1"), unusable=("email",))],
+        source="reconcile",
+        dry_run=True,
+    )
     assert failures == []
 
 
@@ -158,7 +177,7 @@ def test_an_empty_page_is_nothing() -> None:
 
 @pytest.mark.postgresql
 def test_one_person_who_cannot_be_stored_spoils_no_other(failures: Failures) -> None:
-    page = [said(f"user_{number}", first_name="Ada") for number in range(10)]
+    page = [profile(Source.API, clerk_id=f"user_{number}", first_name="Ada") for number in range(10)]
     with trigger("IF NEW.clerk_id = 'user_4' THEN RAISE EXCEPTION 'no'; END IF"):
         result = sync_page(page, source="backfill")
     assert result.failed == ("user_4",)
@@ -170,4 +189,7 @@ def test_one_person_who_cannot_be_stored_spoils_no_other(failures: Failures) -> 
 @pytest.mark.postgresql
 def test_a_database_that_takes_nobody_is_an_error() -> None:
     with trigger("RAISE EXCEPTION 'no'"), pytest.raises(DatabaseError):
-        sync_page([said("user_1"), said("user_2")], source="backfill")
+        sync_page(
+            [profile(Source.API, clerk_id="user_1"), profile(Source.API, clerk_id="user_2")],
+            source="backfill",
+        )

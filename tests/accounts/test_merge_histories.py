@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from accounts.clerk.profiles import FIELDS, ClerkProfile
-from tests.accounts.registers import API, CLAIMS, WEBHOOK, Row, T, after, said
+from tests.accounts.profiles import T, profile
+from tests.accounts.registers import API, CLAIMS, WEBHOOK, Row, after
 
 
 @dataclass(frozen=True)
@@ -57,15 +58,15 @@ def histories(draw: st.DrawFn) -> tuple[list[State], list[ClerkProfile]]:
     def at(instant: int) -> State | None:
         return next((state for state in reversed(states) if state.since <= instant), None)
 
-    news = [said(WEBHOOK, state.since, **state.values) for state in states]
+    news = [profile(WEBHOOK, state.since, **state.values) for state in states]
     # Whole seconds: what a token tells may be younger than its version says.
     news += [
-        said(CLAIMS, instant // 1000 * 1000, **_told(draw, state))
+        profile(CLAIMS, instant // 1000 * 1000, **_told(draw, state))
         for instant in draw(st.lists(st.integers(T, end), max_size=5))
         if (state := at(instant))
     ]
     news += [
-        said(API, state.since, true_until=instant - 1000, **state.values)
+        profile(API, state.since, true_until=instant - 1000, **state.values)
         for instant in draw(st.lists(st.integers(T, end), max_size=3))
         if (state := at(instant))
     ]
@@ -91,13 +92,13 @@ def test_no_address_is_ever_marked_verified_that_nobody_had_verified(
     states, news = history
     verified = {state.values["email"] for state in states if state.values["email_verified"]}
     row = Row()
-    for profile in data.draw(st.permutations(news)):
-        row.take(profile)
+    for snapshot in data.draw(st.permutations(news)):
+        row.take(snapshot)
         assert not row.values["email_verified"] or row.values["email"] in verified
 
 
 LIES = st.builds(
-    lambda instant, values: said(CLAIMS, T + instant // 1000 * 1000, **values),
+    lambda instant, values: profile(CLAIMS, T + instant // 1000 * 1000, **values),
     st.integers(0, 20_000),
     STATES,
 )
@@ -110,12 +111,12 @@ def test_an_api_answer_given_after_all_lies_mends_them_all(
 ) -> None:
     states, news = history
     row = after(*data.draw(st.permutations(news + lies)))
-    row.take(said(API, states[-1].since, true_until=T + 60_000, **states[-1].values))
+    row.take(profile(API, states[-1].since, true_until=T + 60_000, **states[-1].values))
     assert row.values == states[-1].values
 
 
 SNAPSHOTS = st.builds(
-    lambda source, tick, name, mail: said(
+    lambda source, tick, name, mail: profile(
         source, T + tick, first_name=name, email=mail, email_verified=mail is not None
     ),
     st.sampled_from([WEBHOOK, API]),
@@ -131,11 +132,11 @@ def test_versions_never_fall_and_a_repeat_changes_nothing(
     news: list[ClerkProfile], data: st.DataObject
 ) -> None:
     row = Row()
-    for profile in data.draw(st.permutations(news)):
+    for snapshot in data.draw(st.permutations(news)):
         before = dict(row.versions)
-        row.take(profile)
+        row.take(snapshot)
         assert all(
             row.versions[name] >= version for name, version in before.items() if name != "email_verified"
         )
-        again = row.take(profile)
+        again = row.take(snapshot)
         assert (again.values, again.versions) == ({}, None)

@@ -11,19 +11,15 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from accounts.bulk import sync_page
-from accounts.clerk.profiles import ClerkProfile, Source
 from accounts.models import CreatedVia, User
 from accounts.sync import delete_user, restore_user, sync_user
 from tests.accounts.plans import plans
+from tests.accounts.profiles import profile
 from tests.factories import UserFactory
 
 pytestmark = pytest.mark.django_db
 Count = Callable[[int], Any]
 LATER = 4_000_000_000_000  # ms
-
-
-def said(clerk_id: str) -> ClerkProfile:
-    return ClerkProfile(clerk_id=clerk_id, source=Source.API, at=1_800_000_000_000, values={})
 
 
 def test_the_fast_look_up_gives_the_row_that_get_gives() -> None:
@@ -87,8 +83,8 @@ def test_it_uses_the_partial_index() -> None:
 @pytest.mark.parametrize(
     "work",
     [
-        lambda: sync_user(said("user_new")),
-        lambda: sync_page([said(f"user_new{number}") for number in range(20)], source="backfill"),
+        lambda: sync_user(profile(clerk_id="user_new")),
+        lambda: sync_page([profile(clerk_id=f"user_new{number}") for number in range(20)], source="backfill"),
         lambda: delete_user("user_new", at=1_800_000_000_000),
         lambda: restore_user(UserFactory.create(deleted_at=timezone.now(), deleted_by="clerk"), at=LATER),
     ],

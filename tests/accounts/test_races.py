@@ -14,7 +14,7 @@ from django.db import DatabaseError, OperationalError, connection, connections, 
 from django.test import Client
 
 from accounts.bulk import sync_page
-from accounts.clerk.profiles import ClerkProfile, Source
+from accounts.clerk.profiles import Source
 from accounts.models import DeletedBy, User
 from accounts.sync import (
     UserDeleted,
@@ -26,10 +26,10 @@ from accounts.sync import (
     sync_user,
 )
 from devclerk.fixtures import LocalClerk
+from tests.accounts.profiles import T, profile
 from tests.webhooks.trouble import address
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.postgresql]
-T = 1_800_000_000_000
 THREADS = 16
 
 
@@ -45,10 +45,6 @@ def alone(work: Callable[[], object]) -> object:
         return work()
     finally:
         connections.close_all()
-
-
-def said(clerk_id: str, source: Source = Source.CLAIMS, at: int = T, name: str = "Ada") -> ClerkProfile:
-    return ClerkProfile(clerk_id=clerk_id, source=source, at=at, values={"first_name": name})
 
 
 def test_twenty_new_people_each_sixteen_times_at_once(
@@ -74,7 +70,7 @@ def test_no_first_request_raises_whom_a_deletion_has_buried(threads: ThreadPoolE
 
     def sign_in(clerk_id: str) -> None:
         with suppress(UserDeleted):
-            sync_user(said(clerk_id))
+            sync_user(profile(clerk_id=clerk_id, first_name="Ada"))
 
     work: list[Callable[[], object]] = []
     for clerk_id in people:
@@ -88,12 +84,12 @@ def test_no_first_request_raises_whom_a_deletion_has_buried(threads: ThreadPoolE
 
 
 def test_a_deletion_here_amid_sign_ins_leaves_one_live_row(threads: ThreadPoolExecutor) -> None:
-    first = sync_user(said("user_ada")).user
+    first = sync_user(profile(first_name="Ada")).user
     assert first
-    work: list[Callable[[], object]] = [lambda: sync_user(said("user_ada"))] * 20
+    work: list[Callable[[], object]] = [lambda: sync_user(profile(first_name="Ada"))] * 20
     work.insert(10, lambda: delete_locally(first))
     list(threads.map(alone, work))
-    sync_user(said("user_ada"))
+    sync_user(profile(first_name="Ada"))
     assert User.objects.live().count() == 1
     assert User.objects.count() == 2
 
@@ -101,12 +97,18 @@ def test_a_deletion_here_amid_sign_ins_leaves_one_live_row(threads: ThreadPoolEx
 def test_pages_in_any_order_beside_requests_neither_block_nor_lose(threads: ThreadPoolExecutor) -> None:
     people = [f"user_{number}" for number in range(60)]
     pages = [
-        [said(clerk_id, Source.API, T + n, name=f"{n}") for clerk_id in people[:: 1 if n % 2 else -1]]
+        [
+            profile(Source.API, T + n, clerk_id=clerk_id, first_name=f"{n}")
+            for clerk_id in people[:: 1 if n % 2 else -1]
+        ]
         for n in range(8)
     ]
     work: list[Callable[[], object]] = [
         *(lambda page=page: sync_page(page, source="backfill") for page in pages),
-        *(lambda clerk_id=clerk_id: sync_user(said(clerk_id)) for clerk_id in people),
+        *(
+            lambda clerk_id=clerk_id: sync_user(profile(clerk_id=clerk_id, first_name="Ada"))
+            for clerk_id in people
+        ),
     ]
     list(threads.map(alone, work))
     rows = User.objects.live().values_list("clerk_id", "first_name")
@@ -130,7 +132,7 @@ def test_a_connection_found_dead_is_replaced_but_not_inside_a_transaction() -> N
             kill()
             return run_with_fresh_connection(count)
 
-    sync_user(said("user_ada"))
+    sync_user(profile(first_name="Ada"))
     kill()
     assert run_with_fresh_connection(User.objects.count) == 1
     with pytest.raises(OperationalError):
@@ -144,7 +146,7 @@ def test_a_lock_that_does_not_come_is_given_up_after_five_seconds_and_not_before
         other.execute("SELECT pg_advisory_xact_lock(%s)", [_lock_key("user_ada")])
         begin = monotonic()
         with pytest.raises(DatabaseError) as caught:
-            sync_user(said("user_ada"))
+            sync_user(profile(first_name="Ada"))
     assert 4.9 < monotonic() - begin < 8
     assert failure_reason(caught.value) == "lock_timeout"
     # And the limit went with the transaction.

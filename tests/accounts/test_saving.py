@@ -16,20 +16,16 @@ from django.db.models.signals import pre_save
 from django.test import Client
 from django.utils import timezone
 
-from accounts.clerk.profiles import ClerkProfile, Source
+from accounts.clerk.profiles import Source
 from accounts.models import DeletedBy, User
 from accounts.sync import Outcome, delete_user, sync_user
+from tests.accounts.profiles import T, profile
 from tests.factories import UserFactory
 
 pytestmark = pytest.mark.django_db(transaction=True)
-T = 1_800_000_000_000
 ADA = "user_ada"
 NEW = "q9!xkWm2vL-long"
 Load = Callable[[], User]
-
-
-def said(*, at: int = T, source: Source = Source.WEBHOOK, **values: Any) -> ClerkProfile:
-    return ClerkProfile(clerk_id=ADA, source=source, at=at, values=values)
 
 
 def by_request() -> User:
@@ -40,13 +36,13 @@ def by_request() -> User:
 
 def by_first_request() -> User:
     User.objects.all().delete()
-    user = sync_user(said(source=Source.CLAIMS, first_name="Ada")).user
+    user = sync_user(profile(Source.CLAIMS, first_name="Ada")).user
     assert user
     return user
 
 
 def by_updating_request() -> User:
-    user = sync_user(said(source=Source.CLAIMS, at=T + 1, first_name="Augusta")).user
+    user = sync_user(profile(Source.CLAIMS, T + 1, first_name="Augusta")).user
     assert user
     return user
 
@@ -64,7 +60,7 @@ LOADS = {
 @pytest.fixture(params=LOADS)
 def load(request: pytest.FixtureRequest) -> Load:
     """Make Ada, and give a way in which a view comes by her row."""
-    sync_user(said(source=Source.CLAIMS, first_name="Ada"))
+    sync_user(profile(Source.CLAIMS, first_name="Ada"))
     way: Load = LOADS[request.param]
     return way
 
@@ -89,7 +85,7 @@ def test_a_save_does_not_undo_a_deletion(load: Load) -> None:
 
 def test_a_save_does_not_undo_a_ban_or_newer_data(load: Load) -> None:
     held = load()
-    sync_user(said(at=T + 10, banned=True, first_name="Countess"))
+    sync_user(profile(Source.WEBHOOK, T + 10, banned=True, first_name="Countess"))
     before = row()
     held.last_name = "Assigned"
     held.save()
@@ -98,7 +94,7 @@ def test_a_save_does_not_undo_a_ban_or_newer_data(load: Load) -> None:
     assert after.field_versions == before.field_versions
     assert after.updated_at == before.updated_at
     # And an older fact is still older.
-    assert sync_user(said(at=T + 5, banned=False, first_name="Ada")).outcome == Outcome.STALE
+    assert sync_user(profile(Source.WEBHOOK, T + 5, banned=False, first_name="Ada")).outcome == Outcome.STALE
 
 
 def test_a_save_does_not_let_in_again_whom_an_operator_shut_out(load: Load) -> None:
@@ -263,7 +259,7 @@ def test_ones_own_new_password_does_not_undo_a_ban(ada: User) -> None:
     client = Client()
     client.force_login(ada)
     words = {"old_password": "the old one", "new_password1": NEW, "new_password2": NEW}
-    with before_adas_next_save(lambda: sync_user(said(at=T + 10, banned=True))):
+    with before_adas_next_save(lambda: sync_user(profile(Source.WEBHOOK, T + 10, banned=True))):
         assert client.post("/admin/password_change/", words).status_code == 302
     assert (row().banned, row().check_password(NEW)) == (True, True)
 

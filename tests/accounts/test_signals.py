@@ -10,21 +10,15 @@ from django.db import transaction
 from django.dispatch import Signal
 
 from accounts.bulk import sync_page
-from accounts.clerk.profiles import ClerkProfile, Source
+from accounts.clerk.profiles import Source
 from accounts.models import User
 from accounts.signals import page_synced, sync_failed, user_synced
 from accounts.sync import Outcome, delete_user, sync_user
+from tests.accounts.profiles import T, profile
 
 pytestmark = pytest.mark.django_db(transaction=True)
-T = 1_800_000_000_000
 CLAIMS, WEBHOOK, API = Source
 News = list[dict[str, Any]]
-
-
-def said(source: Source, *, unusable: tuple[str, ...] = ()) -> ClerkProfile:
-    return ClerkProfile(
-        clerk_id="user_ada", source=source, at=T, values={"first_name": "Ada"}, unusable=unusable
-    )
 
 
 @pytest.fixture
@@ -55,7 +49,7 @@ def test_observers_hear_of_a_deletion_by_the_name_of_its_source(
 
 
 def test_observers_hear_of_a_page_at_once_and_of_its_troubles_after_that(heard: News) -> None:
-    sync_page([said(API, unusable=("email",))], source="backfill")
+    sync_page([profile(API, first_name="Ada", unusable=("email",))], source="backfill")
     assert heard == [
         {"source": "backfill", "outcomes": {"user_ada": Outcome.CREATED}},
         {"clerk_id": "user_ada", "source": "backfill", "reason": "unusable_field:email"},
@@ -63,12 +57,12 @@ def test_observers_hear_of_a_page_at_once_and_of_its_troubles_after_that(heard: 
 
 
 def test_observers_hear_nothing_of_a_dry_run(heard: News) -> None:
-    sync_page([said(API, unusable=("email",))], source="backfill", dry_run=True)
+    sync_page([profile(API, first_name="Ada", unusable=("email",))], source="backfill", dry_run=True)
     assert heard == []
 
 
 def test_whoever_asked_may_be_named(heard: News) -> None:
-    sync_user(said(API, unusable=("email",)), source="backfill")
+    sync_user(profile(API, first_name="Ada", unusable=("email",)), source="backfill")
     assert [news["source"] for news in heard] == ["backfill", "backfill"]
 
 
@@ -78,14 +72,16 @@ def test_whoever_asked_may_be_named(heard: News) -> None:
     ids=["claims", "webhook", "api"],
 )
 def test_observers_hear_who_how_and_what_was_left_out(heard: News, source: Source, name: str) -> None:
-    sync_user(said(source, unusable=("email",)))
+    sync_user(profile(source, first_name="Ada", unusable=("email",)))
     assert heard == [
         {"clerk_id": "user_ada", "source": name, "outcome": Outcome.CREATED},
         {"clerk_id": "user_ada", "source": name, "reason": "unusable_field:email"},
     ]
 
 
-@pytest.mark.parametrize("act", [lambda: sync_user(said(CLAIMS)), lambda: delete_user("user_ada", at=T)])
+@pytest.mark.parametrize(
+    "act", [lambda: sync_user(profile(CLAIMS, first_name="Ada")), lambda: delete_user("user_ada", at=T)]
+)
 def test_news_waits_for_the_end_of_the_transaction(heard: News, act: Callable[[], object]) -> None:
     with transaction.atomic():
         act()
@@ -102,7 +98,7 @@ def test_the_news_comes_from_the_people() -> None:
     for signal in (user_synced, sync_failed):
         signal.connect(listen)
     try:
-        sync_user(said(CLAIMS, unusable=("email",)))
+        sync_user(profile(CLAIMS, first_name="Ada", unusable=("email",)))
     finally:
         for signal in (user_synced, sync_failed):
             signal.disconnect(listen)
@@ -111,7 +107,7 @@ def test_the_news_comes_from_the_people() -> None:
 
 def test_there_is_no_news_of_what_was_rolled_back(heard: News) -> None:
     with transaction.atomic():
-        sync_user(said(CLAIMS))
+        sync_user(profile(CLAIMS, first_name="Ada"))
         transaction.set_rollback(True)
     assert heard == []
     assert not User.objects.exists()
@@ -123,6 +119,6 @@ def test_an_observer_that_breaks_does_no_harm() -> None:
 
     user_synced.connect(broken)
     try:
-        assert sync_user(said(CLAIMS)).outcome == Outcome.CREATED
+        assert sync_user(profile(CLAIMS, first_name="Ada")).outcome == Outcome.CREATED
     finally:
         user_synced.disconnect(broken)
