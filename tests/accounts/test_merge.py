@@ -118,7 +118,8 @@ def test_null_clears_each_field_to_its_own_nothing() -> None:
         "first_name": "Ada",
         "image_url": "https://a.test",
     }
-    row = after(profile(CLAIMS, T, **values), profile(CLAIMS, T + 1000, **dict.fromkeys(values)))
+    nulls: dict[str, Any] = dict.fromkeys(values)
+    row = after(profile(CLAIMS, T, **values), profile(CLAIMS, T + 1000, **nulls))
     assert row.values == EMPTY
 
 
