@@ -68,12 +68,12 @@ class OperatorCommand(BaseCommand):
         self.stdout.write(", ".join(f"{name}: {number}" for name, number in counts.items()))
 
     @contextmanager
-    def progress(self, doing: str, *, quiet: bool) -> Iterator[Meter]:
-        """Show how far it came, unless `quiet`."""
+    def progress(self, task: str, *, quiet: bool) -> Iterator[Meter]:
+        """Yield a meter for the progress; it shows nothing if `quiet`."""
         if quiet:
             yield silence
         elif self.stdout.isatty():
-            with bar(doing=doing) as meter:
+            with bar(task=task) as meter:
                 yield meter
         else:
-            yield lines(self.stdout.write, doing=doing)
+            yield lines(self.stdout.write, task=task)

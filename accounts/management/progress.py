@@ -1,4 +1,4 @@
-"""How far a command came: a bar with rate and time left on a terminal, now and then a line elsewhere."""
+"""The progress of a command: a bar on a terminal, a line every few seconds elsewhere."""
 
 from __future__ import annotations
 
@@ -11,57 +11,35 @@ SECONDS_BETWEEN_LINES = 5.0
 
 
 class Meter(Protocol):
-    """Hears how many people are done, of how many."""
+    """A callable that shows how many users of a total are done."""
 
     def __call__(self, done: int, *, total: int) -> None:
-        """Show it."""
+        """Show the progress."""
 
 
 def silence(done: int, *, total: int) -> None:
     """Show nothing."""
 
 
-def lines(write: Callable[[str], object], *, doing: str) -> Meter:
-    """Write a line at most every five seconds."""
+def lines(write: Callable[[str], object], *, task: str) -> Meter:
+    """Return a meter that writes a line at most every five seconds."""
     last = time.monotonic()
 
     def show(done: int, *, total: int) -> None:
         nonlocal last
         if time.monotonic() - last >= SECONDS_BETWEEN_LINES:
             last = time.monotonic()
-            write(f"{doing}: {done:,} of {total:,}")
+            write(f"{task}: {done:,} of {total:,}")
 
     return show
 
 
 @contextmanager
-def bar(*, doing: str) -> Iterator[Meter]:
-    """Draw a bar on the terminal."""
+def bar(*, task: str) -> Iterator[Meter]:
+    """Draw a progress bar with the time left on the terminal."""
     # rich is slow to import, and most runs have no terminal.
-    from rich.progress import (  # noqa: PLC0415
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeRemainingColumn,
-    )
+    from rich.progress import MofNCompleteColumn, Progress  # noqa: PLC0415
 
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[rate]:,.0f}/s"),
-        TimeRemainingColumn(),
-    )
-    started = time.monotonic()
-    first: int | None = None
-    with Progress(*columns) as progress:
-        task = progress.add_task(doing, total=None, rate=0.0)
-
-        def show(done: int, *, total: int) -> None:
-            nonlocal first
-            first = done if first is None else first
-            rate = (done - first) / max(time.monotonic() - started, 0.001)
-            progress.update(task, completed=done, total=total, rate=rate)
-
-        yield show
+    with Progress(*Progress.get_default_columns(), MofNCompleteColumn()) as progress:
+        task_id = progress.add_task(task, total=None)
+        yield lambda done, *, total: progress.update(task_id, completed=done, total=total)
