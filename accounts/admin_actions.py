@@ -26,6 +26,7 @@ from django.utils import timezone
 from accounts.clerk.api import ClerkAPI, ClerkAPIError
 from accounts.clerk.profiles import UnusableProfile
 from accounts.conf import get_clerk_api
+from accounts.instance import InstanceUnconfirmed
 from accounts.models import User
 from accounts.refresh import refresh_user, restore_from_clerk
 from accounts.sync import Outcome, RestoreRefused, delete_locally, restore_user
@@ -168,7 +169,7 @@ def do_each(
 
 
 def _clerk() -> ClerkAPI:
-    return get_clerk_api(timeout=TIMEOUT, patience=0)
+    return get_clerk_api(timeout=TIMEOUT, patience=0, accept_kept=True)
 
 
 def _named(user: User) -> str:
@@ -236,7 +237,7 @@ def _restore(user: User) -> str:
 def _asking_clerk(clerk_id: str, work: Callable[[], T]) -> T:
     try:
         return work()
-    except ImproperlyConfigured as error:
+    except (ImproperlyConfigured, InstanceUnconfirmed) as error:
         raise ClerkAway(f"Could not fetch {clerk_id}. {error}") from None
     except ClerkAPIError as error:
         kind = ClerkAway if error.concerns_all else Failed

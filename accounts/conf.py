@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from functools import cache
 from typing import Any
 
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.core.signals import setting_changed
 
 from accounts.clerk.api import ClerkAPI
+from accounts.clerk.jwks import check_address, fetch, keys_of_pem
 from accounts.clerk.keys import KeySource, KeyStore, pem_keys
 from accounts.clerk.profiles import ClaimsMap, parse_claims_map
 from accounts.clerk.tokens import SessionVerifier
+from accounts.instance import InstanceGuard
 
 
 @cache
@@ -45,9 +49,20 @@ def claims_map() -> ClaimsMap:
     return parse_claims_map(settings.CLERK_CLAIMS)
 
 
+def get_clerk_api(*, timeout: float = 20.0, patience: float = 30.0, accept_kept: bool = False) -> ClerkAPI:
+    """Return the Backend API client, whose secret key belongs to the instance whose keys verify tokens.
+
+    There is no other way to the client, so that nothing from another instance is ever written. With
+    `accept_kept` a good answer of the last five minutes is enough. Raises ImproperlyConfigured without a
+    secret key, `InstanceUnconfirmed` and `ClerkAPIError`.
+    """
+    api = _build_clerk_api(timeout=timeout, patience=patience)
+    _get_instance_guard().confirm(api, accept_kept=accept_kept)
+    return api
+
+
 @cache
-def get_clerk_api(*, timeout: float = 20.0, patience: float = 30.0) -> ClerkAPI:
-    """Return the Backend API client; raises ImproperlyConfigured without a secret key."""
+def _build_clerk_api(*, timeout: float, patience: float) -> ClerkAPI:
     if not settings.CLERK_SECRET_KEY:
         raise ImproperlyConfigured(
             "CLERK_SECRET_KEY is not set, so Clerk's Backend API cannot be asked. Copy the secret key"
@@ -58,10 +73,23 @@ def get_clerk_api(*, timeout: float = 20.0, patience: float = 30.0) -> ClerkAPI:
     )
 
 
+@cache
+def _get_instance_guard() -> InstanceGuard:
+    return InstanceGuard(_read_verifying_keys)
+
+
+def _read_verifying_keys() -> Collection[RSAPublicKey]:
+    """Return the keys that verify tokens now; raises `FetchFailed` and ValueError."""
+    if settings.CLERK_JWT_KEY:
+        return keys_of_pem(settings.CLERK_JWT_KEY)
+    check_address(settings.CLERK_JWKS_URL, allow_http=settings.DEBUG)
+    return fetch(settings.CLERK_JWKS_URL).values()
+
+
 def _forget(*, setting: str, **_kwargs: Any) -> None:
     if setting.startswith("CLERK_") or setting == "DEBUG":
-        for made in (get_key_source, get_verifier, claims_map, get_clerk_api):
-            made.cache_clear()
+        for built in (get_key_source, get_verifier, claims_map, _build_clerk_api, _get_instance_guard):
+            built.cache_clear()
 
 
 setting_changed.connect(_forget, dispatch_uid="accounts.conf")

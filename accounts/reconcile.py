@@ -22,7 +22,7 @@ from accounts.sync import Outcome, RestoreRefused, delete_user, restore_user
 
 SOURCE = "reconcile"
 ROWS_AT_ONCE = 2_000
-MASS_SHARE, MASS_PEOPLE = 0.10, 10
+MASS_SHARE, MASS_USERS = 0.10, 10
 SHARED_ADDRESSES_MAX = 100
 DRIFT_OF = {Outcome.CREATED: Drift.MISSING, Outcome.UPDATED: Drift.STALE}
 
@@ -35,13 +35,13 @@ def reconcile(
     apply: bool = False,
     allow_mass_deletion: bool = False,
 ) -> DriftReport:
-    """Compare everybody, mend if `apply`, and return what was found; `report` hears of it page by page.
+    """Compare every user, correct if `apply`, and return what was found; `report` is called after each page.
 
-    Raises `AlreadyRunning` and `ClerkAPIError`; then nobody was deleted, since that comes last.
+    Raises `AlreadyRunning` and `ClerkAPIError`; then no row was deleted, since that comes last.
     """
     run = SyncRun(kind=SyncRun.Kind.RECONCILE, started_at=clock())
     with only_run(SyncRun.Kind.RECONCILE), recorded(run, clock=clock):
-        comparison = _Comparison(api, clock=clock, apply=apply)
+        comparison = _Comparison(api, clock=clock, apply=apply, live=_count_live_rows())
         comparison.walk(report)
         comparison.look_for_the_gone(born_before=run.started_at, allow_mass_deletion=allow_mass_deletion)
         comparison.look_at_tombstones()
@@ -71,8 +71,9 @@ class _SeenIds:
 class _Comparison:
     """One walk through Clerk's list and what it leads to."""
 
-    def __init__(self, api: ClerkAPI, *, clock: Clock, apply: bool) -> None:
+    def __init__(self, api: ClerkAPI, *, clock: Clock, apply: bool, live: int) -> None:
         self.result = DriftReport()
+        self._live = live  # before anything is stored
         self._api = api
         self._clock = clock
         self._apply = apply
@@ -145,17 +146,16 @@ class _Comparison:
                 self.result.deleted_here += 1
 
     def _suspicion(self, absent: int, *, allow_mass_deletion: bool) -> Stopped | None:
-        """Say what speaks against believing that these people are gone.
+        """Return the reason not to believe that these users are deleted in Clerk, or None.
 
-        Note [When nobody is deleted]
-        A list that broke off, or one of another instance, makes everybody look gone. Where Clerk's own count
-        says that the list is short, no option helps; where a great share is missing, an operator must say
-        that it is meant.
+        Note [When no row is deleted]
+        A list that broke off makes many users look deleted. Where Clerk's own count shows that the list is
+        too short, no option helps; where a great share is missing, an operator must confirm it. The share is
+        of the rows that were live before this run stored anything: users that it creates are no evidence.
         """
-        if _is_much(self.result.expected - self.result.listed, of=self.result.expected):
+        if _is_mass(self.result.expected - self.result.listed, of=self.result.expected):
             return Stopped.LISTING_INCOMPLETE
-        live = User.objects.live().exclude(clerk_id=None).count()
-        if _is_much(absent, of=live) and not allow_mass_deletion:
+        if _is_mass(absent, of=self._live) and not allow_mass_deletion:
             return Stopped.MASS_DELETION
         return None
 
@@ -174,8 +174,13 @@ class _Comparison:
         return page_of(answer, now=milliseconds(self._clock))
 
 
-def _is_much(people: int, *, of: int) -> bool:
-    return people > MASS_PEOPLE and people > of * MASS_SHARE
+def _is_mass(users: int, *, of: int) -> bool:
+    """Return whether these are more than half of all (so all of them too), or many and a great share."""
+    return 2 * users > of or (users > MASS_USERS and users > of * MASS_SHARE)
+
+
+def _count_live_rows() -> int:
+    return User.objects.live().exclude(clerk_id=None).count()
 
 
 def _live_clerk_ids(*, born_before: datetime) -> Iterator[str]:

@@ -170,7 +170,7 @@ class Histories(RuleBasedStateMachine):
 
     @rule(target=pages)
     def fetch_a_page(self) -> list[ProfilePage]:
-        return list(iter_pages(get_clerk_api(), clock=timezone.now))
+        return list(iter_pages(get_clerk_api(accept_kept=True), clock=timezone.now))
 
     @rule(pages=pages)
     def store_a_page(self, pages: list[ProfilePage]) -> None:

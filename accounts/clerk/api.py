@@ -17,6 +17,7 @@ from urllib.parse import quote
 import requests
 from requests.adapters import HTTPAdapter
 
+from accounts.clerk.outgoing import NOT_FROM_CLERK, USER_AGENT, read_error
 from accounts.clerk.payloads import read_payload
 from accounts.clerk.retries import patience as patience_of
 
@@ -25,7 +26,7 @@ DEFAULT_URL = "https://api.clerk.com"
 PAGE_SIZE = 500  # Clerk's maximum; one more silently gives ten rows
 OFFSET_OVERLAP = 50  # deletions during an offset walk move later people forward by so many rows
 CUT_ANSWERS_MAX = 3
-WORD_MAX = 100
+FOREIGN = "not_from_clerk"  # the code of an answer that something else gave
 
 
 class ClerkAPIError(Exception):
@@ -39,27 +40,49 @@ class ClerkAPIError(Exception):
 
     def __str__(self) -> str:
         answer = f"answered {self.status}" if self.status else "gave no answer"
+        address = "Clerk's Backend API" if self.is_from_clerk or not self.status else "CLERK_API_URL"
         trace = f", trace {self.trace_id}" if self.trace_id else ""
-        return f"Clerk's Backend API {answer} ({self.code}{trace}). {self.next_step}"
+        return f"{address} {answer} ({self.code}{trace}). {self.next_step}"
+
+    @property
+    def is_from_clerk(self) -> bool:
+        """Return whether Clerk gave the answer: not a firewall or proxy, and not the lack of any answer."""
+        return self.status is not None and (self.code != FOREIGN or self.trace_id is not None)
 
     @property
     def concerns_all(self) -> bool:
-        """Tell whether another question would fare no better now."""
+        """Return whether another request would fail in the same way now."""
         ours = {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.TOO_MANY_REQUESTS}
-        return self.status is None or self.status in ours or self.status >= HTTPStatus.INTERNAL_SERVER_ERROR
+        return (
+            self.status is None
+            or not self.is_from_clerk
+            or self.status in ours
+            or self.status >= HTTPStatus.INTERNAL_SERVER_ERROR
+        )
 
     @property
     def next_step(self) -> str:
-        """What the operator can do about it."""
+        """Return what the operator can do about it."""
+        if self.status is None:
+            return "Check the network, the proxy and CLERK_API_URL, then try again."
+        if not self.is_from_clerk:
+            return _next_step_behind_proxy(self.status)
         if self.status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
             return "Check that CLERK_SECRET_KEY is the secret key of this instance (Dashboard, API keys)."
         if self.status == HTTPStatus.TOO_MANY_REQUESTS:
             return "Another program uses up the rate limit of this secret key; try again later."
-        if self.status is None:
-            return "Check the network, the proxy and CLERK_API_URL, then try again."
         if self.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             return "See https://status.clerk.com, then try again."
         return "Check CLERK_API_URL; if it is right, give the trace id to Clerk's support."
+
+
+def _next_step_behind_proxy(status: int) -> str:
+    step = f"{NOT_FROM_CLERK}, and check CLERK_API_URL."
+    if status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
+        return f"{step} Clerk has not seen the secret key."
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        return f"{step} During an outage of Clerk (https://status.clerk.com) try again later."
+    return step
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,6 +131,7 @@ class ClerkAPI:
         self._session.auth = _Bearer(secret_key)
         self._session.headers["Clerk-API-Version"] = API_VERSION
         self._session.headers["Accept"] = "application/json"
+        self._session.headers["User-Agent"] = USER_AGENT
         adapter = HTTPAdapter(max_retries=patience_of(seconds=patience))
         self._session.mount("https://", adapter)
         self._session.mount("http://", adapter)
@@ -236,31 +260,12 @@ def _body(response: requests.Response) -> object:
     try:
         return read_payload(response.content)
     except ValueError:
-        raise ClerkAPIError(status=response.status_code, code="unexpected_answer") from None
+        raise ClerkAPIError(status=response.status_code, code=FOREIGN) from None
 
 
 def _error_of(response: requests.Response) -> ClerkAPIError:
-    """Read `{errors: [{code}], clerk_trace_id}`. Clerk's messages may quote personal data and stay out."""
-    try:
-        body = read_payload(response.content)
-    except ValueError:
-        body = None
-    errors = body.get("errors") if isinstance(body, dict) else None
-    first = errors[0] if isinstance(errors, list) and errors else None
-    code = first.get("code") if isinstance(first, dict) else None
-    trace_id = body.get("clerk_trace_id") if isinstance(body, dict) else None
-    return ClerkAPIError(
-        status=response.status_code,
-        code=_word(code) or "not_from_clerk",
-        trace_id=_word(trace_id),
-    )
-
-
-def _word(value: object) -> str | None:
-    """Return a code or an id as it is; free text could carry what must not be printed, and is dropped."""
-    if not isinstance(value, str) or len(value) > WORD_MAX:
-        return None
-    return value if value.replace("_", "").replace("-", "").isalnum() else None
+    error = read_error(response.content)
+    return ClerkAPIError(status=response.status_code, code=error.code or FOREIGN, trace_id=error.trace_id)
 
 
 def _answered_at(response: requests.Response) -> int | None:

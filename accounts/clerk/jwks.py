@@ -8,6 +8,7 @@ import socket
 import threading
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -18,6 +19,8 @@ from jwt.algorithms import RSAAlgorithm
 from requests.adapters import HTTPAdapter
 from urllib3.exceptions import HTTPError
 
+from accounts.clerk.outgoing import NOT_FROM_CLERK, USER_AGENT, read_error
+
 DEADLINE = 2.0  # seconds for the whole fetch
 MAX_BYTES = 65_536
 MIN_BITS, MAX_BITS = 2048, 8192
@@ -27,11 +30,37 @@ _ARMOUR = re.compile(r"-----BEGIN ([A-Z ]+)-----(.*?)-----END \1-----", re.DOTAL
 
 
 class FetchFailed(Exception):
-    """The document could not be had, or held no usable key; `reason` is a code."""
+    """The document could not be had, or held no usable key; `reason` is a code.
 
-    def __init__(self, reason: str) -> None:
+    `is_foreign` is true for an answer that Clerk did not give.
+    """
+
+    def __init__(self, reason: str, *, is_foreign: bool = False) -> None:
         super().__init__(reason)
         self.reason = reason
+        self.is_foreign = is_foreign
+
+    @property
+    def next_step(self) -> str:
+        """Return what the operator can do about it."""
+        if self.is_foreign:
+            return (
+                f"{NOT_FROM_CLERK}; if the address is wrong, correct CLERK_PUBLISHABLE_KEY or CLERK_JWKS_URL."
+            )
+        return "See that this machine reaches the address; if it is wrong, correct CLERK_PUBLISHABLE_KEY."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyDocument:
+    """The usable keys of a JWKS by id, and what its answer says about time.
+
+    `date` and `age` are the headers; `seconds` is how long the answer's head took.
+    """
+
+    keys: Mapping[str, RSAPublicKey]
+    date: str | None
+    age: str | None
+    seconds: float
 
 
 def check_address(url: str, *, allow_http: bool) -> None:
@@ -44,24 +73,29 @@ def check_address(url: str, *, allow_http: bool) -> None:
 
 
 def fetch(url: str) -> Mapping[str, RSAPublicKey]:
-    """Fetch the document and return its usable keys by id; raises FetchFailed within the deadline.
+    """Fetch the document and return its usable keys by id; raises FetchFailed within the deadline."""
+    return fetch_document(url).keys
+
+
+def fetch_document(url: str, *, deadline: float = DEADLINE) -> KeyDocument:
+    """Fetch the document within `deadline` seconds; raises FetchFailed.
 
     A socket's timeout starts anew with each byte, so a server that drips would hold us for ever: the fetch
     runs in a thread of its own that is given up, its connection shut, when the time is over.
     """
-    attempt = _Attempt(url)
+    attempt = _Attempt(url, deadline=deadline)
     thread = threading.Thread(target=attempt.run, name="clerk-keys-fetch", daemon=True)
     try:
         thread.start()
     except RuntimeError:  # the process may have no more threads
         raise FetchFailed("no_thread") from None
-    thread.join(DEADLINE)
+    thread.join(deadline)
     if thread.is_alive():
         attempt.adapter.cut()
         raise FetchFailed("timeout")
-    if attempt.keys is None:
-        raise FetchFailed(attempt.reason)
-    return attempt.keys
+    if attempt.document is None:
+        raise FetchFailed(attempt.reason, is_foreign=attempt.is_foreign)
+    return attempt.document
 
 
 class _Adapter(HTTPAdapter):
@@ -97,10 +131,10 @@ class _Adapter(HTTPAdapter):
 
 
 class _Attempt:
-    def __init__(self, url: str) -> None:
-        self.url = url
-        self.keys: Mapping[str, RSAPublicKey] | None = None
-        self.reason = "unreachable"
+    def __init__(self, url: str, *, deadline: float) -> None:
+        self.url, self.deadline = url, deadline
+        self.document: KeyDocument | None = None
+        self.reason, self.is_foreign = "unreachable", False
         self.adapter = _Adapter()
 
     def run(self) -> None:
@@ -108,23 +142,50 @@ class _Attempt:
             with requests.Session() as session:
                 for scheme in ("https://", "http://"):  # the address may be spelled anew on its way
                     session.mount(scheme, self.adapter)
-                self.keys = usable_keys(self._read(session))
-        except FetchFailed as failed:
-            self.reason = failed.reason
-        except (requests.RequestException, HTTPError, OSError, ValueError, RecursionError) as error:
+                self.document = self._read(session)
+        except FetchFailed as failure:
+            # Not the exception itself: its traceback would keep the connection alive.
+            self.reason, self.is_foreign = failure.reason, failure.is_foreign
+        except (requests.RequestException, HTTPError, OSError, ValueError) as error:
             self.reason = type(error).__name__
 
-    def _read(self, session: requests.Session) -> object:
-        headers = {"Accept-Encoding": "identity"}  # a small answer must not unfold into a large one
-        answer = session.get(self.url, timeout=DEADLINE, stream=True, allow_redirects=False, headers=headers)
+    def _read(self, session: requests.Session) -> KeyDocument:
+        # Without compression, so that a small answer cannot unfold into a large one.
+        headers = {"Accept-Encoding": "identity", "User-Agent": USER_AGENT}
+        answer = session.get(
+            self.url, timeout=self.deadline, stream=True, allow_redirects=False, headers=headers
+        )
         if answer.status_code != requests.codes.ok:
-            raise FetchFailed(f"status_{answer.status_code}")
-        body = bytearray()
-        while chunk := answer.raw.read1(4096):
-            body += chunk
-            if len(body) > MAX_BYTES:
-                raise FetchFailed("too_large")
-        return json.loads(body.decode())
+            raise FetchFailed(f"status_{answer.status_code}", is_foreign=not _is_error_of_clerk(answer))
+        return KeyDocument(
+            keys=usable_keys(_read_json(answer)),
+            date=answer.headers.get("Date"),
+            age=answer.headers.get("Age"),
+            seconds=answer.elapsed.total_seconds(),
+        )
+
+
+def _is_error_of_clerk(answer: requests.Response) -> bool:
+    try:
+        return read_error(_read_body(answer)).code is not None
+    except (FetchFailed, HTTPError, OSError):
+        return False
+
+
+def _read_json(answer: requests.Response) -> object:
+    try:
+        return json.loads(_read_body(answer).decode())
+    except (ValueError, RecursionError) as error:
+        raise FetchFailed(type(error).__name__, is_foreign=True) from None
+
+
+def _read_body(answer: requests.Response) -> bytes:
+    body = bytearray()
+    while chunk := answer.raw.read1(4096):
+        body += chunk
+        if len(body) > MAX_BYTES:
+            raise FetchFailed("too_large")
+    return bytes(body)
 
 
 def usable_keys(document: object) -> Mapping[str, RSAPublicKey]:

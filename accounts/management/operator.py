@@ -13,6 +13,7 @@ from django.core.management.base import BaseCommand, CommandError, SystemCheckEr
 from django.db import Error
 
 from accounts.clerk.api import ClerkAPIError
+from accounts.instance import InstanceUnconfirmed
 from accounts.management.progress import Meter, bar, lines, silence
 from accounts.runs import AlreadyRunning
 
@@ -31,7 +32,7 @@ class OperatorCommand(BaseCommand):
             code = self.work(**options)
         except AlreadyRunning as error:
             message = f"Another {error} is running, and a second would do the same work again: wait for it."
-        except (ClerkAPIError, ImproperlyConfigured) as error:
+        except (ClerkAPIError, ImproperlyConfigured, InstanceUnconfirmed) as error:
             message = str(error)
         except Error as error:
             # Its text holds values of the row.

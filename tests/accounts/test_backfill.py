@@ -146,7 +146,8 @@ def test_the_run_is_written_down(clerk: LocalClerk) -> None:
 
 
 def refuse_pages_after_the_first(_request: Request, response: Response) -> Response:
-    return Response("{}", status=401) if "starting_after" in _request.args else response
+    refused = Response('{"errors": [{"code": "clerk_key_invalid"}]}', status=401)
+    return refused if "starting_after" in _request.args else response
 
 
 def test_a_refusal_on_the_way_ends_the_run_with_2_and_keeps_what_was_done(

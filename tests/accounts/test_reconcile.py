@@ -265,13 +265,78 @@ def test_a_network_that_goes_away_deletes_nobody(
     assert SyncRun.objects.get(kind=SyncRun.Kind.RECONCILE).status == SyncRun.Status.FAILED
 
 
-def test_the_key_of_another_instance_deletes_nobody(everybody: list[Person], wire: Wire) -> None:
-    wire.tamper = lambda request, _response: Response(
-        '{"total_count": 0}' if "count" in request.path else "[]", content_type="application/json"
-    )
+def test_an_instance_that_lists_no_user_deletes_no_row(everybody: list[Person], wire: Wire) -> None:
+    def empty(request: Request, response: Response) -> Response:
+        if request.path != "/v1/jwks":
+            response.set_data('{"total_count": 0}' if "count" in request.path else "[]")
+        return response
+
+    wire.tamper = empty
     code, report = reconcile("--apply")
     assert (code, report["stopped"]) == (2, "mass_deletion")
     assert User.objects.live().count() == 40
+
+
+def keep_users(clerk: LocalClerk, number: int) -> list[Person]:
+    """Leave so many of the seeded users in Clerk, and make them local rows."""
+    for person in clerk.people[number:]:
+        clerk.delete(person)
+    call_command("backfill_users", stdout=StringIO())
+    return clerk.people
+
+
+@pytest.mark.parametrize(
+    ("rows", "deleted", "is_mass"),
+    [
+        (1, 1, True),
+        (2, 1, False),
+        (2, 2, True),
+        (3, 2, True),
+        (8, 4, False),
+        (9, 4, False),
+        (9, 5, True),
+        (9, 9, True),
+    ],
+)
+def test_more_than_half_of_few_rows_is_a_mass_deletion(
+    clerk: LocalClerk, rows: int, deleted: int, *, is_mass: bool
+) -> None:
+    for person in keep_users(clerk, rows)[:deleted]:
+        clerk.delete(person)
+    code, report = reconcile("--apply")
+    assert (code, report["stopped"]) == ((2, "mass_deletion") if is_mass else (0, None))
+    assert User.objects.live().count() == (rows if is_mass else rows - deleted)
+    assert reconcile("--apply", "--allow-mass-deletion")[0] == 0
+    assert User.objects.live().count() == rows - deleted
+
+
+def test_rows_that_the_same_run_creates_do_not_make_a_mass_deletion_small(
+    clerk: LocalClerk, everybody: list[Person]
+) -> None:
+    for person in everybody[:11]:
+        clerk.delete(person)
+    for _ in range(120):
+        clerk.new_person()
+    code, report = reconcile("--apply")
+    assert (code, report["stopped"]) == (2, "mass_deletion")
+    assert found(report) == {"missing_here": 120, "deleted_in_clerk": 11}
+    assert User.objects.filter(deleted_at=None, clerk_id__in=[each.id for each in everybody]).count() == 31
+
+
+def test_local_staff_do_not_make_a_mass_deletion_small(clerk: LocalClerk) -> None:
+    for number in range(5):
+        User.objects.create_user(f"staff{number}", is_staff=True)
+    for person in keep_users(clerk, 3)[:2]:
+        clerk.delete(person)
+    assert reconcile("--apply")[1]["stopped"] == "mass_deletion"
+
+
+def test_half_a_list_of_few_users_is_incomplete(clerk: LocalClerk, wire: Wire) -> None:
+    keep_users(clerk, 9)
+    wire.tamper = drop_half_the_list
+    code, report = reconcile("--apply", "--allow-mass-deletion")
+    assert (code, report["stopped"]) == (2, "listing_incomplete")
+    assert User.objects.live().count() == 9
 
 
 def test_two_at_once_are_one_and_a_refusal() -> None:

@@ -13,6 +13,7 @@ from django.apps import apps
 from django.core.management import get_commands, load_command_class
 from django.urls import resolve
 
+from accounts.clerk.outgoing import USER_AGENT
 from accounts.linking import Verdict
 from devclerk.fixtures import LocalClerk
 from devclerk.people import seeded_people
@@ -249,6 +250,12 @@ def test_the_changelog_begins_with_this_version() -> None:
     versions = re.findall(r"^## \[([0-9.]+)\]", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
 
     assert versions[0] == version
+
+
+def test_the_user_agent_names_this_version() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+
+    assert f"{project['name']}/{project['version']}" == USER_AGENT
 
 
 def rows_of(text: str) -> list[list[str]]:

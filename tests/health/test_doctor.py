@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import subprocess
 import time
 from collections.abc import Mapping
@@ -19,8 +20,10 @@ from pytest_django import Settings
 from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 
+from accounts.clerk.outgoing import USER_AGENT
 from accounts.models import CreatedVia
 from devclerk.fixtures import LocalClerk
+from devclerk.tokens import Keyring
 from health.doctor import examine as examine_at
 from health.findings import worst
 from tests.accounts import programs
@@ -121,6 +124,68 @@ def test_a_pem_of_another_instance_is_named_by_its_number(
     code, report = examine()
     assert code == ERRORS
     assert "key 1 of 1" in said(report, "error")
+
+
+def test_a_pem_of_another_instance_than_the_secret_key_is_an_error(
+    clerk: LocalClerk, clerk_settings: Settings
+) -> None:
+    clerk_settings.CLERK_JWT_KEY = Keyring().pem
+    clerk_settings.CLERK_JWKS_URL = ""
+    code, report = examine()
+    assert code == ERRORS
+    assert "CLERK_SECRET_KEY belongs to another instance" in said(report, "error")
+
+
+def test_a_firewall_before_the_backend_api_is_not_called_a_wrong_secret_key(
+    clerk_settings: Settings, httpserver: HTTPServer
+) -> None:
+    httpserver.expect_request(re.compile(".*")).respond_with_data("<h1>Forbidden</h1>", status=403)
+    clerk_settings.CLERK_API_URL = httpserver.url_for("").rstrip("/")
+    code, report = examine()
+    assert code == ERRORS
+    (finding,) = [each for each in report["findings"] if each["level"] == "error"]
+    assert finding["what"] == "CLERK_API_URL answered 403 (not_from_clerk)."
+    assert "firewall or proxy" in finding["to_do"]
+    assert "CLERK_SECRET_KEY" not in finding["to_do"]
+
+
+@pytest.mark.parametrize(("status", "trouble"), [(403, "status 403"), (200, "JSONDecodeError")])
+def test_a_firewall_before_the_address_of_the_keys_is_named(
+    clerk_settings: Settings, httpserver: HTTPServer, status: int, trouble: str
+) -> None:
+    httpserver.expect_request("/jwks").respond_with_data("<h1>Forbidden</h1>", status=status)
+    clerk_settings.CLERK_JWKS_URL = httpserver.url_for("/jwks")
+    code, report = examine()
+    assert code == ERRORS
+    assert f"gives no usable key ({trouble})." in said(report, "error")
+    assert "firewall or proxy" in said(report, "error")
+
+
+def test_every_request_of_the_doctor_carries_our_own_user_agent(
+    clerk: LocalClerk, clerk_settings: Settings, httpserver: HTTPServer
+) -> None:
+    httpserver.expect_request("/jwks").respond_with_json(clerk.standin.keyring.jwks())
+    httpserver.expect_request("/v1/jwks").respond_with_json(clerk.standin.keyring.jwks())
+    httpserver.expect_request("/v1/users/count").respond_with_json({"total_count": 3})
+    clerk_settings.CLERK_JWKS_URL = httpserver.url_for("/jwks")
+    clerk_settings.CLERK_API_URL = httpserver.url_for("").rstrip("/")
+    assert examine()[0] == FINE
+    agents = {(request.path, request.headers["User-Agent"]) for request, _ in httpserver.log}
+    assert agents == {(path, USER_AGENT) for path in ("/jwks", "/v1/jwks", "/v1/users/count")}
+
+
+def test_an_address_of_the_keys_that_is_too_slow_for_requests_is_an_error(
+    clerk: LocalClerk, clerk_settings: Settings, httpserver: HTTPServer
+) -> None:
+    def slow(_: Request) -> Response:
+        time.sleep(2.5)
+        return Response(json.dumps(clerk.standin.keyring.jwks()))
+
+    httpserver.expect_request("/jwks").respond_with_handler(slow)
+    clerk_settings.CLERK_JWKS_URL = httpserver.url_for("/jwks")
+    code, report = examine()
+    assert code == ERRORS
+    assert "a process waits 2 s" in said(report, "error")
 
 
 def test_a_secret_key_of_another_instance_is_an_error(

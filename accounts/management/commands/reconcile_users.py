@@ -1,4 +1,4 @@
-"""Report, and mend, where the rows here and the people in Clerk differ."""
+"""Report, and correct, where the rows of this database and the users in Clerk differ."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ MEANING = {
 }
 STOPPED = {
     Stopped.MASS_DELETION: (
-        "Nobody was deleted: more than 10 % of the rows and more than 10 people are not in Clerk's list. "
-        "Is CLERK_SECRET_KEY the one of this instance (clerk_doctor tells)? If these people are really gone, "
-        "add --allow-mass-deletion."
+        "No row was deleted: more than half of the rows, or more than 10 % and more than 10 users, are not in"
+        " Clerk's list. Look a few of them up in Clerk's dashboard. If these users are really deleted there,"
+        " add --allow-mass-deletion."
     ),
     Stopped.LISTING_INCOMPLETE: (
-        "Nobody was deleted: Clerk counts far more people than it listed, so absence proves nothing. "
+        "No row was deleted: Clerk counts far more users than it listed, so absence proves nothing. "
         "Run the command again later."
     ),
 }
@@ -42,15 +42,18 @@ class Command(OperatorCommand):
         """Declare the options."""
         parser.add_argument("--apply", action="store_true", help="mend what differs")
         parser.add_argument(
-            "--allow-mass-deletion", action="store_true", help="delete even more than 10 %% of the rows"
+            "--allow-mass-deletion",
+            action="store_true",
+            help="delete even more than half of the rows, or more than 10 %% and more than 10 users",
         )
         parser.add_argument("--json", action="store_true", help="print one JSON document")
 
     def work(self, *, apply: bool, allow_mass_deletion: bool, json: bool, **_: Any) -> int:
         """Reconcile."""
+        api = get_clerk_api()
         with self.progress("Reconcile", quiet=json) as show:
             found = reconcile(
-                get_clerk_api(),
+                api,
                 clock=timezone.now,
                 report=lambda report: show(report.listed, total=report.expected),
                 apply=apply,

@@ -15,6 +15,7 @@ from werkzeug import Request, Response
 
 from accounts.clerk import api as backend_api
 from accounts.clerk.api import ClerkAPI, ClerkAPIError
+from accounts.clerk.outgoing import USER_AGENT
 
 SECRET = "sk_test_NotForAnybodysEyes"
 NOT_FOUND = {"errors": [{"code": "resource_not_found", "message": "not found"}], "clerk_trace_id": "trace1"}
@@ -228,6 +229,49 @@ def test_a_wrong_key_is_said_to_be_one_and_is_not_shown(
     assert len(httpserver.log) == 1
 
 
+@pytest.mark.parametrize("status", [302, 401, 403, 404, 407, 429, 451])
+@pytest.mark.parametrize(
+    "body",
+    ["<h1>Blocked</h1>", "{}", "", '{"errors": [{"code": 1020, "message": "Access denied"}]}'],
+    ids=["html", "no errors", "empty", "number"],
+)
+def test_an_answer_of_a_firewall_is_not_called_a_wrong_secret_key(
+    httpserver: HTTPServer, clerk_api: ClerkAPI, status: int, body: str
+) -> None:
+    httpserver.expect_request("/v1/users/count").respond_with_data(body, status=status)
+    with pytest.raises(ClerkAPIError, match="firewall or proxy") as caught:
+        clerk_api.count()
+    assert (caught.value.status, caught.value.code) == (status, "not_from_clerk")
+    assert caught.value.concerns_all
+    for wrong in ("CLERK_SECRET_KEY", "rate limit", "support"):
+        assert wrong not in str(caught.value)
+    assert "django-clerk-sync/" in caught.value.next_step
+    assert "CLERK_API_URL" in caught.value.next_step
+
+
+@pytest.mark.parametrize("body", ["<h1>Sign in to the network</h1>", ""])
+def test_a_page_with_200_is_not_called_an_answer_of_clerk(
+    httpserver: HTTPServer, clerk_api: ClerkAPI, body: str
+) -> None:
+    httpserver.expect_request("/v1/users/count").respond_with_data(body)
+    with pytest.raises(ClerkAPIError, match=r"not_from_clerk.*firewall or proxy"):
+        clerk_api.count()
+
+
+def test_an_error_page_of_a_gateway_names_the_firewall_and_the_outage(
+    httpserver: HTTPServer, clerk_api: ClerkAPI
+) -> None:
+    httpserver.expect_request("/v1/users/count").respond_with_data("<h1>Bad gateway</h1>", status=502)
+    with pytest.raises(ClerkAPIError, match=r"firewall or proxy.*https://status\.clerk\.com"):
+        clerk_api.count()
+
+
+def test_every_request_carries_our_own_user_agent(httpserver: HTTPServer, clerk_api: ClerkAPI) -> None:
+    httpserver.expect_request("/v1/users/count").respond_with_json({"total_count": 5})
+    clerk_api.count()
+    assert [request.headers["User-Agent"] for request, _ in httpserver.log] == [USER_AGENT]
+
+
 def test_text_in_the_place_of_a_code_is_not_repeated(httpserver: HTTPServer, clerk_api: ClerkAPI) -> None:
     body = {"errors": [{"code": "ann@example.com is taken"}], "clerk_trace_id": {"x": 1}}
     httpserver.expect_request("/v1/users/count").respond_with_json(body, status=400)
@@ -285,23 +329,31 @@ def test_an_id_with_slashes_stays_inside_its_segment(httpserver: HTTPServer, cle
     assert httpserver.log[0][0].environ["REQUEST_URI"] == "/v1/users/..%2Fjwks%3Fx%3D1"
 
 
-@pytest.mark.parametrize("body", ["[]", '{"id": "user_b"}', "not json", "[" * 200_000])
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        ("[]", "unexpected_answer"),
+        ('{"id": "user_b"}', "unexpected_answer"),
+        ("not json", "not_from_clerk"),
+        ("[" * 200_000, "not_from_clerk"),
+    ],
+)
 def test_an_answer_that_is_not_that_user_is_an_error(
-    httpserver: HTTPServer, clerk_api: ClerkAPI, body: str
+    httpserver: HTTPServer, clerk_api: ClerkAPI, body: str, code: str
 ) -> None:
     httpserver.expect_request("/v1/users/user_a").respond_with_data(body)
-    with pytest.raises(ClerkAPIError, match="unexpected_answer"):
+    with pytest.raises(ClerkAPIError, match=code):
         clerk_api.find_user("user_a")
 
 
-@pytest.mark.parametrize("body", ["[]", '{"total_count": true}', '{"total_count": "5"}', "<html>"])
+@pytest.mark.parametrize("body", ["[]", '{"total_count": true}', '{"total_count": "5"}'])
 def test_a_count_that_is_no_count_is_an_error(httpserver: HTTPServer, clerk_api: ClerkAPI, body: str) -> None:
     httpserver.expect_request("/v1/users/count").respond_with_data(body)
     with pytest.raises(ClerkAPIError, match="unexpected_answer"):
         clerk_api.count()
 
 
-@pytest.mark.parametrize("body", ['{"data": []}', "null", "<html>login</html>"])
+@pytest.mark.parametrize("body", ['{"data": []}', "null"])
 def test_a_page_that_is_no_list_is_an_error(httpserver: HTTPServer, clerk_api: ClerkAPI, body: str) -> None:
     httpserver.expect_request("/v1/users").respond_with_data(body)
     with pytest.raises(ClerkAPIError, match="unexpected_answer"):

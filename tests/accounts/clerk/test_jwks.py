@@ -14,7 +14,16 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicNumbers
 from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key as rsa_key
 
-from accounts.clerk.jwks import MAX_BYTES, FetchFailed, check_address, fetch, is_sound, usable_keys
+from accounts.clerk.jwks import (
+    MAX_BYTES,
+    FetchFailed,
+    check_address,
+    fetch,
+    fetch_document,
+    is_sound,
+    usable_keys,
+)
+from accounts.clerk.outgoing import USER_AGENT
 from devclerk.tokens import Keyring
 from tests.accounts.clerk import keyserver
 from tests.accounts.clerk.keyserver import Behaviour, KeyServer, answer, document, serving
@@ -46,16 +55,64 @@ def test_a_document_gives_its_keys_by_their_ids(server: KeyServer, keyring: Keyr
     assert keys[keyring.kid].key_size == 2048
 
 
-def test_the_question_asks_for_no_compression(server: KeyServer, keyring: Keyring) -> None:
-    asked: list[tuple[str, str | None]] = []
+def test_the_request_asks_for_no_compression_and_has_our_own_user_agent(
+    server: KeyServer, keyring: Keyring
+) -> None:
+    asked: list[tuple[str, str | None, str | None]] = []
 
     def behave(handler: BaseHTTPRequestHandler) -> None:
-        asked.append((handler.path, handler.headers["Accept-Encoding"]))
+        asked.append((handler.path, handler.headers["Accept-Encoding"], handler.headers["User-Agent"]))
         document(keyring.jwks())(handler)
 
     server.behave = behave
     fetch(server.url)
-    assert asked == [("/.well-known/jwks.json", "identity")]
+    assert asked == [("/.well-known/jwks.json", "identity", USER_AGENT)]
+
+
+PAGE = b"<h1>Forbidden</h1>"
+CLERKS = b'{"errors": [{"code": "internal_clerk_error"}], "clerk_trace_id": "t1"}'
+
+
+@pytest.mark.parametrize(
+    ("behave", "is_foreign"),
+    [
+        (answer(PAGE, status=403), True),
+        (answer(PAGE, status=401), True),
+        (answer(PAGE, status=404), True),
+        (answer(PAGE, status=503), True),
+        (answer(b"", status=302, Location="https://portal.example.test/"), True),
+        (answer(PAGE), True),
+        (answer(b'{"errors": [{"code": 1020}]}', status=403), True),
+        (answer(b"x" * (MAX_BYTES + 1), status=403), True),
+        (answer(CLERKS, status=403), False),
+        (answer(CLERKS, status=503), False),
+        (document({"keys": []}), False),
+        (keyserver.reset, False),
+    ],
+)
+def test_an_answer_of_a_firewall_has_its_own_next_step(
+    server: KeyServer, behave: Behaviour, *, is_foreign: bool
+) -> None:
+    server.behave = behave
+    with pytest.raises(FetchFailed) as caught:
+        fetch(server.url)
+    assert caught.value.is_foreign is is_foreign
+    assert ("firewall or proxy" in caught.value.next_step) is is_foreign
+    assert ("See that this machine reaches" in caught.value.next_step) is not is_foreign
+
+
+def test_a_document_says_when_it_was_sent_and_how_long_it_took(server: KeyServer, keyring: Keyring) -> None:
+    body = json.dumps(keyring.jwks()).encode()
+    server.behave = answer(body, after=0.3, Age="7")
+    got = fetch_document(server.url)
+    assert (list(got.keys), got.age) == ([keyring.kid], "7")
+    assert got.date is not None
+    assert 0.3 <= got.seconds < 2
+
+
+def test_a_longer_deadline_waits_for_a_slow_document(server: KeyServer, keyring: Keyring) -> None:
+    server.behave = document(keyring.jwks(), after=2.3)
+    assert list(fetch_document(server.url, deadline=5).keys) == [keyring.kid]
 
 
 @pytest.mark.parametrize(

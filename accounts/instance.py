@@ -1,0 +1,116 @@
+"""Whether the secret key belongs to the Clerk instance whose keys verify tokens.
+
+    InstanceUnconfirmed         nothing may be written that was learned with the secret key
+        OtherInstance           the secret key belongs to another instance
+        VerifyingKeysUnavailable    the keys that verify tokens could not be read
+        PublishedKeysUnavailable    the Backend API published no usable key
+
+Note [The key of another instance]
+With the secret key of another instance every user of this database looks deleted in Clerk, and the users of
+the other instance look missing here. Instances share no signing key, so one public key in common (modulus
+and exponent; the `kid` proves nothing) shows that both are the same instance, also during a rotation.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection
+
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+
+from accounts.clerk.api import ClerkAPI
+from accounts.clerk.jwks import FetchFailed, usable_keys
+
+KEEP_SECONDS = 300.0
+
+GetKeys = Callable[[], Collection[RSAPublicKey]]
+
+
+class InstanceUnconfirmed(Exception):
+    """The secret key is not known to belong to this instance. The text holds no secret."""
+
+    def __init__(self, what: str, *, next_step: str) -> None:
+        super().__init__(f"{what} Nothing was written. {next_step}")
+        self.what, self.next_step = what, next_step
+
+
+class OtherInstance(InstanceUnconfirmed):
+    """The secret key belongs to another instance."""
+
+
+class VerifyingKeysUnavailable(InstanceUnconfirmed):
+    """The keys that verify tokens could not be read."""
+
+
+class PublishedKeysUnavailable(InstanceUnconfirmed):
+    """The Backend API published no usable key for the secret key."""
+
+
+def compare_instances(api: ClerkAPI, *, verifying_keys: Collection[RSAPublicKey]) -> None:
+    """Return if the secret key's instance publishes one of the keys: Note [The key of another instance].
+
+    Raises `OtherInstance`, `VerifyingKeysUnavailable` without any key to compare with,
+    `PublishedKeysUnavailable` and `ClerkAPIError`.
+    """
+    if not verifying_keys:
+        raise VerifyingKeysUnavailable(
+            "There are no keys that verify tokens, so the instance of CLERK_SECRET_KEY cannot be checked.",
+            next_step="Set CLERK_PUBLISHABLE_KEY, or CLERK_JWT_KEY.",
+        )
+    try:
+        published = usable_keys({"keys": api.jwks()})
+    except FetchFailed:
+        raise PublishedKeysUnavailable(
+            "The Backend API lists no usable key for CLERK_SECRET_KEY, so its instance cannot be checked.",
+            next_step="Check CLERK_API_URL and CLERK_SECRET_KEY, then try again.",
+        ) from None
+    numbers = {key.public_numbers() for key in published.values()}
+    if numbers.isdisjoint(key.public_numbers() for key in verifying_keys):
+        raise OtherInstance(
+            "CLERK_SECRET_KEY belongs to another instance than the public keys that verify tokens.",
+            next_step=(
+                "Copy CLERK_PUBLISHABLE_KEY (or CLERK_JWT_KEY) and CLERK_SECRET_KEY from the same page of"
+                " Clerk's dashboard, API keys."
+            ),
+        )
+
+
+class InstanceGuard:
+    """Confirm the instance of a secret key, and remember for five minutes that it was the right one.
+
+    `verifying_keys` returns the keys that verify tokens; it raises `FetchFailed`, or ValueError with a
+    sentence for the operator. `clock` counts seconds.
+    """
+
+    def __init__(self, verifying_keys: GetKeys, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._verifying_keys, self._clock = verifying_keys, clock
+        self._confirmed_at: float | None = None
+
+    def confirm(self, api: ClerkAPI, *, accept_kept: bool = False) -> None:
+        """Return if the secret key of `api` belongs to the instance whose keys verify tokens.
+
+        With `accept_kept` a good answer of the last five minutes is enough; a bad one is never kept.
+        Raises `InstanceUnconfirmed` and `ClerkAPIError`.
+        """
+        if accept_kept and self._is_kept():
+            return
+        self._confirmed_at = None
+        compare_instances(api, verifying_keys=self._read_verifying_keys())
+        self._confirmed_at = self._clock()
+
+    def _is_kept(self) -> bool:
+        return self._confirmed_at is not None and self._clock() - self._confirmed_at < KEEP_SECONDS
+
+    def _read_verifying_keys(self) -> Collection[RSAPublicKey]:
+        what = (
+            "The keys that verify tokens cannot be read, so the instance of the secret key cannot be checked"
+        )
+        try:
+            return self._verifying_keys()
+        except FetchFailed as failure:
+            reason = failure.reason.replace("_", " ")
+            raise VerifyingKeysUnavailable(
+                f"{what} (CLERK_JWKS_URL: {reason}).", next_step=failure.next_step
+            ) from None
+        except ValueError as refusal:
+            raise VerifyingKeysUnavailable(f"{what}.", next_step=str(refusal)) from None
