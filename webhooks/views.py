@@ -11,6 +11,7 @@ from django.conf import settings
 from django.http import HttpRequest, JsonResponse
 from django.views.decorators.csrf import csrf_exempt
 
+from accounts.caching import never_cached
 from webhooks.events import MalformedEvent, parse_event
 from webhooks.handlers import SyncUnavailable, deliver
 from webhooks.signature import InvalidSignature, NoUsableSecret, verify
@@ -76,6 +77,7 @@ REFUSALS: dict[type[Exception], Refusal] = {
 
 
 @csrf_exempt
+@never_cached
 def clerk_webhook(request: HttpRequest) -> JsonResponse:
     """Answer one delivery. Anything but a 2xx makes Svix deliver it again, for a day."""
     try:
