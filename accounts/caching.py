@@ -1,7 +1,7 @@
 """The headers that keep an answer out of shared caches.
 
-A proxy with rules of the kind "cache everything" ignores the `Authorization` header of a request: without these
-it may answer one user with the data of another (RFC 9111, section 5.2.2.5).
+A proxy with rules of the kind "cache everything" ignores the `Authorization` header of a request. Without
+these headers it may answer one user with the data of another (RFC 9111, section 5.2.2.5).
 """
 
 from __future__ import annotations

@@ -47,7 +47,7 @@ def test_an_answer_to_a_token_is_never_stored(ask: Ask, path: str) -> None:
     ],
 )
 def test_no_answer_without_a_token_is_stored(
-    client: Client, settings: Settings, path: str, method: str, debug: bool
+    client: Client, settings: Settings, path: str, method: str, *, debug: bool
 ) -> None:
     settings.DEBUG = debug
     expect_no_store(client.generic(method, path))
@@ -67,7 +67,7 @@ def test_no_error_of_a_plain_view_is_stored(client: Client, path: str) -> None:
 
 @pytest.mark.parametrize("debug", [False, True], ids=["production", "debug"])
 @pytest.mark.parametrize("path", ["/api/v1/me", "/webhooks/clerk", "/health", "/metrics/"])
-def test_a_refused_host_is_not_stored(client: Client, settings: Settings, path: str, debug: bool) -> None:
+def test_a_refused_host_is_not_stored(client: Client, settings: Settings, path: str, *, debug: bool) -> None:
     settings.DEBUG = debug
     response = client.get(path, headers={"Host": "evil.example"})
     assert response.status_code == 400
