@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from django.db import Error
+from django.db import Error, router
+from django.db.models import Q
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.exceptions import APIException, AuthenticationFailed, PermissionDenied
 from rest_framework.request import Request
@@ -45,6 +46,13 @@ class UserInactive(PermissionDenied):
     default_detail = "This account is deactivated. Ask the support team to activate it."
 
 
+class ImpersonationOfStaff(PermissionDenied):
+    """403: a session with an actor, for a user who is staff or has rights in this database."""
+
+    default_code = "impersonation_of_staff"
+    default_detail = "Users who are staff or have permissions cannot be impersonated. Sign in as yourself."
+
+
 class ServiceUnavailable(APIException):
     """503: our machinery or Clerk's, never the token; `retry_after` is in seconds."""
 
@@ -58,7 +66,10 @@ class ServiceUnavailable(APIException):
 
 
 class ClerkAuthentication(BaseAuthentication):
-    """Verify a Clerk session token and return the local row of its user, created at the first request."""
+    """Verify a Clerk session token and return the local row of its user, created at the first request.
+
+    A session with an actor (impersonation) never gets a user who is staff or has rights, in no view.
+    """
 
     def authenticate(self, request: Request) -> tuple[User, SessionClaims] | None:
         """Return the user and the session, or None without a bearer token."""
@@ -87,7 +98,7 @@ def bearer_token(request: Request) -> str | None:
 def sign_in(token: str) -> tuple[User, SessionClaims]:
     """Return the user and the session of a token.
 
-    Raises TokenRefused, UserInactive or ServiceUnavailable: an exception that no rule
+    Raises TokenRefused, UserInactive, ImpersonationOfStaff, or ServiceUnavailable: an exception that no rule
     foresees is a fault of this program, and never the token's.
     """
     clerk_id = None
@@ -95,7 +106,7 @@ def sign_in(token: str) -> tuple[User, SessionClaims]:
         claims = verified(token)
         clerk_id = claims.user_id
         user = user_for(profile_from_claims(claims, mapping=claims_map()))
-        refuse_blocked(user)
+        refuse_blocked(user, claims)
     except APIException:
         raise
     except Error as error:
@@ -155,10 +166,25 @@ def user_for(profile: ClerkProfile) -> User:
     return user
 
 
-def refuse_blocked(user: User) -> None:
-    """Raise UserInactive for a user who is deactivated here or banned in Clerk."""
+def refuse_blocked(user: User, claims: SessionClaims) -> None:
+    """Raise UserInactive, or ImpersonationOfStaff for a session with an actor of a user who has rights."""
     if user.banned or not user.is_active:
         raise UserInactive
+    if claims.actor is not None and has_rights(user):
+        raise ImpersonationOfStaff
+
+
+def has_rights(user: User) -> bool:
+    """Return whether the user is staff, superuser, or has groups or permissions of their own.
+
+    One statement, on the database that is written to: a lagging replica must not hide a right. A group counts
+    even while it has no permission. Raises django.db.Error.
+    """
+    if user.is_staff or user.is_superuser:
+        return True
+    has_any = Q(groups__isnull=False) | Q(user_permissions__isnull=False)
+    users = User.objects.using(router.db_for_write(User)).filter(has_any, pk=user.pk)
+    return run_with_fresh_connection(users.exists)
 
 
 def _differs(user: User, profile: ClerkProfile) -> bool:

@@ -129,9 +129,7 @@ def test_errors_of_the_client_are_not_logged_twice() -> None:
         ({"error": "TypeError", "place": "a.py:3 in b"}, "it broke [7] TypeError at a.py:3 in b\n"),
     ],
 )
-def test_in_debug_a_line_shows_the_class_and_the_place_of_an_error(
-    extra: dict[str, object], end: str
-) -> None:
+def test_a_line_in_debug_shows_class_and_place_of_an_error(extra: dict[str, object], end: str) -> None:
     config = logging_config(debug=True)
     configurator = logging.config.DictConfigurator(config)
     stream = io.StringIO()
