@@ -23,7 +23,7 @@ _request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
 class RequestIDMiddleware:
     """Keep a well-formed inbound `X-Request-ID`, else make one; log one line when the answer is ready.
 
-    Stands first in MIDDLEWARE, so that redirects, CORS preflights and error pages carry the id as well.
+    Stands before all middlewares that answer: redirects, CORS preflights and error pages carry the id too.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:

@@ -11,10 +11,13 @@ from accounts.clerk.tokens import SessionClaims
 
 
 class IsStaff(BasePermission):
-    """Staff, by a session of their own: somebody who acts for a member of the staff is not staff."""
+    """Staff, by a Clerk session of their own.
+
+    `ClerkAuthentication` has refused sessions with an actor before; they are not staff here either.
+    """
 
     def has_permission(self, request: Request, view: APIView) -> bool:
-        """Tell whether a member of the staff asks in person."""
+        """Return whether the user is staff and the session has no actor."""
         claims = request.auth
         return isinstance(claims, SessionClaims) and claims.actor is None and bool(request.user.is_staff)
 

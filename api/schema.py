@@ -40,6 +40,11 @@ class ErrorSerializer(serializers.Serializer[object]):
         _example(401, code="not_authenticated", detail="Authentication credentials were not provided."),
         _example(401, code="token_expired", detail="The session token has expired: ask for a fresh one."),
         _example(403, code="user_inactive", detail="This user may not sign in."),
+        _example(
+            403,
+            code="impersonation_of_staff",
+            detail="Users who are staff or have permissions cannot be impersonated.",
+        ),
         _example(403, code="permission_denied", detail="You do not have permission to perform this action."),
         _example(404, code="not_found", detail="Not found."),
         _example(405, code="method_not_allowed", detail='Method "POST" not allowed.'),

@@ -27,7 +27,11 @@ def logging_config(*, debug: bool) -> dict[str, Any]:
             "request_id": {"()": "api.middleware.RequestIDFilter"},
         },
         "formatters": {
-            "plain": {"format": "{asctime} {levelname:<7} {name} {message} [{request_id}]", "style": "{"},
+            "plain": {
+                "()": "config.logging.PlainLineFormatter",
+                "fmt": "{asctime} {levelname:<7} {name} {message} [{request_id}]",
+                "style": "{",
+            },
             "json": {
                 "()": "config.logging.JSONLineFormatter",
                 "fmt": ["timestamp", "levelname", "name", "message"],
@@ -60,6 +64,16 @@ class JSONLineFormatter(JsonFormatter):
     def formatException(self, ei: ExcInfo) -> str:  # noqa: N802 - logging's name
         """Describe the exception and what it came from, the cause first."""
         return "\n".join(_describe(error) for error in reversed(list(_chain(ei[1]))))
+
+
+class PlainLineFormatter(logging.Formatter):
+    """One plain line for a developer; an unexpected error shows its class and its place in the code."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's name
+        """Add the class and the place to the line, if the record has them."""
+        line = super().formatMessage(record)
+        found = [str(getattr(record, name)) for name in ("error", "place") if getattr(record, name, None)]
+        return f"{line} {' at '.join(found)}" if found else line
 
 
 class ConstantMessageFilter(logging.Filter):

@@ -64,6 +64,7 @@ if find_spec("devclerk"):
     INSTALLED_APPS.append("devclerk")
 
 MIDDLEWARE = [
+    "config.caching.NoStoreMiddleware",
     "api.middleware.RequestIDMiddleware",
     "health.middleware.ProbeMiddleware",
     "api.hosts.HostMiddleware",

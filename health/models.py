@@ -14,6 +14,8 @@ from webhooks.models import EventOutcome, WebhookEvent
 
 # Trouble of a machine, not of a person: thousands meet it together, and it ends for all of them at once.
 OUTAGES = frozenset({"database_error", "lock_timeout", "keys_unavailable"})
+# A warm request that succeeds closes nothing, so an unexpected error of requests is an outage as well.
+REQUEST_OUTAGES = frozenset({"unexpected_error"})
 QUIET = timedelta(minutes=15)
 # Whoever records or closes holds up a request: behind another one's lock it gives up at once (PostgreSQL).
 LOCK_TIMEOUT_MS = 500
@@ -65,6 +67,11 @@ class Failures:
     count: int
     first_at: datetime
     last_at: datetime
+
+
+def is_outage(*, source: str, reason: str) -> bool:
+    """Return whether such a failure is recorded once for all users, and closes when it has not come again."""
+    return reason in OUTAGES or (source == "request" and reason in REQUEST_OUTAGES)
 
 
 class SyncFailureQuerySet(models.QuerySet["SyncFailure"]):

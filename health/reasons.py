@@ -40,6 +40,11 @@ NEXT_STEPS = {
         "Nobody can sign in until Clerk's keys can be had: see that this host reaches CLERK_JWKS_URL, "
         "or set CLERK_JWT_KEY. `manage.py clerk_doctor` looks at both."
     ),
+    "unexpected_error": (
+        "This program, a setting or code of yours failed in an unforeseen way: the log line of that time "
+        "names the class and the place. Correct the cause, then use `sync again` on an entry of one user. "
+        "An entry without a user closes when none has come for 15 minutes."
+    ),
     "unusable_field": (
         "Clerk holds a value that cannot be stored; the rest of the person was synced. Correct it in Clerk, "
         "then use `sync again` on the entry in the admin."

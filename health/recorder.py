@@ -19,7 +19,7 @@ from math import inf
 from django.db import Error, connection, transaction
 
 from accounts.sync import run_with_fresh_connection
-from health.models import OUTAGES, QUIET, FailureKey, Failures, SyncFailure
+from health.models import QUIET, FailureKey, Failures, SyncFailure, is_outage
 
 CAPACITY = 1_000
 REPEAT_SECONDS = 60.0
@@ -87,7 +87,7 @@ class Recorder:
 
     def record(self, *, clerk_id: str | None, source: str, reason: str, at: datetime) -> None:
         """Count a failure, and write it if that is due."""
-        person = "" if clerk_id is None or reason in OUTAGES else clerk_id
+        person = "" if clerk_id is None or is_outage(source=source, reason=reason) else clerk_id
         key = FailureKey(clerk_id=person[:64], source=source[:20], reason=reason[:100])
         with self._lock:
             entry = self._entries.setdefault(key, Entry())

@@ -11,7 +11,7 @@ from typing import Any
 from django.core.exceptions import ImproperlyConfigured
 
 from accounts.clerk.keys import KeysUnavailable
-from accounts.clerk.tokens import InvalidToken
+from accounts.clerk.tokens import InvalidToken, VerificationFailed
 from accounts.conf import claims_map, get_verifier
 from health.findings import Finding, error, ok, warning
 
@@ -96,6 +96,12 @@ def _verdict(token: str, *, payload: Mapping[str, Any], now: float) -> Finding:
             "The token cannot be verified: no public key is to be had.",
             why="Every request is 503.",
             to_do="See what is said about the keys above.",
+        )
+    except VerificationFailed:
+        return error(
+            "The token cannot be verified: its signature is good, and then this program failed.",
+            why="Every request with such a token is 503.",
+            to_do="Look at the log line above, which names the class of the error and its place in the code.",
         )
     except (ImproperlyConfigured, ValueError):
         return error(

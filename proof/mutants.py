@@ -45,6 +45,7 @@ MODULES: dict[str, Sequence[str]] = {
         f"{CLERK}/test_signature.py",
         f"{CLERK}/test_pem.py",
     ),
+    "accounts/clerk/jws.py": (f"{CLERK}/test_signature.py", f"{CLERK}/test_tokens.py"),
     "accounts/clerk/jwks.py": (f"{CLERK}/test_jwks.py", f"{CLERK}/test_pem.py"),
     "accounts/clerk/profiles.py": (f"{CLERK}/test_profiles.py",),
     "webhooks/signature.py": ("tests/webhooks/test_signature.py",),

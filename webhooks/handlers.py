@@ -12,6 +12,7 @@ from functools import partial
 from django.db import Error, connection, transaction
 
 from accounts.clerk.profiles import ClerkProfile, Source, UnusableProfile, profile_from_user
+from accounts.clerk.unexpected import log_unexpected
 from accounts.signals import sync_failed
 from accounts.sync import delete_user, failure_reason, run_with_fresh_connection, sync_user
 from webhooks.events import Event
@@ -118,7 +119,7 @@ def _give_up(entry: WebhookEvent, *, error: Exception) -> None:
 def _reason(error: Exception) -> str:
     if not isinstance(error, Error):
         # A bug of ours: its text may hold what the event held, so its class must do.
-        logger.error("Webhook handler broke", extra={"error": type(error).__name__})
+        log_unexpected(logger, "Webhook handler broke", error=error)
         return "unexpected_error"
     return failure_reason(error)
 

@@ -34,6 +34,7 @@ class KeysUnavailable(Exception):
     """No usable key can be had now; ask again after `retry_after` seconds."""
 
     retry_after = 5
+    is_unexpected = False  # whether the key source failed in a way that was not foreseen, and was logged
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

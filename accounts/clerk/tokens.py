@@ -6,40 +6,48 @@ before the signature is known to be good. Sources: Clerk's `authenticateRequest`
 
 from __future__ import annotations
 
-import base64
-import json
+import logging
 import re
 import time
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
-from types import MappingProxyType
-from typing import Any, NamedTuple, NoReturn, TypeGuard
+from typing import Any, TypeGuard
 
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
-from cryptography.hazmat.primitives.hashes import SHA256
-
+from accounts.clerk.jws import (
+    MAX_TOKEN_LENGTH,
+    InvalidToken,
+    check_algorithm,
+    check_parameters,
+    decode_object,
+    parse_jws,
+    refuse_unexpected,
+    report_result,
+    verify_payload,
+)
 from accounts.clerk.keys import KeySource, KeysUnavailable
+from accounts.clerk.unexpected import log_unexpected
 
-MAX_TOKEN_LENGTH = 8192
+__all__ = [
+    "MAX_TOKEN_LENGTH",
+    "InvalidToken",
+    "SessionClaims",
+    "SessionVerifier",
+    "VerificationFailed",
+    "verify_signature",
+]
+
 # Clerk's classes of token, all signed by the same key (clerk/javascript, packages/backend).
 CAT_SESSION, CAT_TEMPLATE, CAT_IGNORE = "cl_B7d4PD111AAA", "cl_B7d4PD222AAA", "cl_I7d4PD111III"
-OPAQUE_PREFIXES = ("mt_", "m2m_", "oat_", "ak_")
 
 _USER_ID = re.compile(r"user_[A-Za-z0-9]{1,59}", re.ASCII)
 _YEAR_1, _YEAR_9999 = -62_135_596_800, 253_402_300_799  # what a datetime can hold
 _AHEAD = 300
-_PADDING, _HASH = PKCS1v15(), SHA256()
+
+logger = logging.getLogger(__name__)
 
 
-class InvalidToken(Exception):
-    """The token is refused; `reason` is a code of the contract, `detail` is for the log only."""
-
-    def __init__(self, reason: str, *, detail: str = "") -> None:
-        super().__init__(reason)
-        self.reason = reason
-        self.detail = detail
+class VerificationFailed(Exception):
+    """An unexpected exception came after the signature was good: a fault of ours, logged by its class."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,12 +62,6 @@ class SessionClaims:
     actor: str | None
     read_at: int
     payload: Mapping[str, Any]
-
-
-class _Parts(NamedTuple):
-    signed: bytes
-    payload: bytes
-    signature: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,35 +79,46 @@ class SessionVerifier:
     allow_impersonation: bool = True
 
     def verify(self, token: str, *, now: float | None = None) -> SessionClaims:
-        """Return the session's claims; raises InvalidToken, or KeysUnavailable if no key can be had."""
+        """Return the session's claims.
+
+        Raises InvalidToken, the fault being the token's own; KeysUnavailable if no key can be had or the key
+        source fails; VerificationFailed for an unexpected exception once the signature is known to be good.
+        """
         try:
-            header, payload = self._opened(token)
-            return self._session(header, payload, now=time.time() if now is None else now)
+            header, payload = self._verify_signature(token)
         except (InvalidToken, KeysUnavailable):
             raise
-        except Exception:  # noqa: BLE001 - whatever a stranger sends ends as a refusal, never as a 500
-            raise InvalidToken("token_malformed") from None
-
-    def _opened(self, token: str) -> tuple[Mapping[str, Any], dict[str, Any]]:
-        header, parts = _parsed(token)
-        _check_algorithm(header)
-        if "typ" in header and header["typ"] != "JWT":
-            raise InvalidToken("token_type_mismatch")
-        _check_extensions(header)
-        self._check_class(header)
+        except Exception as error:  # noqa: BLE001 - nothing that a token holds may become an error of the server
+            raise refuse_unexpected(error) from None
         try:
-            payload = _verified_payload(header, parts, self.keys)
-        except InvalidToken as refusal:
-            if refusal.reason == "token_invalid_signature" and self._names_us(parts.payload):
-                self.keys.judged(good=False)
+            claims = decode_object(payload)
+            return self._session(header, claims, now=time.time() if now is None else now)
+        except InvalidToken:
             raise
-        self.keys.judged(good=True)
-        return header, _json_object(payload)
+        except Exception as error:  # noqa: BLE001 - Clerk has signed this token: the fault is ours
+            log_unexpected(logger, "Unexpected error after a signature was verified", error=error)
+            raise VerificationFailed from None
+
+    def _verify_signature(self, token: str) -> tuple[Mapping[str, Any], bytes]:
+        jws = parse_jws(token)
+        check_algorithm(jws.header)
+        if "typ" in jws.header and jws.header["typ"] != "JWT":
+            raise InvalidToken("token_type_mismatch")
+        check_parameters(jws.header)
+        self._check_class(jws.header)
+        try:
+            payload = verify_payload(jws, self.keys)
+        except InvalidToken as refusal:
+            if refusal.reason == "token_invalid_signature" and self._names_us(jws.payload):
+                report_result(self.keys, good=False)
+            raise
+        report_result(self.keys, good=True)
+        return jws.header, payload
 
     def _names_us(self, payload: bytes) -> bool:
-        """Tell whether an unverified payload claims to be ours; nothing but a count may follow from it."""
+        """Return whether an unverified payload names our issuer; nothing but a count may follow from it."""
         try:
-            return _json_object(payload).get("iss") == self.issuer
+            return decode_object(payload).get("iss") == self.issuer
         except InvalidToken:
             return False
 
@@ -121,9 +134,9 @@ class SessionVerifier:
         user_id = _user_id(payload.get("sub"))
         session_id = self._session_id(payload)
         issued_at, expires_at = self._times(payload, now=now)
-        party = self._party(payload.get("azp"))
+        party = self._party(payload)
         self._check_audience(payload.get("aud"))
-        self._check_status(payload.get("sts"))
+        self._check_status(payload.get("sts", "active"))
         return SessionClaims(
             user_id=user_id,
             session_id=session_id,
@@ -136,9 +149,9 @@ class SessionVerifier:
         )
 
     def _session_id(self, payload: Mapping[str, Any]) -> str | None:
-        session_id = payload.get("sid")
-        if session_id is None and self.allow_template_tokens:
+        if "sid" not in payload and self.allow_template_tokens:
             return None
+        session_id = payload.get("sid")
         if not _is_text(session_id) or not session_id:
             raise InvalidToken("token_invalid_claims")
         return session_id
@@ -154,10 +167,11 @@ class SessionVerifier:
             raise InvalidToken("token_iat_in_the_future", detail=f"issued in {issued - now:.0f} s")
         return int(issued), int(expires)
 
-    def _party(self, party: object) -> str | None:
+    def _party(self, payload: Mapping[str, Any]) -> str | None:
         parties = self.authorized_parties
-        if party is None and (parties is None or self.allow_missing_azp):
+        if "azp" not in payload and (parties is None or self.allow_missing_azp):
             return None
+        party = payload.get("azp")
         if not _is_text(party) or (parties is not None and party not in parties):
             raise InvalidToken("token_invalid_authorized_party")
         return party
@@ -170,10 +184,11 @@ class SessionVerifier:
             raise InvalidToken("token_invalid_audience")
 
     def _check_status(self, status: object) -> None:
-        if status is not None and not isinstance(status, str):
+        if status == "pending":
+            if not self.allow_pending_sessions:
+                raise InvalidToken("session_pending")
+        elif status != "active":
             raise InvalidToken("token_invalid_claims")
-        if status == "pending" and not self.allow_pending_sessions:
-            raise InvalidToken("session_pending")
 
     def _actor(self, act: object) -> str | None:
         if act is None:
@@ -188,89 +203,15 @@ class SessionVerifier:
 
 def verify_signature(token: str, keys: KeySource) -> bytes:
     """Return the payload of an RS256 JWS as it was signed; raises InvalidToken or KeysUnavailable."""
-    header, parts = _parsed(token)
-    _check_algorithm(header)
-    _check_extensions(header)
-    return _verified_payload(header, parts, keys)
-
-
-def _parsed(token: object) -> tuple[Mapping[str, Any], _Parts]:
-    if not isinstance(token, str) or len(token) > MAX_TOKEN_LENGTH:
-        raise InvalidToken("token_malformed")
-    if token.startswith(OPAQUE_PREFIXES):
-        raise InvalidToken("token_type_mismatch")
-    if token.count(".") != 2:  # noqa: PLR2004 - RFC 7515: header, payload, signature
-        raise InvalidToken("token_malformed")
-    header, payload, signature = token.split(".")
-    # What was decoded is ASCII: only then can it be encoded.
-    return _header(header), _Parts(
-        payload=_decoded(payload), signature=_decoded(signature), signed=f"{header}.{payload}".encode()
-    )
-
-
-@lru_cache(maxsize=32)
-def _header(segment: str) -> Mapping[str, Any]:
-    # An instance's headers repeat, but for `oiat`; the memo is small, so that strangers cannot fill memory.
-    return MappingProxyType(_json_object(_decoded(segment)))
-
-
-def _check_algorithm(header: Mapping[str, Any]) -> None:
-    if header.get("alg") != "RS256":
-        raise InvalidToken("token_invalid_algorithm")
-
-
-def _check_extensions(header: Mapping[str, Any]) -> None:
-    # Extensions that would change what is signed or must be understood (RFC 7515 4.1.11, RFC 7797).
-    if not header.keys().isdisjoint(("crit", "b64", "zip")):
-        raise InvalidToken("token_malformed")
-
-
-def _verified_payload(header: Mapping[str, Any], parts: _Parts, keys: KeySource) -> bytes:
-    candidates = keys.candidates(header.get("kid"))
-    if not candidates:
-        raise InvalidToken("token_unknown_key")
-    for key in candidates:
-        try:
-            key.verify(parts.signature, parts.signed, _PADDING, _HASH)
-        except InvalidSignature:
-            continue
-        return parts.payload
-    raise InvalidToken("token_invalid_signature")
-
-
-def _decoded(segment: str) -> bytes:
     try:
-        decoded = base64.urlsafe_b64decode(segment + "=" * (-len(segment) % 4))
-    except ValueError:
-        raise InvalidToken("token_malformed") from None
-    # The decoder passes over foreign letters and unused bits: two texts would be one token.
-    if base64.urlsafe_b64encode(decoded).rstrip(b"=") != segment.encode():
-        raise InvalidToken("token_malformed")
-    return decoded
-
-
-def _json_object(text: bytes) -> dict[str, Any]:
-    try:
-        value = _JSON.decode(text.decode())
-    except (ValueError, RecursionError):
-        value = None
-    if not isinstance(value, dict):
-        raise InvalidToken("token_malformed")
-    return value
-
-
-def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise ValueError("a name stands twice")
-    return found
-
-
-def _no_constant(name: str) -> NoReturn:
-    raise ValueError(name)
-
-
-_JSON = json.JSONDecoder(object_pairs_hook=_without_duplicates, parse_constant=_no_constant)
+        jws = parse_jws(token)
+        check_algorithm(jws.header)
+        check_parameters(jws.header)
+        return verify_payload(jws, keys)
+    except (InvalidToken, KeysUnavailable):
+        raise
+    except Exception as error:  # noqa: BLE001 - nothing that a token holds may become an error of the server
+        raise refuse_unexpected(error) from None
 
 
 def _is_text(value: object) -> TypeGuard[str]:

@@ -49,7 +49,7 @@ def test_a_session_with_an_actor_is_never_staff(ask: Ask, staff: User, suffix: s
     response = ask(LIST + suffix.format(id=staff.id), by="user_staff", actor="user_support")
 
     assert response.status_code == 403
-    assert error_of(response)["code"] == "permission_denied"
+    assert error_of(response)["code"] == "impersonation_of_staff"
 
 
 def test_an_admin_session_does_not_open_it(admin_client: Client) -> None:

@@ -119,3 +119,26 @@ def test_a_suspicious_request_does_not_put_its_words_in_the_log(logged: Callable
 
 def test_errors_of_the_client_are_not_logged_twice() -> None:
     assert logging_config(debug=False)["loggers"]["django.request"]["level"] == "ERROR"
+
+
+@pytest.mark.parametrize(
+    ("extra", "end"),
+    [
+        ({}, "it broke [7]\n"),
+        ({"error": "TypeError"}, "it broke [7] TypeError\n"),
+        ({"error": "TypeError", "place": "a.py:3 in b"}, "it broke [7] TypeError at a.py:3 in b\n"),
+    ],
+)
+def test_a_line_in_debug_shows_class_and_place_of_an_error(extra: dict[str, object], end: str) -> None:
+    config = logging_config(debug=True)
+    configurator = logging.config.DictConfigurator(config)
+    stream = io.StringIO()
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(configurator.configure_formatter(config["formatters"]["plain"]))
+    logger = logging.getLogger("accounts")
+    handler.handle(
+        logger.makeRecord(
+            "accounts", logging.ERROR, "file.py", 1, "it broke", (), None, extra={"request_id": "7"} | extra
+        )
+    )
+    assert stream.getvalue().endswith(end)

@@ -46,7 +46,7 @@ def variables() -> set[str]:
 def error_codes() -> set[str]:
     """Give every code that the API and the webhook address answer with."""
     return (
-        named(r'InvalidToken\(\s*"(\w+)"', "accounts/clerk/tokens.py")
+        named(r'InvalidToken\(\s*"(\w+)"', "accounts/clerk/jws.py", "accounts/clerk/tokens.py")
         | named(r'(?:TokenRefused\(|code=|default_code = )"(\w+)"', "accounts/authentication.py")
         | named(r'_example\(\s*\d+, code="(\w+)"', "api/schema.py")
         | {refusal.code for refusal in REFUSALS.values()}

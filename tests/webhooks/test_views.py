@@ -10,6 +10,7 @@ from django.test import Client
 from pytest_django import Settings
 
 from accounts.models import User
+from accounts.signals import sync_failed
 from tests.webhooks.deliveries import (
     INSTANCE,
     code_of,
@@ -168,6 +169,40 @@ def test_a_length_greater_than_the_body_gives_a_body_that_nobody_signed() -> Non
 @pytest.mark.parametrize("error", [ConnectionResetError(), TimeoutError(), RuntimeError("bad chunk size")])
 def test_a_body_that_breaks_off_is_one_that_nobody_signed(error: Exception) -> None:
     assert serve(BrokenInput(error), CONTENT_LENGTH="100") == (400, "invalid_signature")
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("secrets", [None, 5, (None,), (5,)])
+def test_an_unexpected_error_is_503_logged_by_its_class_and_recorded(
+    settings: Settings, caplog: pytest.LogCaptureFixture, secrets: object
+) -> None:
+    heard: list[tuple[object, str, str]] = []
+
+    def listen(sender: object, clerk_id: str | None, source: str, reason: str, **_: object) -> None:
+        heard.append((clerk_id, source, reason))
+
+    settings.CLERK_WEBHOOK_SIGNING_SECRET = secrets
+    sync_failed.connect(listen)
+    try:
+        response = deliver(envelope("user.created", person()))
+    finally:
+        sync_failed.disconnect(listen)
+    expect(response, 503, "sync_unavailable")
+    assert int(response["Retry-After"]) > 0
+    assert heard == [(None, "webhook", "unexpected_error")]
+    lines = [record for record in caplog.records if record.name == "webhooks.views"]
+    [record] = [record for record in lines if record.levelname == "ERROR"]
+    assert record.getMessage() == "Unexpected error in the webhook endpoint"
+    assert vars(record)["error"] in {"TypeError", "AttributeError"}
+    assert record.exc_info is None
+
+
+def test_a_body_that_breaks_off_is_logged_by_the_class_of_its_error(caplog: pytest.LogCaptureFixture) -> None:
+    serve(BrokenInput(RuntimeError("canary-19d0")), CONTENT_LENGTH="100")
+    [record] = [record for record in caplog.records if hasattr(record, "error")]
+    assert record.getMessage() == "The body of a webhook could not be read"
+    assert vars(record)["error"] == "RuntimeError"
+    assert "canary-19d0" not in "".join(repr(vars(record)) for record in caplog.records)
 
 
 def test_a_wrong_signature_is_refused_before_the_body_is_looked_at() -> None:

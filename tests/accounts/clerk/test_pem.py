@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.serialization import (
 from accounts.clerk.jwks import keys_of_pem
 from accounts.clerk.keys import KeysStatus, PemKeys, pem_keys
 from accounts.clerk.tokens import InvalidToken, SessionVerifier
-from devclerk.tokens import Keyring
+from devclerk.tokens import ABSENT, Keyring
 from tests.accounts.clerk.conftest import ISSUER, NOW, PARTY, Mint
 
 
@@ -134,6 +134,22 @@ def test_most_signatures_failing_for_five_minutes_make_a_rotation_suspect(
     for _ in range(40):
         request(keyring)
     assert not keys.status().suspect_rotation
+
+
+@pytest.mark.parametrize("kid", [None, True, 1, ["ins"], {"ins": 1}])
+def test_a_kid_that_is_no_string_is_malformed_though_it_is_not_used(keyring: Keyring, kid: object) -> None:
+    verifier = SessionVerifier(pem_keys(keyring.pem), ISSUER, (PARTY,))
+    with pytest.raises(InvalidToken, match="token_malformed"):
+        verifier.verify(
+            keyring.mint("user_a", issuer=ISSUER, azp=PARTY, now=NOW, header={"kid": kid}), now=NOW
+        )
+
+
+@pytest.mark.parametrize("kid", [ABSENT, "", "ins_other"])
+def test_any_kid_that_is_a_string_is_accepted_and_not_used(keyring: Keyring, kid: object) -> None:
+    verifier = SessionVerifier(pem_keys(keyring.pem), ISSUER, (PARTY,))
+    token = keyring.mint("user_a", issuer=ISSUER, azp=PARTY, now=NOW, header={"kid": kid})
+    assert verifier.verify(token, now=NOW).user_id == "user_a"
 
 
 GOOD, BAD = True, False

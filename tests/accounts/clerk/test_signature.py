@@ -82,6 +82,8 @@ def test_a_payload_that_is_no_json_is_returned_as_it_was_signed(keyring: Keyring
         ({"alg": "HS256"}, "token_invalid_algorithm"),
         ({"alg": "RS384"}, "token_invalid_algorithm"),
         ({"alg": "RS256", "crit": ["b64"], "b64": False}, "token_malformed"),
+        ({"alg": "RS256", "kid": None}, "token_malformed"),
+        ({"alg": "RS256", "kid": 1}, "token_malformed"),
         ({"alg": "RS256", "kid": "other"}, "token_unknown_key"),
         ({"alg": "RS256"}, "token_unknown_key"),
     ],

@@ -1,0 +1,178 @@
+"""Exceptions that no rule foresees: whose fault they are, and what the log learns of them."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+
+from accounts.clerk.jws import InvalidToken
+from accounts.clerk.keys import KeysUnavailable
+from accounts.clerk.tokens import SessionVerifier, VerificationFailed, verify_signature
+from devclerk.tokens import Keyring
+from tests.accounts.clerk.conftest import ISSUER, NOW, PARTY, FixedKeys, Mint
+
+CANARY = "canary-51c7"
+Check = Callable[[Any, Any], object]
+
+
+def verify(token: Any, keys: Any) -> object:
+    return SessionVerifier(keys, ISSUER, (PARTY,)).verify(token, now=NOW)
+
+
+both_seams = pytest.mark.parametrize("check", [verify, verify_signature])
+
+
+@pytest.fixture(autouse=True)
+def log(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFixture]:
+    """Collect the lines; none of them may hold the text of an exception, a traceback or the token."""
+    with caplog.at_level(logging.DEBUG):
+        yield caplog
+    assert CANARY not in "".join(repr(vars(record)) for record in caplog.records)
+    assert not any(record.exc_info or record.stack_info for record in caplog.records)
+
+
+def logged(log: pytest.LogCaptureFixture) -> list[tuple[str, str, str]]:
+    """Return message, class and function of each error that was logged."""
+    errors = [record for record in log.records if record.levelno == logging.ERROR]
+    return [
+        (record.getMessage(), vars(record)["error"], vars(record)["place"].rpartition(" ")[2])
+        for record in errors
+    ]
+
+
+class KeysThat(FixedKeys):
+    """A key source that returns or raises what it was made with."""
+
+    def __init__(self, document: Any, answer: Any) -> None:
+        super().__init__(document)
+        self.answer = answer
+
+    def candidates(self, kid: object) -> Sequence[RSAPublicKey]:
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        result: Sequence[RSAPublicKey] = self.answer
+        return result
+
+
+class KeysThatCannotCount(FixedKeys):
+    """A key source that fails when it learns whether a signature was good."""
+
+    def judged(self, *, good: bool) -> None:
+        raise ArithmeticError(CANARY)
+
+
+class Text(str):
+    """A token that raises when it is split."""
+
+    __slots__ = ()
+
+    def split(self, *_: object, **__: object) -> list[str]:
+        raise RuntimeError(CANARY)
+
+
+class AnyKey:
+    """Accepts every signature, as a test double might."""
+
+    def verify(self, *_: object) -> None:
+        """Return, which means that the signature is good."""
+
+
+@both_seams
+def test_before_the_signature_it_is_a_malformed_token(
+    mint: Mint, keys: FixedKeys, log: pytest.LogCaptureFixture, check: Check
+) -> None:
+    with pytest.raises(InvalidToken) as caught:
+        check(Text(mint()), keys)
+    assert (caught.value.reason, caught.value.is_unexpected) == ("token_malformed", True)
+    assert logged(log) == [("Unexpected error before a signature was verified", "RuntimeError", "split")]
+
+
+@both_seams
+def test_a_refusal_that_a_rule_foresees_is_not_logged_as_an_error(
+    mint: Mint, keys: FixedKeys, log: pytest.LogCaptureFixture, check: Check
+) -> None:
+    with pytest.raises(InvalidToken) as caught:
+        check(mint(header={"kid": "other"}), keys)
+    assert (caught.value.reason, caught.value.is_unexpected) == ("token_unknown_key", False)
+    assert logged(log) == []
+
+
+@both_seams
+@pytest.mark.parametrize("error", [LookupError(CANARY), RecursionError(CANARY), TypeError(CANARY)])
+def test_a_key_source_that_raises_leaves_no_key(
+    mint: Mint, keyring: Keyring, log: pytest.LogCaptureFixture, check: Check, error: Exception
+) -> None:
+    with pytest.raises(KeysUnavailable) as caught:
+        check(mint(), KeysThat(keyring.jwks(), error))
+    assert caught.value.is_unexpected
+    assert caught.value.retry_after > 0
+    assert logged(log) == [("The key source failed", type(error).__name__, "candidates")]
+
+
+@both_seams
+@pytest.mark.parametrize(
+    "nonsense",
+    [
+        *(None, 0, False, 5, "", "a key", b"", {}, {"kid": 1}, set(), object()),
+        *([None], ["a key"], (AnyKey(),), [Ed25519PrivateKey.generate().public_key()], iter(())),
+    ],
+)
+def test_a_key_source_that_returns_no_list_of_keys_leaves_no_key(
+    mint: Mint, keyring: Keyring, log: pytest.LogCaptureFixture, check: Check, nonsense: object
+) -> None:
+    with pytest.raises(KeysUnavailable) as caught:
+        check(mint(), KeysThat(keyring.jwks(), nonsense))
+    assert caught.value.is_unexpected
+    assert [line[:2] for line in logged(log)] == [("The key source failed", "TypeError")]
+
+
+@both_seams
+@pytest.mark.parametrize("refusal", [InvalidToken("token_unknown_key"), KeysUnavailable()])
+def test_a_refusal_of_the_key_source_stays_as_it_is(
+    mint: Mint, keyring: Keyring, log: pytest.LogCaptureFixture, check: Check, refusal: Exception
+) -> None:
+    with pytest.raises(type(refusal)) as caught:
+        check(mint(), KeysThat(keyring.jwks(), refusal))
+    assert caught.value is refusal
+    assert not caught.value.is_unexpected  # type: ignore[attr-defined]
+    assert logged(log) == []
+
+
+def test_a_key_source_that_fails_at_a_result_leaves_no_key(
+    mint: Mint, keyring: Keyring, log: pytest.LogCaptureFixture
+) -> None:
+    keys = KeysThatCannotCount(keyring.jwks())
+    signed, _, _ = mint().rpartition(".")
+    for token in (mint(), f"{signed}.AAAA"):
+        with pytest.raises(KeysUnavailable) as caught:
+            verify(token, keys)
+        assert caught.value.is_unexpected
+    assert logged(log) == [("The key source failed", "ArithmeticError", "judged")] * 2
+
+
+@pytest.mark.parametrize(
+    ("options", "error"),
+    [({"leeway": "five"}, "TypeError"), ({"authorized_parties": 5}, "TypeError")],
+)
+def test_after_the_signature_it_is_a_fault_of_ours(
+    mint: Mint, keys: FixedKeys, log: pytest.LogCaptureFixture, options: dict[str, Any], error: str
+) -> None:
+    usual: dict[str, Any] = {"authorized_parties": (PARTY,)}
+    verifier = SessionVerifier(keys, ISSUER, **usual | options)
+    with pytest.raises(VerificationFailed):
+        verifier.verify(mint(), now=NOW)
+    assert [line[:2] for line in logged(log)] == [("Unexpected error after a signature was verified", error)]
+
+
+def test_a_signed_payload_that_cannot_be_read_is_the_token_s_fault(
+    keyring: Keyring, keys: FixedKeys, log: pytest.LogCaptureFixture
+) -> None:
+    with pytest.raises(InvalidToken) as caught:
+        verify(keyring.sign({"alg": "RS256", "kid": keyring.kid}, b"no JSON"), keys)
+    assert (caught.value.reason, caught.value.is_unexpected) == ("token_malformed", False)
+    assert logged(log) == []

@@ -1,0 +1,172 @@
+"""Exceptions that no rule foresees, through real requests: 503, logged by class and recorded."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from django.db.models.signals import post_save
+from django.test import Client
+from pytest_django import Settings
+
+from accounts.clerk.keys import PemKeys
+from accounts.conf import get_key_source
+from accounts.models import User
+from accounts.signals import authentication_decided, sync_failed
+from devclerk.fixtures import LocalClerk
+from health.models import SyncFailure
+from tests.factories import UserFactory
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("clerk_settings")]
+CANARY = "canary-e411"
+AFTER_THE_SIGNATURE = "Unexpected error after a signature was verified"
+ELSEWHERE = "Unexpected error during authentication"
+Ask = Callable[[], Any]
+
+
+@pytest.fixture
+def ask(clerk: LocalClerk) -> Ask:
+    """Send one request of `user_ada`."""
+
+    def send() -> Any:
+        client = Client(raise_request_exception=False)
+        return client.get("/api/v1/me", headers={"Authorization": f"Bearer {clerk.mint('user_ada')}"})
+
+    return send
+
+
+@pytest.fixture
+def failures() -> Iterator[list[tuple[str | None, str, str]]]:
+    heard: list[tuple[str | None, str, str]] = []
+
+    def listen(sender: object, clerk_id: str | None, source: str, reason: str, **_: object) -> None:
+        heard.append((clerk_id, source, reason))
+
+    sync_failed.connect(listen)
+    yield heard
+    sync_failed.disconnect(listen)
+
+
+@pytest.fixture
+def outcomes() -> Iterator[list[str]]:
+    heard: list[str] = []
+
+    def listen(sender: object, outcome: str, **_: object) -> None:
+        heard.append(outcome)
+
+    authentication_decided.connect(listen)
+    yield heard
+    authentication_decided.disconnect(listen)
+
+
+@contextmanager
+def receiver_that_raises(error: Exception) -> Iterator[None]:
+    """Let a receiver of the project raise whenever a user is saved."""
+
+    def stumble(sender: object, **_: object) -> None:
+        raise error
+
+    post_save.connect(stumble, sender=User)
+    try:
+        yield
+    finally:
+        post_save.disconnect(stumble, sender=User)
+
+
+def expect_unavailable(response: Any, code: str) -> None:
+    assert (response.status_code, response.json()["errors"][0]["code"]) == (503, code)
+    assert int(response["Retry-After"]) > 0
+    assert "WWW-Authenticate" not in response.headers
+
+
+def errors(caplog: pytest.LogCaptureFixture) -> list[tuple[str, str]]:
+    """Return message and class of each error; no line holds the text of an exception or a traceback."""
+    lines = [record for record in caplog.records if record.name.startswith("accounts")]
+    assert CANARY not in "".join(repr(vars(record)) for record in caplog.records)
+    assert not any(record.exc_info for record in lines)
+    found = [record for record in lines if record.levelno == logging.ERROR]
+    assert all(":" in vars(record)["place"] for record in found)
+    return [(record.getMessage(), vars(record)["error"]) for record in found]
+
+
+def test_keys_that_cannot_be_read_are_never_the_token_s_fault(
+    ask: Ask, settings: Settings, failures: Any, outcomes: list[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    settings.CLERK_JWT_KEY = f"no PEM {CANARY}"
+    expect_unavailable(ask(), "keys_unavailable")
+    assert failures == [(None, "request", "unexpected_error")]
+    assert outcomes == ["keys_unavailable"]
+    assert errors(caplog) == [("The key source failed", "ValueError")]
+
+
+def test_a_key_source_that_returns_nonsense_is_never_the_token_s_fault(
+    ask: Ask, clerk: LocalClerk, settings: Settings, failures: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings.CLERK_JWT_KEY = clerk.pem
+    source = get_key_source()
+    assert isinstance(source, PemKeys)
+    source._keys = None  # type: ignore[assignment]
+    expect_unavailable(ask(), "keys_unavailable")
+    assert failures == [(None, "request", "unexpected_error")]
+    assert errors(caplog) == [("The key source failed", "TypeError")]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "logged"),
+    [
+        ("CLERK_CLOCK_SKEW_SECONDS", CANARY, (AFTER_THE_SIGNATURE, "TypeError")),
+        ("CLERK_AUTHORIZED_PARTIES", 5, (AFTER_THE_SIGNATURE, "TypeError")),
+        ("CLERK_CLAIMS", 5, (ELSEWHERE, "AttributeError")),
+        ("CLERK_CLAIMS", CANARY, (ELSEWHERE, "ValueError")),
+    ],
+)
+def test_a_setting_that_cannot_work_is_503(
+    ask: Ask,
+    settings: Settings,
+    failures: Any,
+    outcomes: list[str],
+    caplog: pytest.LogCaptureFixture,
+    *,
+    name: str,
+    value: object,
+    logged: tuple[str, str],
+) -> None:
+    setattr(settings, name, value)
+    expect_unavailable(ask(), "sync_unavailable")
+    assert [failure[1:] for failure in failures] == [("request", "unexpected_error")]
+    assert outcomes == ["sync_unavailable"]
+    assert errors(caplog) == [logged]
+    assert not User.objects.exists()
+
+
+def test_a_receiver_of_the_project_that_raises_is_503_and_leaves_no_row(
+    ask: Ask, failures: Any, outcomes: list[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    with receiver_that_raises(LookupError(CANARY)):
+        expect_unavailable(ask(), "sync_unavailable")
+    assert failures == [("user_ada", "request", "unexpected_error")]
+    assert outcomes == ["sync_unavailable"]
+    assert errors(caplog) == [(ELSEWHERE, "LookupError")]
+    assert not User.objects.exists()
+    assert ask().status_code == 200
+
+
+def test_a_fault_of_a_token_is_not_recorded(ask: Ask, clerk: LocalClerk, failures: Any) -> None:
+    client = Client(headers={"Authorization": f"Bearer {clerk.mint('user_ada', fault='expired')}"})
+    assert client.get("/api/v1/me").status_code == 401
+    assert failures == []
+
+
+def test_it_is_recorded_once_for_all_users_and_closes_like_an_outage(
+    clerk: LocalClerk, settings: Settings
+) -> None:
+    users = UserFactory.create_batch(2)
+    settings.CLERK_CLAIMS = 5
+    for user in users:
+        token = clerk.mint(user.clerk_id or "")
+        assert Client(headers={"Authorization": f"Bearer {token}"}).get("/api/v1/me").status_code == 503
+    failure = SyncFailure.objects.get()
+    assert (failure.clerk_id, failure.source, failure.reason) == (None, "request", "unexpected_error")
