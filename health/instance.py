@@ -112,7 +112,7 @@ def _usable(published: Published) -> int:
     """Count the keys that the verifier itself would use."""
     store = KeyStore(settings.CLERK_JWKS_URL, allow_http=settings.DEBUG)
     try:
-        return sum(bool(store.candidates(kid)) for kid in published.moduli)
+        return sum(bool(store.get_keys(kid)) for kid in published.moduli)
     except (KeysUnavailable, ValueError):
         return 0
 
@@ -130,7 +130,7 @@ def _clock(ahead: float) -> Finding:
 
 def _pem(published: Published) -> Finding:
     try:
-        keys = pem_keys(settings.CLERK_JWT_KEY).candidates(None)
+        keys = pem_keys(settings.CLERK_JWT_KEY).get_keys(None)
     except ValueError:
         return ok("CLERK_JWT_KEY does not parse, as said above.")
     known = set(published.moduli.values())

@@ -185,7 +185,7 @@ def test_a_key_in_the_settings_that_most_tokens_no_longer_fit_is_said_to_be_rota
     clock = count(step=301)
     keys = PemKeys([], clock=lambda: next(clock))
     for _ in range(3):
-        keys.judged(good=False)
+        keys.record_result(good=False)
     (reason,) = key_reasons(read_keys(), status=keys.status())
     assert reason.code == "keys_rotated"
     assert reason.detail.startswith("Key rotated?")

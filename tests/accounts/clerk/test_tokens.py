@@ -511,7 +511,7 @@ def test_the_log_says_by_how_many_seconds_and_nothing_else(
 class BrokenKeys(FixedKeys):
     """Keys that nobody thought of."""
 
-    def candidates(self, kid: object) -> Any:
+    def get_keys(self, kid: object) -> Any:
         raise LookupError(kid)
 
 
@@ -525,12 +525,12 @@ def test_the_source_of_the_keys_hears_of_signatures_of_our_issuer_alone(
     other = Keyring()
     head = {"alg": "RS256", "kid": keyring.kid}
     verifier().verify(mint(), now=NOW)
-    assert keys.told == [True]
+    assert keys.results == [True]
     assert refusal(verifier(), other.sign(head, {"iss": ISSUER})) == SIGNATURE
-    assert keys.told == [True, False]
+    assert keys.results == [True, False]
     for payload in (b"no JSON", {"iss": "https://clerk.other.test"}, {}):
         assert refusal(verifier(), other.sign(head, payload)) == SIGNATURE
-    assert keys.told == [True, False]
+    assert keys.results == [True, False]
 
 
 PART = st.text("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_=+/ é\0", max_size=60)
