@@ -10,7 +10,7 @@ MAX_SECONDS = 100_000_000_000
 
 
 def plausible_milliseconds(moment: object, *, now: int) -> int | None:
-    """Return the moment if it is a time in ms, at most five minutes ahead of `now`, else None."""
+    """Return `moment` if it is a time in ms, at most five minutes ahead of `now`, else None."""
     if isinstance(moment, float) and moment.is_integer():
         moment = int(moment)
     if isinstance(moment, bool) or not isinstance(moment, int):
