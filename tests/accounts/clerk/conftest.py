@@ -12,8 +12,8 @@ from accounts.clerk.jwks import usable_keys
 from accounts.clerk.keys import KeysStatus, KeyStore
 from accounts.clerk.tokens import SessionVerifier
 from devclerk.tokens import Keyring
-from tests.accounts.clerk.key_stores import Clock
 from tests.accounts.clerk.keyserver import KeyServer, document, serving
+from tests.clock import Clock
 
 ISSUER, PARTY = "https://clerk.example.test", "https://app.example.test"
 NOW = 1_800_000_000

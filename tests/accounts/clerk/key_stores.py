@@ -7,16 +7,6 @@ import time
 from collections.abc import Callable
 
 
-class Clock:
-    """A clock that a test moves by hand."""
-
-    def __init__(self) -> None:
-        self.now = 1_000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
 def key_threads() -> set[threading.Thread]:
     """Return the running threads of key stores."""
     return {each for each in threading.enumerate() if each.name.startswith("clerk-keys")}

@@ -12,8 +12,9 @@ import pytest
 from accounts.clerk.keys import KeyStore, KeysUnavailable
 from devclerk.tokens import Keyring
 from tests.accounts.clerk import keyserver
-from tests.accounts.clerk.key_stores import Clock, key_threads, wait_until
+from tests.accounts.clerk.key_stores import key_threads, wait_until
 from tests.accounts.clerk.keyserver import Behaviour, KeyServer, answer, document
+from tests.clock import Clock
 
 HOUR = 3600.0
 

@@ -14,8 +14,9 @@ import pytest
 from accounts.clerk.keys import KeyStore
 from devclerk.tokens import Keyring
 from tests.accounts.clerk import keyserver
-from tests.accounts.clerk.key_stores import Clock, key_threads, wait_until
+from tests.accounts.clerk.key_stores import key_threads, wait_until
 from tests.accounts.clerk.keyserver import KeyServer, answer, document
+from tests.clock import Clock
 
 
 def test_status_has_the_age_the_last_error_and_the_fetches(

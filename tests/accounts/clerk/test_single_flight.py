@@ -8,7 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from accounts.clerk.single_flight import Run, SingleFlight
-from tests.accounts.clerk.key_stores import Clock, wait_until
+from tests.accounts.clerk.key_stores import wait_until
+from tests.clock import Clock
 
 
 class Work:

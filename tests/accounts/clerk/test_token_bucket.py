@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from accounts.clerk.token_bucket import TokenBucket
-from tests.accounts.clerk.key_stores import Clock
+from tests.clock import Clock
 
 
 def taken(bucket: TokenBucket, *, calls: int = 10) -> int:

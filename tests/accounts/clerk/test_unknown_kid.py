@@ -11,8 +11,9 @@ import pytest
 from accounts.clerk.keys import KeyStore, KeysUnavailable
 from devclerk.tokens import Keyring
 from tests.accounts.clerk import keyserver
-from tests.accounts.clerk.key_stores import Clock, wait_until
+from tests.accounts.clerk.key_stores import wait_until
 from tests.accounts.clerk.keyserver import KeyServer, answer, document
+from tests.clock import Clock
 
 
 class SlowClock(Clock):
