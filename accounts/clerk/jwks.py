@@ -13,11 +13,12 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import requests
-import urllib3
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 from jwt.algorithms import RSAAlgorithm
 from requests.adapters import HTTPAdapter
+from urllib3.exceptions import HTTPError
+from urllib3.exceptions import TimeoutError as PoolTimeoutError
 
 FETCH_TIMEOUT_SECONDS = 2.0  # for the whole fetch
 MAX_BODY_BYTES = 65_536
@@ -57,24 +58,16 @@ def fetch_keys(url: str) -> Mapping[str, RSAPublicKey]:
             for scheme in ("https://", "http://"):
                 session.mount(scheme, adapter)
             return usable_keys(json.loads(_fetch_body(session, url)))
-    except (requests.Timeout, urllib3.exceptions.TimeoutError, TimeoutError):
+    except (requests.Timeout, PoolTimeoutError, TimeoutError):
         raise FetchFailed("timeout") from None
-    except (
-        requests.RequestException,
-        urllib3.exceptions.HTTPError,
-        OSError,
-        ValueError,
-        RecursionError,
-    ) as error:
+    except (requests.RequestException, HTTPError, OSError, ValueError, RecursionError) as error:
         raise FetchFailed(type(error).__name__) from None
 
 
 def _fetch_body(session: requests.Session, url: str) -> str:
-    headers = {"Accept-Encoding": "identity"}  # a compressed answer could expand beyond any bound
+    session.headers["Accept-Encoding"] = "identity"  # a compressed answer could expand beyond any bound
     body = bytearray()
-    with session.get(
-        url, timeout=FETCH_TIMEOUT_SECONDS, stream=True, allow_redirects=False, headers=headers
-    ) as answer:
+    with session.get(url, timeout=FETCH_TIMEOUT_SECONDS, stream=True, allow_redirects=False) as answer:
         if answer.status_code != requests.codes.ok:
             raise FetchFailed(f"status_{answer.status_code}")
         while chunk := answer.raw.read1(CHUNK_BYTES):

@@ -1,4 +1,4 @@
-"""A key of the tests' own, and tokens that are signed with it for real."""
+"""A real key, and tokens that are signed with it."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class FixedKeys:
         return KeysStatus(mode="fixed", held=True)
 
     def start(self) -> None:
-        """Nothing to begin."""
+        """Do nothing."""
 
     def record_result(self, *, good: bool) -> None:
         self.results.append(good)
@@ -55,7 +55,7 @@ def keys(keyring: Keyring) -> FixedKeys:
 
 @pytest.fixture
 def mint(keyring: Keyring) -> Mint:
-    """Mint a token of `user_ada`, good at NOW; `claims` and `header` replace what would stand there."""
+    """Mint a token of `user_ada`, valid at NOW; `claims` and `header` replace the usual ones."""
 
     def mint(**options: Any) -> str:
         usual: dict[str, Any] = {"issuer": ISSUER, "azp": PARTY, "now": NOW}

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography import x509
@@ -123,4 +124,16 @@ def listening(behave: Callable[[socket.socket], None]) -> Iterator[str]:
 @pytest.mark.parametrize("behave", [hang_in_handshake, drip_handshake], ids=["hang", "drip"])
 def test_fetch_ends_after_two_seconds_in_the_handshake(behave: Callable[[socket.socket], None]) -> None:
     with listening(behave) as url:
+        assert_times_out(url)
+
+
+def test_slow_name_lookup_and_handshake_share_the_two_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
+    resolve = socket.getaddrinfo
+
+    def slow(*args: Any, **kwargs: Any) -> Any:
+        time.sleep(1.5)
+        return resolve(*args, **kwargs)
+
+    monkeypatch.setattr(socket, "getaddrinfo", slow)
+    with listening(hang_in_handshake) as url:
         assert_times_out(url)
