@@ -8,7 +8,8 @@ from typing import Any
 
 from accounts.bulk import PageResult, sync_page
 from accounts.clerk.api import ClerkAPI, UserAnswer
-from accounts.clerk.profiles import ClerkProfile, Source, UnusableProfile, believed, profile_from_user
+from accounts.clerk.profiles import ClerkProfile, Source, UnusableProfile, profile_from_user
+from accounts.clerk.times import plausible_milliseconds
 from accounts.runs import Clock
 from accounts.signals import sync_failed
 
@@ -36,7 +37,8 @@ def ask(api: ClerkAPI, clerk_id: str, *, clock: Clock) -> tuple[UserAnswer, int]
     """
     asked_at = milliseconds(clock)
     answer = api.find_user(clerk_id)
-    return answer, believed(answer.answered_at, now=milliseconds(clock)) or asked_at
+    answered_at = plausible_milliseconds(answer.answered_at, now=milliseconds(clock))
+    return answer, answered_at or asked_at
 
 
 def page_of(answer: UserAnswer, *, now: int) -> ProfilePage:

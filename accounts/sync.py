@@ -166,7 +166,9 @@ def merged_with(user: User, profile: ClerkProfile) -> MergeResult:
     return merge_stored({field: getattr(user, field) for field in FIELDS}, user.field_versions, profile)
 
 
-def merge_stored(values: Mapping[str, Value], versions: Mapping[str, Any], profile: ClerkProfile) -> MergeResult:
+def merge_stored(
+    values: Mapping[str, Value], versions: Mapping[str, Any], profile: ClerkProfile
+) -> MergeResult:
     """Do the same with the values and the versions as the database gives them."""
     return merge(values, {field: (at, rank) for field, (at, rank) in versions.items()}, profile)
 

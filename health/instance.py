@@ -11,7 +11,14 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from django.conf import settings
 
 from accounts.clerk.api import ClerkAPI, ClerkAPIError
-from accounts.clerk.jwks import DEADLINE, FetchFailed, KeyDocument, check_address, fetch_document, keys_of_pem
+from accounts.clerk.jwks import (
+    FETCH_TIMEOUT_SECONDS,
+    FetchFailed,
+    KeyDocument,
+    check_address,
+    fetch_document,
+    keys_of_pem,
+)
 from accounts.instance import InstanceUnconfirmed, compare_instances
 from accounts.runs import Clock
 from health.findings import Finding, error, ok, warning
@@ -54,12 +61,12 @@ def _fetch(url: str, *, clock: Clock) -> Published:
         return Published(trouble=str(refusal).rstrip("."), next_step=next_step)
     asked_at = clock()
     try:
-        document = fetch_document(url, deadline=TIMEOUT)
+        document = fetch_document(url, timeout=TIMEOUT)
     except FetchFailed as failure:
         return Published(trouble=failure.reason.replace("_", " "), next_step=failure.next_step)
     ahead = _ahead(document, asked_at=asked_at)
-    if document.seconds > DEADLINE:
-        trouble = f"it took {document.seconds:.1f} s, and a process waits {DEADLINE:.0f} s"
+    if document.seconds > FETCH_TIMEOUT_SECONDS:
+        trouble = f"it took {document.seconds:.1f} s, and a process waits {FETCH_TIMEOUT_SECONDS:.0f} s"
         return Published(
             ahead=ahead, trouble=trouble, next_step="Look at the network and the proxy to Clerk."
         )

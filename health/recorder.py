@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -18,6 +18,7 @@ from math import inf
 
 from django.db import Error, connection, transaction
 
+from accounts.clerk.token_bucket import TokenBucket
 from accounts.sync import run_with_fresh_connection
 from health.models import QUIET, FailureKey, Failures, SyncFailure, is_outage
 
@@ -25,9 +26,9 @@ CAPACITY = 1_000
 REPEAT_SECONDS = 60.0
 # After a write that failed: requests must not wait for a dead database a second time.
 PAUSE_SECONDS = 5.0
-# A flood of different people's failures is written in batches: so many at once, then so many a second.
-WRITES_AT_ONCE = 20.0
-WRITES_PER_SECOND = 2.0
+# A flood of different failures is written in batches: so many at once, then one per interval.
+WRITES_AT_ONCE = 20
+SECONDS_PER_WRITE = 0.5
 
 
 @dataclass(slots=True)
@@ -45,26 +46,11 @@ class Entry:
         return 0.0 if self.written is None else self.written + REPEAT_SECONDS
 
 
-class Allowance:
-    """How many writes a process may make: a few at once, one more every half second."""
-
-    def __init__(self) -> None:
-        self._left, self._at = WRITES_AT_ONCE, 0.0
-
-    def take(self, moment: float) -> bool:
-        """Take one if there is one left."""
-        self._left = min(WRITES_AT_ONCE, self._left + (moment - self._at) * WRITES_PER_SECOND)
-        self._at = moment
-        if self._left < 1:
-            return False
-        self._left -= 1
-        return True
-
-
 class Recorder:
-    """The failures of one process. Safe to use from several threads."""
+    """The failures of one process. Safe to use from several threads; `clock` is monotonic, in seconds."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self.clock = clock
         self._lock = threading.Lock()
         self.forget()
 
@@ -72,9 +58,11 @@ class Recorder:
         """Forget everything, as a new process would."""
         with self._lock:
             self._entries: OrderedDict[FailureKey, Entry] = OrderedDict()
-            self._allowance = Allowance()
+            self._writes = TokenBucket(
+                capacity=WRITES_AT_ONCE, seconds_per_token=SECONDS_PER_WRITE, clock=self.clock
+            )
             self._lost, self._lost_at = 0, -inf
-            # By the monotonic clock: before the one nothing need be written, before the other nothing can.
+            # Before the one nothing need be written, before the other nothing can.
             self._due_at, self._paused_until = inf, 0.0
 
     @property
@@ -83,7 +71,7 @@ class Recorder:
 
         None any more, once it has not happened for a quarter of an hour: that outage is over.
         """
-        return self._lost if time.monotonic() - self._lost_at < QUIET.total_seconds() else 0
+        return self._lost if self.clock() - self._lost_at < QUIET.total_seconds() else 0
 
     def record(self, *, clerk_id: str | None, source: str, reason: str, at: datetime) -> None:
         """Count a failure, and write it if that is due."""
@@ -122,7 +110,7 @@ class Recorder:
 
         Costs next to nothing when nothing is due.
         """
-        if not everything and time.monotonic() < max(self._due_at, self._paused_until):
+        if not everything and self.clock() < max(self._due_at, self._paused_until):
             return
         if connection.in_atomic_block:
             # A row of ours must neither vanish with a foreign rollback nor meet a broken transaction. After a
@@ -144,9 +132,9 @@ class Recorder:
             self._paused_until = 0.0
 
     def _take(self, *, everything: bool) -> list[Failures]:
-        moment = time.monotonic()
+        moment = self.clock()
         with self._lock:
-            if not everything and not self._allowance.take(moment):
+            if not everything and not self._writes.take():
                 return []
             batch = [
                 found
@@ -170,12 +158,12 @@ class Recorder:
             self._make_room()
 
     def _pause(self) -> None:
-        self._paused_until = time.monotonic() + PAUSE_SECONDS
+        self._paused_until = self.clock() + PAUSE_SECONDS
 
     def _make_room(self) -> None:
         while len(self._entries) > CAPACITY:
             _, entry = self._entries.popitem(last=False)
-            self._lost, self._lost_at = self.lost + entry.count, time.monotonic()
+            self._lost, self._lost_at = self.lost + entry.count, self.clock()
 
 
 def _failures(key: FailureKey, entry: Entry) -> Failures | None:

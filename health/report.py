@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from functools import partial
+from math import inf
 from typing import Any
 
 from django.conf import settings
@@ -35,7 +36,7 @@ from health.models import SyncFailure
 from health.reasons import Reason
 from health.recorder import recorder
 
-# Strangers may ask as often as they like; the tables are asked this seldom.
+# Anonymous requests may come in any number; the tables are read this seldom.
 STATUS_SECONDS = 2.0
 
 
@@ -82,27 +83,28 @@ def build_report(*, now: datetime, count_people: bool = True) -> Report:
 
 
 class StatusMemo:
-    """The one word for strangers, looked up anew every two seconds."""
+    """The status for anonymous requests, read again every two seconds; `clock` is monotonic, in seconds."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
         self._lock = threading.Lock()
         self._status = ""
-        self._expires = 0.0
+        self._expires = -inf
 
     def read(self, *, now: datetime) -> str:
-        """Give the status, at most two seconds old."""
+        """Return the status, at most two seconds old."""
         with self._lock:
-            if time.monotonic() >= self._expires:
+            if self._clock() >= self._expires:
                 self.keep(build_report(now=now, count_people=False))
             return self._status
 
     def keep(self, report: Report) -> None:
-        """Take the status of a report that was built anyway."""
-        self._status, self._expires = report.status, time.monotonic() + STATUS_SECONDS
+        """Keep the status of a report that was built for another request."""
+        self._status, self._expires = report.status, self._clock() + STATUS_SECONDS
 
     def forget(self) -> None:
-        """Ask anew at the next question."""
-        self._expires = 0.0
+        """Read the tables again at the next request."""
+        self._expires = -inf
 
 
 status_memo = StatusMemo()

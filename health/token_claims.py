@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 from collections.abc import Iterator, Mapping
 from datetime import datetime
@@ -10,6 +9,7 @@ from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
 
+from accounts.clerk.base64url import decode_base64url
 from accounts.clerk.keys import KeysUnavailable
 from accounts.clerk.tokens import InvalidToken, VerificationFailed
 from accounts.conf import claims_map, get_verifier
@@ -68,7 +68,7 @@ def _payload(token: str) -> dict[str, Any] | None:
     if len(parts) != len(("header", "payload", "signature")):
         return None
     try:
-        payload = json.loads(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
+        payload = json.loads(decode_base64url(parts[1]))
     except (ValueError, RecursionError):
         return None
     return payload if isinstance(payload, dict) else None

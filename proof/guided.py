@@ -63,13 +63,13 @@ def _bred(name: str, *, seed: int, seconds: int) -> Mapping[str, object]:
 class _OpenKeys:
     """Takes every signature for good: what is behind it must hold for whatever Clerk could ever sign."""
 
-    def candidates(self, kid: object) -> Sequence[Any]:
+    def get_keys(self, kid: object) -> Sequence[Any]:
         return (self,)
 
     def verify(self, *_: object) -> None:
         """Say nothing, which means yes."""
 
-    def judged(self, *, good: bool) -> None:
+    def record_result(self, *, good: bool) -> None:
         """Nothing follows."""
 
 

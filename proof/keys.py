@@ -10,7 +10,7 @@ from types import MappingProxyType
 
 import requests
 
-from accounts.clerk.keys import HELD_AT_MOST, RETRY_AT_START, KeyStore, KeysUnavailable
+from accounts.clerk.keys import MAX_AGE_SECONDS, RETRY_AT_START_SECONDS, KeyStore, KeysUnavailable
 from accounts.clerk.tokens import InvalidToken, SessionVerifier
 from devclerk.fixtures import LocalClerk
 from devclerk.tokens import Fault, Keyring
@@ -80,7 +80,7 @@ def misbehave(*, seed: int, workers: int, seconds: float, broken: list[str]) -> 
             _expect(without_key, {(kind, 503, "keys_unavailable") for kind in questions})
             keys.behave = document(clerk.standin.keyring.jwks())
             recovered = wait_until(lambda: _all_good(site, clerk), what="the recovery")
-            time.sleep(2 * RETRY_AT_START)  # a worker that nobody asked looks by itself
+            time.sleep(2 * RETRY_AT_START_SECONDS)  # a worker that nobody asked looks by itself
             asked = keys.asked
             with Load(questions, clients=6, seed=seed) as with_key:
                 for name in broken:
@@ -164,13 +164,13 @@ def outlive(broken: Behaviour) -> str:
         fetches = server.asked
         assert max(waits) < 1, f"a known key waited {max(waits):.2f} s"
         assert fetches <= HALF_AN_HOUR / 30 + 4 + HALF_AN_HOUR / 60
-        clock.seconds += HELD_AT_MOST
+        clock.seconds += MAX_AGE_SECONDS
         server.behave = answer(b"{}", status=500)
-        late = begin + HALF_AN_HOUR + HELD_AT_MOST
+        late = begin + HALF_AN_HOUR + MAX_AGE_SECONDS
         assert _ending(verifier, clerk.mint(person, now=late), now=late) == "503", "trusted for over a day"
     return (
         f"{len(waits)} x good, longest wait {max(waits) * 1000:.0f} ms; unknown keys {dict(endings)}; "
-        f"{fetches} fetches; no longer trusted after {HELD_AT_MOST / 3600:.0f} h"
+        f"{fetches} fetches; no longer trusted after {MAX_AGE_SECONDS / 3600:.0f} h"
     )
 
 

@@ -32,7 +32,13 @@ AT_ONCE = 2
 CLERK = "tests/accounts/clerk"
 # What a mutant may be judged by, the longest first: two modules at a time end together that way.
 MODULES: dict[str, Sequence[str]] = {
-    "accounts/clerk/keys.py": (f"{CLERK}/test_keys.py", f"{CLERK}/test_pem.py"),
+    "accounts/clerk/keys.py": (
+        f"{CLERK}/test_failing_jwks.py",
+        f"{CLERK}/test_key_lookup.py",
+        f"{CLERK}/test_key_refresh.py",
+        f"{CLERK}/test_unknown_kid.py",
+        f"{CLERK}/test_pem.py",
+    ),
     "accounts/sync.py": (
         "tests/accounts/test_sync.py",
         "tests/accounts/test_signals.py",
@@ -46,8 +52,21 @@ MODULES: dict[str, Sequence[str]] = {
         f"{CLERK}/test_pem.py",
     ),
     "accounts/clerk/jws.py": (f"{CLERK}/test_signature.py", f"{CLERK}/test_tokens.py"),
-    "accounts/clerk/jwks.py": (f"{CLERK}/test_jwks.py", f"{CLERK}/test_pem.py"),
-    "accounts/clerk/profiles.py": (f"{CLERK}/test_profiles.py",),
+    "accounts/clerk/jwks.py": (
+        f"{CLERK}/test_jwks.py",
+        f"{CLERK}/test_jwks_tls.py",
+        f"{CLERK}/test_pem.py",
+    ),
+    "accounts/clerk/profiles.py": (
+        f"{CLERK}/test_profiles_from_claims.py",
+        f"{CLERK}/test_profiles_from_users.py",
+        f"{CLERK}/test_storable_profiles.py",
+    ),
+    "accounts/clerk/single_flight.py": (f"{CLERK}/test_single_flight.py",),
+    "accounts/clerk/token_bucket.py": (f"{CLERK}/test_token_bucket.py",),
+    "accounts/clerk/times.py": (f"{CLERK}/test_times.py",),
+    "accounts/clerk/ids.py": (f"{CLERK}/test_ids.py",),
+    "accounts/clerk/base64url.py": (f"{CLERK}/test_base64url.py",),
     "webhooks/signature.py": ("tests/webhooks/test_signature.py",),
     "webhooks/events.py": ("tests/webhooks/test_events.py",),
 }

@@ -5,14 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from accounts.clerk.payloads import read_payload
+from accounts.clerk.times import MAX_AHEAD_MILLISECONDS, to_milliseconds
 
 MAX_LABEL_LENGTH = 100
 
-# Clerk writes milliseconds, some of its examples seconds: above this number it must be milliseconds.
-_MILLISECONDS_ABOVE = 100_000_000_000
-# Clerk sent no webhook before 2020, so an earlier time is a mistake, as is one well ahead of our own clock.
-_EARLIEST = 1_577_836_800_000
-_AHEAD = 5 * 60 * 1000
+# Clerk sent no webhook before 2020: an earlier time is a mistake.
+_EARLIEST_MILLISECONDS = 1_577_836_800_000
 
 
 class MalformedEvent(Exception):
@@ -60,5 +58,6 @@ def parse_event(body: bytes, *, received_at: int) -> Event:
 def _milliseconds(value: object, *, received_at: int) -> int:
     if not isinstance(value, int | float):
         return received_at
-    moment = value if value > _MILLISECONDS_ABOVE else value * 1000
-    return int(moment) if _EARLIEST <= moment <= received_at + _AHEAD else received_at
+    moment = to_milliseconds(value)
+    plausible = _EARLIEST_MILLISECONDS <= moment <= received_at + MAX_AHEAD_MILLISECONDS
+    return int(moment) if plausible else received_at

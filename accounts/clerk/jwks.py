@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 import socket
-import threading
+import time
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass
+from http.client import HTTPResponse
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -18,19 +19,21 @@ from cryptography.hazmat.primitives.serialization import load_pem_public_key
 from jwt.algorithms import RSAAlgorithm
 from requests.adapters import HTTPAdapter
 from urllib3.exceptions import HTTPError
+from urllib3.exceptions import TimeoutError as PoolTimeoutError
 
 from accounts.clerk.outgoing import NOT_FROM_CLERK, USER_AGENT, read_error
 
-DEADLINE = 2.0  # seconds for the whole fetch
-MAX_BYTES = 65_536
-MIN_BITS, MAX_BITS = 2048, 8192
+FETCH_TIMEOUT_SECONDS = 2.0  # for the whole fetch
+MAX_BODY_BYTES = 65_536
+CHUNK_BYTES = 4096
+MIN_KEY_BITS, MAX_KEY_BITS = 2048, 8192
 MIN_EXPONENT, MAX_EXPONENT = 3, 2**32
 
-_ARMOUR = re.compile(r"-----BEGIN ([A-Z ]+)-----(.*?)-----END \1-----", re.DOTALL)
+_PEM_BLOCK = re.compile(r"-----BEGIN ([A-Z ]+)-----(.*?)-----END \1-----", re.DOTALL)
 
 
 class FetchFailed(Exception):
-    """The document could not be had, or held no usable key; `reason` is a code.
+    """The document could not be fetched, or holds no usable key; `reason` is a code.
 
     `is_foreign` is true for an answer that Clerk did not give.
     """
@@ -64,97 +67,41 @@ class KeyDocument:
 
 
 def check_address(url: str, *, allow_http: bool) -> None:
-    """Raise ValueError unless the address is https, or, where permitted, http on loopback."""
+    """Raise ValueError unless the address is https, or, where allowed, http on loopback."""
     parts = urlsplit(url)
     loopback = parts.hostname in {"127.0.0.1", "localhost", "::1"}
-    permitted = parts.scheme == "https" or (allow_http and parts.scheme == "http" and loopback)
-    if not permitted or not parts.hostname:
+    allowed = parts.scheme == "https" or (allow_http and parts.scheme == "http" and loopback)
+    if not allowed or not parts.hostname:
         raise ValueError("The address of the keys must be https (http on loopback in debug only).")
 
 
-def fetch(url: str) -> Mapping[str, RSAPublicKey]:
-    """Fetch the document and return its usable keys by id; raises FetchFailed within the deadline."""
+def fetch_keys(url: str) -> Mapping[str, RSAPublicKey]:
+    """Fetch the JWKS and return its usable keys by id; raise FetchFailed."""
     return fetch_document(url).keys
 
 
-def fetch_document(url: str, *, deadline: float = DEADLINE) -> KeyDocument:
-    """Fetch the document within `deadline` seconds; raises FetchFailed.
+def fetch_document(url: str, *, timeout: float = FETCH_TIMEOUT_SECONDS) -> KeyDocument:
+    """Fetch the JWKS and return its usable keys with the time of its answer; raise FetchFailed.
 
-    A socket's timeout starts anew with each byte, so a server that drips would hold us for ever: the fetch
-    runs in a thread of its own that is given up, its connection shut, when the time is over.
+    Handshake, head and body end together after FETCH_TIMEOUT_SECONDS. Resolving the name, and connecting to
+    one address after another, may take longer: the caller of a thread that does bounds its own wait.
     """
-    attempt = _Attempt(url, deadline=deadline)
-    thread = threading.Thread(target=attempt.run, name="clerk-keys-fetch", daemon=True)
+    adapter = _Adapter(deadline=time.monotonic() + timeout)
     try:
-        thread.start()
-    except RuntimeError:  # the process may have no more threads
-        raise FetchFailed("no_thread") from None
-    thread.join(deadline)
-    if thread.is_alive():
-        attempt.adapter.cut()
-        raise FetchFailed("timeout")
-    if attempt.document is None:
-        raise FetchFailed(attempt.reason, is_foreign=attempt.is_foreign)
-    return attempt.document
+        with requests.Session() as session:
+            for scheme in ("https://", "http://"):
+                session.mount(scheme, adapter)
+            return _fetch(session, url, timeout=timeout)
+    except (requests.Timeout, PoolTimeoutError, TimeoutError):
+        raise FetchFailed("timeout") from None
+    except (requests.RequestException, HTTPError, OSError, ValueError) as error:
+        raise FetchFailed(type(error).__name__) from None
 
 
-class _Adapter(HTTPAdapter):
-    """Keeps a second handle of the connection, by which another thread can shut it at any moment."""
-
-    line: socket.socket | None = None
-
-    def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> Any:
-        """Return the pool of the address, whose connections leave their handle here."""
-        pool: Any = super().get_connection_with_tls_context(*args, **kwargs)
-        adapter = self
-
-        class Connection(pool.ConnectionCls):  # type: ignore[misc]
-            def _new_conn(self) -> socket.socket:
-                made: socket.socket = super()._new_conn()
-                adapter.line = made.dup()
-                return made
-
-        pool.ConnectionCls = Connection
-        return pool
-
-    def cut(self) -> None:
-        """Shut the connection: whoever reads from it comes back at once."""
-        if self.line is not None:
-            with suppress(OSError):
-                self.line.shutdown(socket.SHUT_RDWR)
-
-    def close(self) -> None:
-        """Give the handle back too."""
-        if self.line is not None:
-            self.line.close()
-        super().close()
-
-
-class _Attempt:
-    def __init__(self, url: str, *, deadline: float) -> None:
-        self.url, self.deadline = url, deadline
-        self.document: KeyDocument | None = None
-        self.reason, self.is_foreign = "unreachable", False
-        self.adapter = _Adapter()
-
-    def run(self) -> None:
-        try:
-            with requests.Session() as session:
-                for scheme in ("https://", "http://"):  # the address may be spelled anew on its way
-                    session.mount(scheme, self.adapter)
-                self.document = self._read(session)
-        except FetchFailed as failure:
-            # Not the exception itself: its traceback would keep the connection alive.
-            self.reason, self.is_foreign = failure.reason, failure.is_foreign
-        except (requests.RequestException, HTTPError, OSError, ValueError) as error:
-            self.reason = type(error).__name__
-
-    def _read(self, session: requests.Session) -> KeyDocument:
-        # Without compression, so that a small answer cannot unfold into a large one.
-        headers = {"Accept-Encoding": "identity", "User-Agent": USER_AGENT}
-        answer = session.get(
-            self.url, timeout=self.deadline, stream=True, allow_redirects=False, headers=headers
-        )
+def _fetch(session: requests.Session, url: str, *, timeout: float) -> KeyDocument:
+    # Without compression: a compressed answer could expand beyond any bound.
+    session.headers.update({"Accept-Encoding": "identity", "User-Agent": USER_AGENT})
+    with session.get(url, timeout=timeout, stream=True, allow_redirects=False) as answer:
         if answer.status_code != requests.codes.ok:
             raise FetchFailed(f"status_{answer.status_code}", is_foreign=not _is_error_of_clerk(answer))
         return KeyDocument(
@@ -181,21 +128,71 @@ def _read_json(answer: requests.Response) -> object:
 
 def _read_body(answer: requests.Response) -> bytes:
     body = bytearray()
-    while chunk := answer.raw.read1(4096):
+    while chunk := answer.raw.read1(CHUNK_BYTES):
         body += chunk
-        if len(body) > MAX_BYTES:
+        if len(body) > MAX_BODY_BYTES:
             raise FetchFailed("too_large")
     return bytes(body)
 
 
+class _Adapter(HTTPAdapter):
+    """Ends each connection at the deadline: the timeout of a socket starts anew with each byte."""
+
+    def __init__(self, *, deadline: float) -> None:
+        self._deadline = deadline
+        super().__init__()
+
+    def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> Any:
+        """Return the pool of the address, whose connections know the deadline."""
+        pool: Any = super().get_connection_with_tls_context(*args, **kwargs)
+        deadline = self._deadline
+
+        class Response(HTTPResponse):
+            def __init__(self, sock: socket.socket, *args: Any, **kwargs: Any) -> None:
+                super().__init__(sock, *args, **kwargs)
+                self.fp = io.BufferedReader(_Reader(self.fp.detach(), sock=sock, deadline=deadline))
+
+        class Connection(pool.ConnectionCls):  # type: ignore[misc]
+            response_class = Response
+
+            def _new_conn(self) -> socket.socket:
+                sock: socket.socket = super()._new_conn()
+                sock.settimeout(max(deadline - time.monotonic(), 0.001))  # for the TLS handshake
+                return sock
+
+        pool.ConnectionCls = Connection
+        return pool
+
+
+class _Reader(io.RawIOBase):
+    """Reads from a socket until the deadline."""
+
+    def __init__(self, raw: io.RawIOBase, *, sock: socket.socket, deadline: float) -> None:
+        self._raw, self._sock, self._deadline = raw, sock, deadline
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        seconds_left = self._deadline - time.monotonic()
+        if seconds_left <= 0:
+            raise TimeoutError
+        self._sock.settimeout(seconds_left)
+        return self._raw.readinto(buffer)
+
+    def close(self) -> None:
+        self._raw.close()
+        super().close()
+
+
 def usable_keys(document: object) -> Mapping[str, RSAPublicKey]:
-    """Return the keys of a JWKS that may verify RS256; a bad one never spoils the others."""
+    """Return the keys of a JWKS that may verify RS256, by id; skip all others. Raise FetchFailed for none."""
     entries = document.get("keys") if isinstance(document, dict) else None
     if not isinstance(entries, list):
         raise FetchFailed("no_key_list")
     keys: dict[str, RSAPublicKey] = {}
     for entry in entries:
-        key = _usable(entry)
+        key = _usable_key(entry)
         if key is not None:
             keys.setdefault(entry["kid"], key)
     if not keys:
@@ -203,7 +200,7 @@ def usable_keys(document: object) -> Mapping[str, RSAPublicKey]:
     return keys
 
 
-def _usable(entry: Any) -> RSAPublicKey | None:
+def _usable_key(entry: Any) -> RSAPublicKey | None:
     if not isinstance(entry, dict) or entry.get("kty") != "RSA":
         return None
     operations = entry.get("key_ops", ["verify"])
@@ -219,25 +216,27 @@ def _usable(entry: Any) -> RSAPublicKey | None:
         return None
     try:
         key = RSAAlgorithm.from_jwk({"kty": "RSA", "n": entry.get("n"), "e": entry.get("e")})
-    except Exception:  # noqa: BLE001 - the library raises many kinds; this entry is none of our keys
+    except Exception:  # noqa: BLE001 - the library raises many kinds; this entry is no usable key
         return None
     return key if isinstance(key, RSAPublicKey) and is_sound(key) else None
 
 
 def is_sound(key: RSAPublicKey) -> bool:
-    """Tell whether the key's size and exponent are sane."""
+    """Return whether the key's size and exponent are in the accepted range."""
     exponent = key.public_numbers().e
-    return (
-        MIN_BITS <= key.key_size <= MAX_BITS and MIN_EXPONENT <= exponent < MAX_EXPONENT and exponent % 2 == 1
-    )
+    size_fits = MIN_KEY_BITS <= key.key_size <= MAX_KEY_BITS
+    return size_fits and MIN_EXPONENT <= exponent < MAX_EXPONENT and exponent % 2 == 1
 
 
 def keys_of_pem(pem: str) -> tuple[RSAPublicKey, ...]:
-    """Read one or several public keys as people paste them; raises ValueError with a sentence."""
+    """Return the public keys of one or several PEM texts, as pasted into an environment variable.
+
+    Raises ValueError with a sentence for the operator.
+    """
     text = pem.replace("\\r", "").replace("\\n", "\n").replace("\r", "").replace('"', "").replace("'", "")
     if "PRIVATE KEY" in text:
         raise ValueError("This is a private key: paste the public one, and keep the private one to yourself.")
-    blocks = _ARMOUR.findall(text) or [("PUBLIC KEY", text)]
+    blocks = _PEM_BLOCK.findall(text) or [("PUBLIC KEY", text)]
     if len(blocks) != max(1, text.count("-----BEGIN")):
         raise ValueError(
             "One of the keys is cut off: it has no END line. Copy each block whole from Clerk's dashboard."

@@ -5,7 +5,6 @@ The payload stays bytes: the caller reads what it says, after the signature is k
 
 from __future__ import annotations
 
-import base64
 import json
 import logging
 from collections.abc import Mapping, Sequence
@@ -18,6 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.hashes import SHA256
 
+from accounts.clerk.base64url import decode_base64url
 from accounts.clerk.keys import KeySource, KeysUnavailable
 from accounts.clerk.unexpected import log_unexpected
 
@@ -92,10 +92,10 @@ def verify_payload(jws: Jws, keys: KeySource) -> bytes:
 
     Raises InvalidToken, or KeysUnavailable if the key source has no key or fails.
     """
-    candidates = _get_keys(keys, kid=jws.header.get("kid"))
-    if not candidates:
+    found = _get_keys(keys, kid=jws.header.get("kid"))
+    if not found:
         raise InvalidToken("token_unknown_key")
-    for key in candidates:
+    for key in found:
         try:
             key.verify(jws.signature, jws.signed, _PADDING, _HASH)
         except InvalidSignature:
@@ -107,7 +107,7 @@ def verify_payload(jws: Jws, keys: KeySource) -> bytes:
 def report_result(keys: KeySource, *, good: bool) -> None:
     """Report to the key source whether a signature was good; raises KeysUnavailable if the source fails."""
     try:
-        keys.judged(good=good)
+        keys.record_result(good=good)
     except Exception as error:  # noqa: BLE001 - a key source is foreign code; its failure is never the token's
         raise key_source_failed(error) from None
 
@@ -139,7 +139,7 @@ def key_source_failed(error: Exception) -> KeysUnavailable:
 
 def _get_keys(source: KeySource, *, kid: object) -> Sequence[RSAPublicKey]:
     try:
-        keys = source.candidates(kid)
+        keys = source.get_keys(kid)
         if not _are_keys(keys):
             raise TypeError  # noqa: TRY301 - nonsense is a failure of the source like any other
     except (InvalidToken, KeysUnavailable):
@@ -166,13 +166,9 @@ def _header(segment: str) -> Mapping[str, Any]:
 
 def _decode(segment: str) -> bytes:
     try:
-        decoded = base64.urlsafe_b64decode(segment + "=" * (-len(segment) % 4))
+        return decode_base64url(segment)
     except ValueError:
         raise InvalidToken("token_malformed") from None
-    # The decoder passes over foreign letters and unused bits: two texts would be one token.
-    if base64.urlsafe_b64encode(decoded).rstrip(b"=") != segment.encode():
-        raise InvalidToken("token_malformed")
-    return decoded
 
 
 def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -16,22 +16,24 @@ from typing import Protocol
 
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
-from accounts.clerk.jwks import FetchFailed, check_address, fetch, keys_of_pem
+from accounts.clerk.jwks import FETCH_TIMEOUT_SECONDS, FetchFailed, check_address, fetch_keys, keys_of_pem
+from accounts.clerk.single_flight import Run, SingleFlight
+from accounts.clerk.token_bucket import TokenBucket
 
-FRESH = 600.0  # seconds; a refresh is started ahead of it
-AHEAD = 120.0
-HELD_AT_MOST = 24 * 3600.0
-RETRY = 30.0
-RETRY_WITHOUT_KEY = 5.0  # a request that finds no key asks no more often; the thread does
-RETRY_AT_START = 2.0
-WAIT = 2.0
-SPREAD = random.SystemRandom()  # the shared generator is for those who may have seeded it
-BUDGET, BUDGET_REFILL = 4, 60.0
-SUSPECT_AFTER, SUSPECT_FROM = 300.0, 3
+FRESH_SECONDS = 600.0
+REFRESH_AHEAD_SECONDS = 120.0
+MAX_AGE_SECONDS = 24 * 3600.0
+MAX_WAIT_SECONDS = 2.0
+RETRY_SECONDS = 30.0
+RETRY_WITHOUT_KEY_SECONDS = 5.0  # for a request that finds no key
+RETRY_AT_START_SECONDS = 2.0  # for the refreshing thread while there is no key
+UNKNOWN_KID_FETCHES, SECONDS_PER_UNKNOWN_KID_FETCH = 4, 60.0
+ROTATION_WINDOW_SECONDS, ROTATION_MIN_RESULTS = 300.0, 3
+JITTER = random.SystemRandom()  # applications may seed the shared generator
 
 
 class KeysUnavailable(Exception):
-    """No usable key can be had now; ask again after `retry_after` seconds."""
+    """There is no usable key now; try again after `retry_after` seconds."""
 
     retry_after = 5
     is_unexpected = False  # whether the key source failed in a way that was not foreseen, and was logged
@@ -53,62 +55,63 @@ class KeysStatus:
 class KeySource(Protocol):
     """Where a verifier gets its keys."""
 
-    def candidates(self, kid: object) -> Sequence[RSAPublicKey]:
-        """Return the keys to try, none for an unknown id; raises KeysUnavailable."""
+    def get_keys(self, kid: object) -> Sequence[RSAPublicKey]:
+        """Return the keys to try, none for an unknown id; raise KeysUnavailable if there is no key at all."""
 
     def status(self) -> KeysStatus:
         """Return the state of the keys."""
 
     def start(self) -> None:
-        """Begin to hold keys before the first request asks."""
+        """Start to load keys before the first request."""
 
-    def judged(self, *, good: bool) -> None:
-        """Hear that a signature was good, or that one of a token which names our issuer was not."""
+    def record_result(self, *, good: bool) -> None:
+        """Count a good signature, or a bad one of a token that names our issuer."""
 
 
 class PemKeys:
     """Configured keys: no network, and the token's `kid` is not used.
 
-    If most signatures fail for five minutes, the key was probably rotated: nothing here could see it.
+    If most signatures of a window are bad, the key was probably rotated in Clerk: `status` reports it.
     """
 
     def __init__(self, keys: Sequence[RSAPublicKey], *, clock: Callable[[], float] = time.monotonic) -> None:
         self._keys, self._clock = tuple(keys), clock
         self._good = self._bad = 0
-        self._since = clock()
+        self._window_began_at = clock()
         self._suspect = False
 
-    def candidates(self, kid: object) -> Sequence[RSAPublicKey]:
+    def get_keys(self, kid: object) -> Sequence[RSAPublicKey]:
         return self._keys
 
     def status(self) -> KeysStatus:
-        self._look_back()
+        self._close_window_if_over()
         return KeysStatus(mode="pem", held=True, suspect_rotation=self._suspect)
 
     def start(self) -> None:
-        """Nothing to begin: the keys are here."""
+        """Do nothing: the keys are configured."""
 
-    def judged(self, *, good: bool) -> None:
-        self._look_back()
+    def record_result(self, *, good: bool) -> None:
+        """Count the result towards the majority of the window."""
+        self._close_window_if_over()
         if not self._good + self._bad:
-            self._since = self._clock()
+            self._window_began_at = self._clock()
         # Without a lock: a count lost between threads changes no majority.
         if good:
             self._good += 1
         else:
             self._bad += 1
 
-    def _look_back(self) -> None:
-        now = self._clock()
-        # A few forgeries on a quiet night are no rotation: the window stays open until it says something.
-        if now - self._since < SUSPECT_AFTER or self._good + self._bad < SUSPECT_FROM:
+    def _close_window_if_over(self) -> None:
+        now, results = self._clock(), self._good + self._bad
+        # One or two forgeries are no rotation: the window stays open until it has enough results.
+        if now - self._window_began_at < ROTATION_WINDOW_SECONDS or results < ROTATION_MIN_RESULTS:
             return
         self._suspect = self._bad > self._good
-        self._since, self._good, self._bad = now, 0, 0
+        self._window_began_at, self._good, self._bad = now, 0, 0
 
 
 def pem_keys(pem: str) -> PemKeys:
-    """Return the keys of one or several PEM texts; raises ValueError with a sentence for the operator."""
+    """Return the keys of one or several PEM texts; raise ValueError with a sentence for the operator."""
     return PemKeys(keys_of_pem(pem))
 
 
@@ -118,17 +121,13 @@ class _Snapshot:
     fetched_at: float
 
 
-_OVER = threading.Event()
-_OVER.set()
-
-
 def _call_if_alive(method: weakref.WeakMethod[Callable[[], None]]) -> None:
     if (bound := method()) is not None:
         bound()
 
 
 class KeyStore:
-    """The keys of a JWKS address, held ahead of need.
+    """The keys of a JWKS address, fetched ahead of need.
 
     Readers use an immutable snapshot without a lock. One background thread refreshes it; a failure keeps the
     old set, for 24 hours at most. Raises ValueError for an address that is not https.
@@ -141,47 +140,58 @@ class KeyStore:
         self._url, self._clock = url, clock
         self._snapshot: _Snapshot | None = None
         self._last_error: str | None = None
-        self._fetches: Counter[str] = Counter()
+        self._results: Counter[str] = Counter()
         self._reset()
         os.register_at_fork(after_in_child=partial(_call_if_alive, weakref.WeakMethod(self._after_fork)))
 
     def _reset(self) -> None:
         self._lock = threading.Lock()
-        self._flight: threading.Event | None = None
-        self._tried_at = float("-inf")
-        self._tokens, self._refilled_at = float(BUDGET), self._clock()
-        self._thread: threading.Thread | None = None
+        self._fetch = SingleFlight(
+            partial(fetch_keys, self._url),
+            name="clerk-keys-fetch",
+            on_end=self._record_fetch,
+            max_seconds=FETCH_TIMEOUT_SECONDS,
+        )
+        self._fetch_began_at = float("-inf")
+        self._budget = TokenBucket(
+            capacity=UNKNOWN_KID_FETCHES, seconds_per_token=SECONDS_PER_UNKNOWN_KID_FETCH, clock=self._clock
+        )
+        self._refresher: threading.Thread | None = None
 
     def _after_fork(self) -> None:
-        started = self._thread is not None
-        self._reset()  # locks and threads of the parent do not come along
-        if started:
+        was_started = self._refresher is not None
+        self._reset()  # the child has a copy of the parent's locks, and none of its threads
+        if was_started:
             self.start()
 
     def start(self) -> None:
         """Start the refreshing thread of this process, once."""
         with self._lock:
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._keep_fresh, name="clerk-keys", daemon=True)
-                self._thread.start()
+            if self._refresher is None:
+                self._refresher = threading.Thread(target=self._refresh, name="clerk-keys", daemon=True)
+                self._refresher.start()
 
-    def candidates(self, kid: object) -> Sequence[RSAPublicKey]:
-        """Return the one key of this id, or none; raises KeysUnavailable if no key is held or to be had."""
+    def get_keys(self, kid: object) -> Sequence[RSAPublicKey]:
+        """Return the one key of this id, or none if the id is unknown.
+
+        Raises KeysUnavailable without a usable set, or if a failing address may have an unknown key.
+        """
         if not isinstance(kid, str) or not kid:
             return ()
         snapshot = self._current()
         if snapshot is None:
-            self._launch(permitted=partial(self._rested, RETRY_WITHOUT_KEY)).wait(WAIT)
+            has_rested = partial(self._has_rested, RETRY_WITHOUT_KEY_SECONDS)
+            _wait(self._start_fetch(permitted=has_rested), seconds=MAX_WAIT_SECONDS)
             snapshot = self._current()
             if snapshot is None:
                 raise KeysUnavailable
-        elif self._due():
-            self._launch(permitted=self._due)
+        elif self._is_due():
+            self._start_fetch(permitted=self._is_due)
         key = snapshot.keys.get(kid)
-        return (key,) if key is not None else self._unknown(kid)
+        return (key,) if key is not None else self._get_unknown_key(kid)
 
-    def judged(self, *, good: bool) -> None:
-        """Nothing follows: a rotation shows as an unknown `kid`."""
+    def record_result(self, *, good: bool) -> None:
+        """Do nothing: a rotation shows as an unknown `kid`."""
 
     def status(self) -> KeysStatus:
         """Return the state of the keys."""
@@ -190,108 +200,100 @@ class KeyStore:
         return KeysStatus(
             mode="jwks",
             age_seconds=age,
-            stale=age is not None and age > FRESH,
+            stale=age is not None and age > FRESH_SECONDS,
             held=snapshot is not None,
             last_error=self._last_error,
-            fetches=dict(self._fetches),
+            fetches=dict(self._results),
         )
 
     def _current(self) -> _Snapshot | None:
         snapshot = self._snapshot
-        if snapshot is not None and self._clock() - snapshot.fetched_at > HELD_AT_MOST:
+        if snapshot is not None and self._clock() - snapshot.fetched_at > MAX_AGE_SECONDS:
             return None
         return snapshot
 
-    def _due(self) -> bool:
+    def _is_due(self) -> bool:
         snapshot = self._current()
         if snapshot is None:
             return True
-        return self._clock() - snapshot.fetched_at > FRESH - AHEAD and self._rested(RETRY)
+        age = self._clock() - snapshot.fetched_at
+        return age > FRESH_SECONDS - REFRESH_AHEAD_SECONDS and self._has_rested(RETRY_SECONDS)
 
-    def _rested(self, seconds: float) -> bool:
-        return self._clock() - self._tried_at >= seconds
+    def _has_rested(self, seconds: float) -> bool:
+        return self._clock() - self._fetch_began_at >= seconds
 
-    def _unknown(self, kid: str) -> Sequence[RSAPublicKey]:
+    def _get_unknown_key(self, kid: str) -> Sequence[RSAPublicKey]:
         """Fetch once for a key that is not in the set, within the budget.
 
         Note [An unknown key in an outage]
-        If the last fetch failed or has not ended, the key may be a rotated one that we could not see: that is
-        our trouble (503), not the token's (401), or an outage would sign people out.
+        If the last fetch failed or has not ended, the key may be a rotated one that is not in the set yet.
+        That is 503, not 401: an outage of the address must not sign users out.
         """
-        give_up_at = time.monotonic() + WAIT
-        flight = self._flight
-        if flight is not None:  # it may have begun before the key was there, and then answers nothing
-            flight.wait(WAIT)
-        if (key := self._held(kid)) is None:
-            needed = self._launch(permitted=lambda: self._held(kid) is None and self._spend())
-            has_ended = needed.wait(max(0.0, give_up_at - time.monotonic()))
-            key = self._held(kid)
+        give_up_at = time.monotonic() + MAX_WAIT_SECONDS
+        # A fetch in flight may have begun before the key was published: it proves nothing.
+        _wait(self._fetch.join(), seconds=MAX_WAIT_SECONDS)
+        if (key := self._find(kid)) is None:
+            run = self._start_fetch(permitted=lambda: self._find(kid) is None and self._budget.take())
+            has_ended = _wait(run, seconds=max(0.0, give_up_at - time.monotonic()))
+            key = self._find(kid)
             if key is None and (not has_ended or self._last_error is not None):
                 raise KeysUnavailable
         return () if key is None else (key,)
 
-    def _held(self, kid: str) -> RSAPublicKey | None:
+    def _find(self, kid: str) -> RSAPublicKey | None:
         snapshot = self._current()
         return None if snapshot is None else snapshot.keys.get(kid)
 
-    def _spend(self) -> bool:
-        now = self._clock()
-        self._tokens = min(BUDGET, self._tokens + (now - self._refilled_at) / BUDGET_REFILL)
-        self._refilled_at = now
-        if self._tokens < 1:
-            return False
-        self._tokens -= 1
-        return True
+    def _start_fetch(self, *, permitted: Callable[[], bool]) -> Run[Mapping[str, RSAPublicKey]] | None:
+        """Join the fetch in flight, or start one if that is permitted; return None if neither.
 
-    def _launch(self, *, permitted: Callable[[], bool]) -> threading.Event:
-        """Join the fetch that is under way, or start one if that is permitted; the event marks its end.
-
-        The permission is asked under the lock, by the one who would start: a herd that waits for one new key
-        spends the budget of one fetch.
+        The permission is asked once: many requests that need one new key spend one fetch of the budget.
         """
-        with self._lock:
-            if self._flight is None and permitted():
-                self._flight = self._take_off()
-            return self._flight or _OVER
 
-    def _take_off(self) -> threading.Event | None:
-        self._tried_at = self._clock()
-        flight = threading.Event()
-        thread = threading.Thread(target=self._fly, args=(flight,), name="clerk-keys-flight", daemon=True)
+        def may_start() -> bool:
+            if not permitted():
+                return False
+            self._fetch_began_at = self._clock()
+            return True
+
         try:
-            thread.start()
-        except RuntimeError:  # the process may have no more threads: the set that is held must do
-            self._failed("no_thread")
+            return self._fetch.join_or_start(permitted=may_start)
+        except RuntimeError:  # the process has no more threads: the set that is held stays in use
+            self._record_failure("no_thread")
             return None
-        return flight
 
-    def _failed(self, reason: str) -> None:
-        self._last_error = reason
-        self._fetches["failed"] += 1
-
-    def _fly(self, flight: threading.Event) -> None:
-        started_at = self._clock()
-        try:
-            keys = fetch(self._url)
-        except FetchFailed as failed:
-            self._failed(failed.reason)
-        else:
-            self._snapshot = _Snapshot(MappingProxyType(dict(keys)), started_at)
+    def _record_fetch(self, run: Run[Mapping[str, RSAPublicKey]]) -> None:
+        if run.result is not None:
+            self._snapshot = _Snapshot(MappingProxyType(dict(run.result)), self._fetch_began_at)
             self._last_error = None
-            self._fetches["ok"] += 1
-        finally:
-            with self._lock:
-                self._flight = None
-            flight.set()
+            self._results["ok"] += 1
+        else:
+            self._record_failure(_reason(run.error))
 
-    def _keep_fresh(self) -> None:
-        while self._thread is threading.current_thread():
-            if self._due():
-                self._launch(permitted=self._due).wait(WAIT)
-            time.sleep(self._pause() * SPREAD.uniform(0.8, 1.0))
+    def _record_failure(self, reason: str) -> None:
+        self._last_error = reason
+        self._results["failed"] += 1
 
-    def _pause(self) -> float:
+    def _refresh(self) -> None:
+        while self._refresher is threading.current_thread():
+            if self._is_due():
+                _wait(self._start_fetch(permitted=self._is_due), seconds=MAX_WAIT_SECONDS)
+            time.sleep(self._seconds_to_next_look() * JITTER.uniform(0.8, 1.0))
+
+    def _seconds_to_next_look(self) -> float:
         snapshot = self._current()
         if snapshot is None:
-            return RETRY_AT_START
-        return max(1.0, min(RETRY, FRESH - AHEAD - (self._clock() - snapshot.fetched_at)))
+            return RETRY_AT_START_SECONDS
+        due_in = FRESH_SECONDS - REFRESH_AHEAD_SECONDS - (self._clock() - snapshot.fetched_at)
+        return max(1.0, min(RETRY_SECONDS, due_in))
+
+
+def _wait(run: Run[Mapping[str, RSAPublicKey]] | None, *, seconds: float) -> bool:
+    """Wait for the end of a fetch; return whether it has ended."""
+    return run is None or run.ended.wait(seconds)
+
+
+def _reason(error: Exception | None) -> str:
+    if isinstance(error, FetchFailed):
+        return error.reason
+    return "timeout" if isinstance(error, TimeoutError) else type(error).__name__

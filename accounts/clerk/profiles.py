@@ -1,4 +1,4 @@
-"""The few facts that we keep about a person, as one source told them at one moment."""
+"""Profiles: the few values that are kept of a Clerk user, as one source had them at one moment."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any
+
+from accounts.clerk.ids import is_clerk_id
+from accounts.clerk.times import plausible_milliseconds
 
 if TYPE_CHECKING:
     from accounts.clerk.tokens import SessionClaims
@@ -21,18 +24,14 @@ DEFAULT_CLAIMS = (
     "last_name=last_name|lastName,image_url=image_url|imageUrl"
 )
 EMAIL_MAX, NAME_MAX, IMAGE_URL_MAX = 254, 255, 2048
-# The same bounds as a token's `sub`: CONTRACT and CLERK know ids of this form only.
-CLERK_ID = re.compile(r"user_[A-Za-z0-9]{1,59}", re.ASCII)
 
-_BELIEVED_AHEAD_MS = 5 * 60 * 1000
-_MILLISECONDS_FROM = 100_000_000_000  # larger is milliseconds, smaller is seconds: until the year 5138
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
 _CLAIM_NAME = re.compile(r"[^\s=|,]+")
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
 
 class Source(IntEnum):
-    """Who told it; the number is the rank that decides between equal times."""
+    """Where a value comes from; the number is the rank that decides between equal times."""
 
     CLAIMS = 1
     WEBHOOK = 2
@@ -40,24 +39,24 @@ class Source(IntEnum):
 
 
 class UnusableProfile(Exception):
-    """What came is genuine but names nobody; `reason` is a code without personal data."""
+    """The data is genuine but has no usable user id; `reason` is a code without personal data."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
         self.reason = reason
 
 
-class _Unusable(Exception):
-    """This one field cannot be stored; the others can."""
+class _UnusableValue(Exception):
+    """The value of one field cannot be stored."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClerkProfile:
-    """A person as of `at` (milliseconds, Clerk's clock).
+    """A Clerk user as of `at` (milliseconds, Clerk's clock).
 
-    `values` holds only what the source said and the row can hold: an absent field is absent, never empty.
-    `true_until` (API only) is a later moment at which the same answer still held.
-    `unusable` names the fields that were there and could not be stored.
+    `values` holds what the source sent and the row can store: an absent field is absent, never empty.
+    `true_until` (API only) is a later moment (ms) at which the same answer still held.
+    `unusable` lists the fields whose value cannot be stored.
     """
 
     clerk_id: str
@@ -69,24 +68,19 @@ class ClerkProfile:
 
 
 def profile_from_claims(claims: SessionClaims, *, mapping: ClaimsMap) -> ClerkProfile:
-    """Read the claims that the operator put into the token; `mapping` says which feeds which field."""
+    """Return the profile of a session's custom claims; `mapping` lists the claim names of each field.
+
+    Of several names the first with a value other than null counts.
+    """
     values: dict[str, Value] = {}
     unusable = []
-    payload = claims.payload
     for field, names in mapping.items():
-        found = False
-        raw: Any = None
-        for name in names:
-            if name in payload:
-                found = True
-                raw = payload[name]
-                if raw is not None:
-                    break
-        if not found:
+        sent = [claims.payload[name] for name in names if name in claims.payload]
+        if not sent:
             continue
         try:
-            values[field] = _CLEAN[field](raw)
-        except _Unusable:
+            values[field] = _CLEAN[field](next((value for value in sent if value is not None), None))
+        except _UnusableValue:
             unusable.append(field)
     return ClerkProfile(
         clerk_id=claims.user_id,
@@ -98,22 +92,23 @@ def profile_from_claims(claims: SessionClaims, *, mapping: ClaimsMap) -> ClerkPr
 
 
 def profile_from_user(data: object, *, source: Source, observed_at: int | None, now: int) -> ClerkProfile:
-    """Read a Backend API user or the `data` of a user event.
+    """Return the profile of a Backend API user, or of the `data` of a user event.
 
-    `observed_at` (ms) is the envelope's time or the answer's Date, `now` (ms) our own clock, the last resort
-    for the version. Raises UnusableProfile when it is no object or has no usable id.
+    `observed_at` (ms) is the envelope's time or the answer's Date. The version is `updated_at`, else
+    `observed_at`, else `now` (ms, this machine's clock). Raises UnusableProfile if `data` is no object or has
+    no usable id.
     """
     if not isinstance(data, Mapping):
         raise UnusableProfile("not_an_object")
     clerk_id = clerk_id_from(data)
-    observed = believed(observed_at, now=now)
-    at = believed(data.get("updated_at"), now=now) or observed or now
+    observed = plausible_milliseconds(observed_at, now=now)
+    at = plausible_milliseconds(data.get("updated_at"), now=now) or observed or now
     values: dict[str, Value] = {}
     unusable = []
     for field, read in _READERS.items():
         try:
             values.update(read(data))
-        except _Unusable:
+        except _UnusableValue:
             unusable.append(field)
     until = observed - 1000 if source is Source.API and observed is not None else None
     return ClerkProfile(
@@ -122,34 +117,15 @@ def profile_from_user(data: object, *, source: Source, observed_at: int | None, 
 
 
 def clerk_id_from(data: Mapping[str, Any]) -> str:
-    """Return the person's id, or raise UnusableProfile."""
+    """Return the id of the user; raise UnusableProfile if there is no usable one."""
     clerk_id = data.get("id")
-    if not isinstance(clerk_id, str) or not CLERK_ID.fullmatch(clerk_id):
+    if not is_clerk_id(clerk_id):
         raise UnusableProfile("no_usable_id")
     return clerk_id
 
 
-def believed(moment: object, *, now: int) -> int | None:
-    """Return the moment in ms if it is a plausible time in ms, else None.
-
-    No version is believed more than five minutes ahead of our clock: it would freeze the row.
-    """
-    if isinstance(moment, float) and moment.is_integer():
-        moment = int(moment)
-    if isinstance(moment, bool) or not isinstance(moment, int):
-        return None
-    return moment if _MILLISECONDS_FROM < moment <= now + _BELIEVED_AHEAD_MS else None
-
-
-def in_milliseconds(moment: object) -> object:
-    """Bring a time in seconds to milliseconds by its magnitude; whatever is no number stays as it is."""
-    if isinstance(moment, int | float) and not isinstance(moment, bool) and 0 < moment <= _MILLISECONDS_FROM:
-        return int(moment * 1000)
-    return moment
-
-
 def parse_claims_map(text: str) -> ClaimsMap:
-    """Parse `field=claim,field=claim|alternative`; raises ValueError with a sentence for the operator."""
+    """Parse `field=claim,field=claim|alternative`; raise ValueError with a sentence for the operator."""
     mapping: dict[str, tuple[str, ...]] = {}
     for part in text.split(","):
         field, equals, claims = (piece.strip() for piece in part.partition("="))
@@ -168,35 +144,35 @@ def _text(value: object, *, limit: int) -> str:
     if value is None:
         return ""
     if not isinstance(value, str) or len(value) > limit or _UNSTORABLE.search(value):
-        raise _Unusable
+        raise _UnusableValue
     return value.strip()
 
 
 def _name(value: object) -> str:
     text = _text(value, limit=NAME_MAX)
-    # A composed text with a null part comes out of Clerk's template as the word itself.
+    # Clerk's template writes a null inside a composed text as this word.
     if text in {"null", "undefined"}:
-        raise _Unusable
+        raise _UnusableValue
     return text
 
 
 def _email(value: object) -> str | None:
     text = _text(value, limit=EMAIL_MAX)
     if text and not _EMAIL.fullmatch(text):
-        raise _Unusable
+        raise _UnusableValue
     return text or None
 
 
 def _image_url(value: object) -> str:
     text = _text(value, limit=IMAGE_URL_MAX)
     if text and not text.startswith(("https://", "http://")):
-        raise _Unusable
+        raise _UnusableValue
     return text
 
 
 def _flag(value: object) -> bool | None:
     if value is not None and not isinstance(value, bool):
-        raise _Unusable
+        raise _UnusableValue
     return value
 
 
@@ -210,12 +186,12 @@ _CLEAN: dict[str, Callable[[object], Value]] = {
 
 
 def _read_email(data: Mapping[str, Any]) -> dict[str, Value]:
-    """Find the primary address; Clerk may name one that the list does not hold: then there is none."""
+    """Return the primary address and whether it is verified; no address if the list lacks the primary one."""
     addresses = data.get("email_addresses")
     if addresses is None:
         return {}
     if not isinstance(addresses, list):
-        raise _Unusable
+        raise _UnusableValue
     primary = data.get("primary_email_address_id")
     for item in addresses:
         if primary is not None and isinstance(item, Mapping) and item.get("id") == primary:

@@ -1,6 +1,6 @@
-"""What a publishable key says: the instance's frontend API, and whether it is a development instance.
+"""Publishable keys: the address of the instance's frontend API.
 
-Clerk: `pk_live_` or `pk_test_`, then base64 of the host of the frontend API and a dollar sign.
+The format is Clerk's: `pk_live_` or `pk_test_`, then base64 of the frontend API's host and a dollar sign.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ HOST = re.compile(
 
 
 def frontend_api(key: str) -> str:
-    """Give the address of the frontend API, also the issuer of its tokens; "" if the key does not decode."""
+    """Return the address of the frontend API, also the issuer of its tokens; "" if the key is malformed."""
     match = KEY.fullmatch(key)
     if not match:
         return ""

@@ -7,12 +7,12 @@ before the signature is known to be good. Sources: Clerk's `authenticateRequest`
 from __future__ import annotations
 
 import logging
-import re
 import time
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeGuard
 
+from accounts.clerk.ids import is_clerk_id
 from accounts.clerk.jws import (
     MAX_TOKEN_LENGTH,
     InvalidToken,
@@ -25,6 +25,7 @@ from accounts.clerk.jws import (
     verify_payload,
 )
 from accounts.clerk.keys import KeySource, KeysUnavailable
+from accounts.clerk.times import MAX_AHEAD_SECONDS
 from accounts.clerk.unexpected import log_unexpected
 
 __all__ = [
@@ -39,9 +40,7 @@ __all__ = [
 # Clerk's classes of token, all signed by the same key (clerk/javascript, packages/backend).
 CAT_SESSION, CAT_TEMPLATE, CAT_IGNORE = "cl_B7d4PD111AAA", "cl_B7d4PD222AAA", "cl_I7d4PD111III"
 
-_USER_ID = re.compile(r"user_[A-Za-z0-9]{1,59}", re.ASCII)
 _YEAR_1, _YEAR_9999 = -62_135_596_800, 253_402_300_799  # what a datetime can hold
-_AHEAD = 300
 
 logger = logging.getLogger(__name__)
 
@@ -220,7 +219,7 @@ def _is_text(value: object) -> TypeGuard[str]:
 
 
 def _user_id(subject: object) -> str:
-    if isinstance(subject, str) and _USER_ID.fullmatch(subject):
+    if is_clerk_id(subject):
         return subject
     machine = isinstance(subject, str) and subject.startswith("mch_")
     raise InvalidToken("token_type_mismatch" if machine else "token_invalid_claims")
@@ -233,6 +232,6 @@ def _moment(value: object) -> float:
 
 
 def _read_at(oiat: object, *, issued_at: int, now: float) -> int:
-    if isinstance(oiat, int) and not isinstance(oiat, bool) and 0 < oiat <= now + _AHEAD:
+    if isinstance(oiat, int) and not isinstance(oiat, bool) and 0 < oiat <= now + MAX_AHEAD_SECONDS:
         return oiat
     return issued_at

@@ -1,4 +1,4 @@
-"""What the tests of this room share: a process without memory, a PEM key, a database that can go away."""
+"""Fixtures of the health tests: a process without memory, a PEM key, a database that can go away."""
 
 from __future__ import annotations
 
@@ -14,22 +14,32 @@ from pytest_django import Settings
 
 from health.recorder import recorder
 from health.report import status_memo
+from tests.clock import Clock
 
 Away = Callable[[], AbstractContextManager[None]]
 
 
 @pytest.fixture(autouse=True)
 def fresh_process() -> Iterator[None]:
-    """Let the process forget its failures and what it told strangers."""
+    """Forget the failures of this process and the status that it keeps."""
     recorder.forget()
     status_memo.forget()
     yield
     recorder.forget()
 
 
+@pytest.fixture
+def recorder_clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """Set the clock of this process's recorder by hand."""
+    clock = Clock()
+    monkeypatch.setattr(recorder, "clock", clock)
+    recorder.forget()
+    return clock
+
+
 @pytest.fixture(scope="session")
 def public_key() -> str:
-    """Make a key as the dashboard shows it."""
+    """Return a public key as Clerk's dashboard shows it."""
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048).public_key()
     return key.public_bytes(
         serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
@@ -38,13 +48,13 @@ def public_key() -> str:
 
 @pytest.fixture(autouse=True)
 def held_key(settings: Settings, public_key: str) -> None:
-    """Verify by PEM, so that the keys are well unless a test says otherwise."""
+    """Verify by PEM, so that a key is held."""
     settings.CLERK_JWT_KEY = public_key
 
 
 @pytest.fixture
 def away(transactional_db: None) -> Away:
-    """Give a block within which every new connection meets a closed port."""
+    """Return a context manager within which every new connection meets a closed port."""
 
     @contextmanager
     def block() -> Iterator[None]:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import socket
+import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from threading import active_count
 from typing import Any
 
 import pytest
@@ -17,7 +17,8 @@ from pytest_django import Settings
 
 from health.checks import DatabaseCheck, NotReady
 from health.models import SyncFailure
-from health.recorder import recorder
+from health.recorder import PAUSE_SECONDS, recorder
+from tests.clock import Clock
 from tests.health.conftest import Away
 
 PROBES = ["/health/live", "/health/ready"]
@@ -110,7 +111,7 @@ def mute_server() -> Iterator[int]:
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.postgresql
 def test_a_hanging_database_neither_hangs_the_probe_nor_piles_up_threads(client: Client, away: Away) -> None:
-    before = active_count()
+    before = threading.active_count()
     with away(), mute_server() as port:
         connection.settings_dict["PORT"] = str(port)
         started = time.monotonic()
@@ -118,7 +119,7 @@ def test_a_hanging_database_neither_hangs_the_probe_nor_piles_up_threads(client:
             answers = list(pool.map(lambda _: client.get("/health/ready"), range(8)))
         assert time.monotonic() - started < 2
         assert {answer.status_code for answer in answers} == {503}
-        assert active_count() <= before + 1
+        assert threading.active_count() <= before + 1
     _wait_for(lambda: client.get("/health/ready").status_code == 200, seconds=10)
 
 
@@ -127,6 +128,19 @@ def _wait_for(condition: Any, *, seconds: float) -> None:
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.1)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_process_without_free_threads_is_not_ready_and_recovers() -> None:
+    check = DatabaseCheck()
+    old = threading.stack_size(2**47)  # more than the address space
+    try:
+        with pytest.raises(NotReady) as refused:
+            check.run()
+    finally:
+        threading.stack_size(old)
+    assert refused.value.status == "database_unavailable"
+    check.run()
 
 
 @pytest.mark.django_db(transaction=True)
@@ -168,13 +182,14 @@ def test_without_any_key_held_ready_says_so(client: Client, settings: Settings) 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.postgresql
 def test_a_probe_that_finds_the_database_back_records_what_waited(
-    client: Client, away: Away, monkeypatch: pytest.MonkeyPatch
+    client: Client, away: Away, recorder_clock: Clock
 ) -> None:
-    monkeypatch.setattr("health.recorder.PAUSE_SECONDS", 0.0)
     with away():
         recorder.record(clerk_id=None, source="request", reason="database_error", at=_now())
+        recorder_clock.now += PAUSE_SECONDS
         client.get("/health/ready")
     assert not SyncFailure.objects.exists()
+    recorder_clock.now += PAUSE_SECONDS
     client.get("/health/ready")
     assert SyncFailure.objects.get().reason == "database_error"
 

@@ -12,7 +12,8 @@ from prometheus_client import REGISTRY
 
 from accounts.signals import authentication_decided, page_synced, sync_failed, user_synced
 from health.models import SyncFailure
-from health.recorder import recorder
+from health.recorder import PAUSE_SECONDS, recorder
+from tests.clock import Clock
 from tests.health.conftest import Away
 from tests.health.rows import failures
 from webhooks.signals import webhook_received
@@ -91,12 +92,12 @@ def test_a_page_of_successes_closes_what_was_open_for_its_people_by_one_statemen
 
 @pytest.mark.postgresql
 def test_what_waited_is_written_after_the_next_answer_of_any_kind(
-    away: Away, client: Client, monkeypatch: pytest.MonkeyPatch
+    away: Away, client: Client, recorder_clock: Clock
 ) -> None:
-    monkeypatch.setattr("health.recorder.PAUSE_SECONDS", 0.0)
     with away():
         fail(None, reason="database_error")
         assert client.get("/health/live").status_code == 200
+    recorder_clock.now += PAUSE_SECONDS
     client.get("/health/live")
     assert SyncFailure.objects.get().reason == "database_error"
 

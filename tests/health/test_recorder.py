@@ -11,9 +11,9 @@ from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from health import recorder as module
 from health.models import SyncFailure
-from health.recorder import CAPACITY, Recorder
+from health.recorder import CAPACITY, PAUSE_SECONDS, SECONDS_PER_WRITE, WRITES_AT_ONCE, Recorder
+from tests.clock import Clock
 from tests.health.conftest import Away
 from tests.webhooks.trouble import address
 
@@ -23,8 +23,13 @@ PERSON = "user_a"
 
 
 @pytest.fixture
-def recorder() -> Recorder:
-    return Recorder()
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def recorder(clock: Clock) -> Recorder:
+    return Recorder(clock=clock)
 
 
 def fail(recorder: Recorder, clerk_id: str | None = PERSON, *, reason: str = "unusable_field:email") -> None:
@@ -59,11 +64,12 @@ def test_repeats_within_the_minute_cost_no_statement_and_are_counted_later(
     assert SyncFailure.objects.get().count == 100
 
 
-def test_after_a_minute_the_repeats_are_written(recorder: Recorder, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "REPEAT_SECONDS", 0.05)
+def test_after_a_minute_the_repeats_are_written(recorder: Recorder, clock: Clock) -> None:
     fail(recorder)
+    clock.now += 59.9
     fail(recorder)
-    time.sleep(0.06)
+    assert SyncFailure.objects.get().count == 1
+    clock.now += 0.1
     fail(recorder)
     assert SyncFailure.objects.get().count == 3
 
@@ -81,11 +87,11 @@ def test_while_the_database_is_away_failures_wait_in_memory(recorder: Recorder, 
 
 @pytest.mark.postgresql
 def test_the_next_recording_after_the_outage_writes_what_waited(
-    recorder: Recorder, away: Away, monkeypatch: pytest.MonkeyPatch
+    recorder: Recorder, clock: Clock, away: Away
 ) -> None:
-    monkeypatch.setattr(module, "PAUSE_SECONDS", 0.0)
     with away():
         fail(recorder, reason="database_error")
+    clock.now += PAUSE_SECONDS
     fail(recorder, "user_b")
     assert set(SyncFailure.objects.values_list("reason", flat=True)) == {
         "database_error",
@@ -103,14 +109,14 @@ def test_a_dead_database_is_not_asked_again_for_each_failure(recorder: Recorder,
 
 
 @pytest.mark.postgresql
-def test_whoever_could_not_connect_does_not_try_a_second_time(
-    recorder: Recorder, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(module, "PAUSE_SECONDS", 0.2)
+def test_failed_connection_is_not_tried_again_within_the_pause(recorder: Recorder, clock: Clock) -> None:
     connection.close()
     fail(recorder, reason="database_error")
     assert [each.count for each in recorder.unwritten()] == [1]
-    time.sleep(0.25)
+    clock.now += PAUSE_SECONDS - 0.1
+    recorder.flush(now=NOW)
+    assert [each.count for each in recorder.unwritten()] == [1]
+    clock.now += 0.1
     recorder.flush(now=NOW)
     assert SyncFailure.objects.get().count == 1
 
@@ -127,14 +133,19 @@ def test_behind_a_lock_of_somebody_else_recording_gives_up_soon(recorder: Record
     assert set(SyncFailure.objects.values_list("clerk_id", flat=True)) == {PERSON, "user_b"}
 
 
-def test_a_flood_of_different_failures_is_written_in_batches(recorder: Recorder) -> None:
+def test_flood_of_different_failures_is_written_in_batches(recorder: Recorder, clock: Clock) -> None:
     with CaptureQueriesContext(connection) as captured:
         for number in range(500):
             fail(recorder, f"user_{number}")
+        assert SyncFailure.objects.count() == WRITES_AT_ONCE
+        clock.now += SECONDS_PER_WRITE
+        fail(recorder, "user_0")
+        assert SyncFailure.objects.count() == 500
+        fail(recorder, "user_500")
     inserts = [each for each in captured if "INSERT INTO health_syncfailure" in each["sql"]]
-    assert 20 <= len(inserts) < 60
+    assert len(inserts) == WRITES_AT_ONCE + 1
     recorder.flush(now=NOW, everything=True)
-    assert SyncFailure.objects.count() == 500
+    assert SyncFailure.objects.count() == 501
 
 
 @pytest.mark.postgresql

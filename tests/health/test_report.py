@@ -16,7 +16,8 @@ from health.facts import read_keys
 from health.models import SyncFailure
 from health.reasons import key_reasons
 from health.recorder import CAPACITY, recorder
-from health.report import build_report
+from health.report import StatusMemo, build_report
+from tests.clock import Clock
 from tests.health.conftest import Away
 from tests.health.rows import HOUR, MINUTE, event, failures, person, run
 from webhooks.models import EventOutcome
@@ -185,7 +186,7 @@ def test_a_key_in_the_settings_that_most_tokens_no_longer_fit_is_said_to_be_rota
     clock = count(step=301)
     keys = PemKeys([], clock=lambda: next(clock))
     for _ in range(3):
-        keys.judged(good=False)
+        keys.record_result(good=False)
     (reason,) = key_reasons(read_keys(), status=keys.status())
     assert reason.code == "keys_rotated"
     assert reason.detail.startswith("Key rotated?")
@@ -226,15 +227,27 @@ def test_failures_that_memory_could_not_hold_are_said_to_be_lost(away: Away) -> 
 
 
 @pytest.mark.postgresql
-def test_losses_are_forgotten_a_quarter_of_an_hour_later(away: Away) -> None:
+def test_losses_are_forgotten_after_15_minutes(away: Away, recorder_clock: Clock) -> None:
     with away():
         for number in range(CAPACITY + 5):
             recorder.record(clerk_id=f"user_{number}", source="request", reason="unusable_profile", at=NOW)
-    recorder._lost_at -= 14 * 60
+    recorder_clock.now += 14 * 60
     assert recorder.lost == 5
-    recorder._lost_at -= 60
+    recorder_clock.now += 60
     assert recorder.lost == 0
     assert "failures_lost" not in {each["code"] for each in report()["reasons"]}
+
+
+def test_kept_status_is_read_again_after_two_seconds(django_assert_num_queries: Any) -> None:
+    clock = Clock()
+    memo = StatusMemo(clock=clock)
+    assert memo.read(now=NOW) == "ok"
+    SyncFailure.objects.record([failures("user_a", at=NOW)], now=NOW)
+    clock.now += 1.9
+    with django_assert_num_queries(0):
+        assert memo.read(now=NOW) == "ok"
+    clock.now += 0.1
+    assert memo.read(now=NOW) == "degraded"
 
 
 def test_the_report_asks_a_bounded_number_of_statements(django_assert_max_num_queries: Any) -> None:

@@ -98,7 +98,7 @@ def test_a_process_that_has_not_asked_for_keys_yet_is_not_degraded() -> None:
 def test_ready_waits_for_the_first_key_and_does_not_mind_clerk_afterwards(clerk: LocalClerk) -> None:
     client = Client()
     assert client.get("/health/ready").json() == {"status": "no_verification_key"}
-    get_key_source().candidates(clerk.kid)
+    get_key_source().get_keys(clerk.kid)
     clerk.keys_down()
     assert client.get("/health/ready").json() == {"status": "ok"}
 
@@ -117,7 +117,7 @@ def test_fetches_of_keys_are_counted_by_their_result(clerk: LocalClerk) -> None:
 
     clerk.keys_down()
     with pytest.raises(KeysUnavailable):
-        get_key_source().candidates(clerk.kid)
+        get_key_source().get_keys(clerk.kid)
     before = counted()
     KeySampler().sample()
     assert counted() > before

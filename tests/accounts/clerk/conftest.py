@@ -1,17 +1,19 @@
-"""A key of the tests' own, and tokens that are signed with it for real."""
+"""A real key, and tokens that are signed with it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
 from accounts.clerk.jwks import usable_keys
-from accounts.clerk.keys import KeysStatus
+from accounts.clerk.keys import KeysStatus, KeyStore
 from accounts.clerk.tokens import SessionVerifier
 from devclerk.tokens import Keyring
+from tests.accounts.clerk.keyserver import KeyServer, document, serving
+from tests.clock import Clock
 
 ISSUER, PARTY = "https://clerk.example.test", "https://app.example.test"
 NOW = 1_800_000_000
@@ -19,14 +21,14 @@ Mint = Callable[..., str]
 
 
 class FixedKeys:
-    """The keys of one document, without a network; counts who asked, and what it was told."""
+    """The keys of one document, without a network; counts the requests and keeps the results."""
 
     def __init__(self, document: Mapping[str, Any]) -> None:
         self.keys = usable_keys(document)
         self.asked = 0
-        self.told: list[bool] = []
+        self.results: list[bool] = []
 
-    def candidates(self, kid: object) -> Sequence[RSAPublicKey]:
+    def get_keys(self, kid: object) -> Sequence[RSAPublicKey]:
         self.asked += 1
         key = self.keys.get(kid) if isinstance(kid, str) else None
         return () if key is None else (key,)
@@ -35,10 +37,10 @@ class FixedKeys:
         return KeysStatus(mode="fixed", held=True)
 
     def start(self) -> None:
-        """Nothing to begin."""
+        """Do nothing."""
 
-    def judged(self, *, good: bool) -> None:
-        self.told.append(good)
+    def record_result(self, *, good: bool) -> None:
+        self.results.append(good)
 
 
 @pytest.fixture(scope="session")
@@ -53,7 +55,7 @@ def keys(keyring: Keyring) -> FixedKeys:
 
 @pytest.fixture
 def mint(keyring: Keyring) -> Mint:
-    """Mint a token of `user_ada`, good at NOW; `claims` and `header` replace what would stand there."""
+    """Mint a token of `user_ada`, valid at NOW; `claims` and `header` replace the usual ones."""
 
     def mint(**options: Any) -> str:
         usual: dict[str, Any] = {"issuer": ISSUER, "azp": PARTY, "now": NOW}
@@ -71,3 +73,21 @@ def verifier(keys: FixedKeys) -> Callable[..., SessionVerifier]:
         return SessionVerifier(keys, ISSUER, **usual | options)
 
     return build
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def server(keyring: Keyring) -> Iterator[KeyServer]:
+    """Serve the keys that the ring has at the time of the request."""
+    with serving(lambda handler: document(keyring.jwks())(handler)) as server:  # noqa: PLW0108 - read late
+        yield server
+    keyring.reset()
+
+
+@pytest.fixture
+def store(server: KeyServer, clock: Clock) -> KeyStore:
+    return KeyStore(server.url, allow_http=True, clock=clock)

@@ -1,4 +1,4 @@
-"""A real HTTP server for key documents that can misbehave in every way that a network can."""
+"""A real HTTP server for key documents, with the faults of servers and networks."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Behaviour = Callable[[BaseHTTPRequestHandler], None]
 
 
 class KeyServer(ThreadingHTTPServer):
-    """Answers as `behave` says and counts who asked."""
+    """Answers as `behave` does and counts the requests."""
 
     daemon_threads = True
 
@@ -29,16 +29,16 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         self.server.asked += 1
-        with suppress(OSError):  # whoever asked has gone
+        with suppress(OSError):  # the client has closed the connection
             self.server.behave(self)
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name of the base class
-        """Say nothing."""
+        """Log nothing."""
 
 
 @contextmanager
 def serving(behave: Behaviour) -> Iterator[KeyServer]:
-    """Run a server for the time of the block."""
+    """Run a server within the block."""
     server = KeyServer(behave)
     threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
     try:
@@ -49,7 +49,7 @@ def serving(behave: Behaviour) -> Iterator[KeyServer]:
 
 
 def answer(body: bytes, *, status: int = 200, after: float = 0, **headers: str) -> Behaviour:
-    """Answer with a body, perhaps late."""
+    """Return a behaviour: answer with this body, `after` seconds late."""
 
     def behave(handler: BaseHTTPRequestHandler) -> None:
         time.sleep(after)
@@ -64,17 +64,17 @@ def answer(body: bytes, *, status: int = 200, after: float = 0, **headers: str) 
 
 
 def document(value: object, *, after: float = 0) -> Behaviour:
-    """Answer with JSON."""
+    """Return a behaviour: answer with JSON."""
     return answer(json.dumps(value).encode(), after=after)
 
 
 def hang(handler: BaseHTTPRequestHandler) -> None:
-    """Take the question and never answer."""
+    """Take the request and do not answer."""
     time.sleep(10)
 
 
 def drip_body(handler: BaseHTTPRequestHandler) -> None:
-    """Send a byte now and then, for ever."""
+    """Send the body a byte at a time, without end."""
     handler.send_response(200)
     handler.end_headers()
     while True:
@@ -83,7 +83,7 @@ def drip_body(handler: BaseHTTPRequestHandler) -> None:
 
 
 def drip_headers(handler: BaseHTTPRequestHandler) -> None:
-    """Send the head a byte at a time."""
+    """Send the head a byte at a time, without end."""
     handler.wfile.write(b"HTTP/1.1 200 OK\r\nX: ")
     while True:
         handler.wfile.write(b"x")
@@ -100,7 +100,7 @@ def flood(handler: BaseHTTPRequestHandler) -> None:
 
 
 def boast(handler: BaseHTTPRequestHandler) -> None:
-    """Announce one chunk of 16 TiB, and send a megabyte of it."""
+    """Announce one chunk of 16 TiB and send a megabyte of it."""
     handler.wfile.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nfffffffffff\r\n")
     handler.wfile.write(b" " * 1_000_000)
 

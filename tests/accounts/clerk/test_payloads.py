@@ -1,4 +1,4 @@
-"""JSON that a user has a hand in: what Python cannot read of it becomes null, and the rest is read."""
+"""JSON with parts that users write: what Python cannot parse becomes null, and the rest is parsed."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ DEEP = b"[" * 20_000 + b"]" * 20_000
         (b"[%b.5, 1e9]" % LONG, [float("inf"), 1e9]),
     ],
 )
-def test_a_number_that_is_too_long_is_null(body: bytes, value: object) -> None:
+def test_number_that_is_too_long_is_null(body: bytes, value: object) -> None:
     assert read_payload(body) == value
 
 
 @pytest.mark.parametrize(
     "piece", [DEEP, b'{"a":' * 20_000 + b"1" + b"}" * 20_000, b'[{"[": ' * 9000 + b"0" + b"}]" * 9000]
 )
-def test_what_is_too_deep_is_null_and_all_beside_it_stays(piece: bytes) -> None:
+def test_value_nested_too_deep_is_null_and_the_rest_stays(piece: bytes) -> None:
     body = b'{"before": ["{[\\"]}"], "deep": %b, "after": {"\\\\": [[]]}}' % piece
     read = read_payload(body)
     assert isinstance(read, dict)
@@ -40,13 +40,13 @@ def test_what_is_too_deep_is_null_and_all_beside_it_stays(piece: bytes) -> None:
     assert max(text.count("["), text.count("{")) <= DEPTH_MAX + 5
 
 
-def test_both_at_once_are_null() -> None:
+def test_long_number_and_deep_value_are_both_null() -> None:
     read = read_payload(b"[%b, %b, 1]" % (LONG, DEEP))
     assert isinstance(read, list)
     assert (read[0], read[2]) == (None, 1)
 
 
-def test_a_depth_that_python_reads_is_left_as_it_is() -> None:
+def test_depth_that_python_parses_is_left_as_it_is() -> None:
     body = b"[" * 300 + b"]" * 300
     assert read_payload(body) == json.loads(body)
 
@@ -59,7 +59,7 @@ def test_a_depth_that_python_reads_is_left_as_it_is() -> None:
         b"[" * 50_000 + b'"' + b"]" * 50_000,
     ],
 )  # fmt: skip
-def test_what_is_no_json_is_an_error(body: bytes) -> None:
+def test_anything_but_json_is_an_error(body: bytes) -> None:
     with pytest.raises((json.JSONDecodeError, UnicodeDecodeError)):
         read_payload(body)
 
@@ -70,7 +70,7 @@ def test_what_is_no_json_is_an_error(body: bytes) -> None:
         lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
     )
 )
-def test_the_second_reading_gives_what_the_first_would_have_given(value: object) -> None:
+def test_second_parser_returns_what_the_first_returns(value: object) -> None:
     for text in (json.dumps(value), json.dumps(value, ensure_ascii=False)):
         body = f"[{'9' * 4301}, {text}]".encode(errors="surrogatepass")
         assert read_payload(body) == [None, value]

@@ -173,7 +173,7 @@ def test_after_five_minutes_the_majority_of_three_or_more_decides(
     keys = PemKeys(keys_of_pem(keyring.pem), clock=lambda: moment[0])
     for window in windows:
         for good in window:
-            keys.judged(good=good)
+            keys.record_result(good=good)
         moment[0] += 300
         last = keys.status().suspect_rotation
     assert last is suspect
@@ -191,7 +191,7 @@ def test_a_forgery_or_two_on_a_quiet_night_are_no_rotation(keyring: Keyring, for
     keys = PemKeys(keys_of_pem(keyring.pem), clock=lambda: moment[0])
     for _ in range(forgeries):
         moment[0] += 3600
-        keys.judged(good=False)
+        keys.record_result(good=False)
     moment[0] += 3600
     assert not keys.status().suspect_rotation
 
@@ -200,7 +200,7 @@ def test_a_burst_of_forgeries_is_no_rotation_if_good_tokens_follow(keyring: Keyr
     moment = [3600.0]
     keys = PemKeys(keys_of_pem(keyring.pem), clock=lambda: moment[0])
     for good in [False] * 5 + [True] * 6:
-        keys.judged(good=good)
+        keys.record_result(good=good)
         assert not keys.status().suspect_rotation
     moment[0] += 301
     assert not keys.status().suspect_rotation
@@ -211,5 +211,5 @@ def test_a_few_forgeries_among_many_good_tokens_are_no_rotation(keyring: Keyring
     keys = PemKeys(keys_of_pem(keyring.pem), clock=lambda: moment[0])
     for number in range(400):
         moment[0] += 1
-        keys.judged(good=number % 10 != 0)
+        keys.record_result(good=number % 10 != 0)
     assert not keys.status().suspect_rotation

@@ -1,4 +1,4 @@
-"""What a publishable key says."""
+"""Publishable keys."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ def key(text: str, *, prefix: str = "pk_test_") -> str:
 
 
 @pytest.mark.parametrize("prefix", ["pk_test_", "pk_live_"])
-def test_a_key_names_the_frontend_api(prefix: str) -> None:
+def test_key_has_the_address_of_the_frontend_api(prefix: str) -> None:
     assert frontend_api(key("clerk.example.com$", prefix=prefix)) == "https://clerk.example.com"
 
 
-def test_the_padding_may_be_missing() -> None:
+def test_padding_may_be_missing() -> None:
     assert frontend_api(key("clerk.example.com.$").rstrip("=")) == ""
     assert frontend_api(key("a.example.com$").rstrip("=")) == "https://a.example.com"
 
@@ -45,5 +45,5 @@ def test_the_padding_may_be_missing() -> None:
         key("a" * 250 + ".example.com$"),
     ],
 )
-def test_anything_else_names_nothing(text: str) -> None:
+def test_malformed_key_has_no_address(text: str) -> None:
     assert frontend_api(text) == ""

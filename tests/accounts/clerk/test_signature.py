@@ -37,7 +37,7 @@ RFC_SIGNATURE = (
 class OneKey(FixedKeys):
     """One key for every kid, and for none: as in PEM mode."""
 
-    def candidates(self, kid: object) -> Sequence[RSAPublicKey]:
+    def get_keys(self, kid: object) -> Sequence[RSAPublicKey]:
         return list(self.keys.values())
 
 

@@ -52,7 +52,7 @@ class KeysThat(FixedKeys):
         super().__init__(document)
         self.answer = answer
 
-    def candidates(self, kid: object) -> Sequence[RSAPublicKey]:
+    def get_keys(self, kid: object) -> Sequence[RSAPublicKey]:
         if isinstance(self.answer, Exception):
             raise self.answer
         result: Sequence[RSAPublicKey] = self.answer
@@ -62,7 +62,7 @@ class KeysThat(FixedKeys):
 class KeysThatCannotCount(FixedKeys):
     """A key source that fails when it learns whether a signature was good."""
 
-    def judged(self, *, good: bool) -> None:
+    def record_result(self, *, good: bool) -> None:
         raise ArithmeticError(CANARY)
 
 
@@ -111,7 +111,7 @@ def test_a_key_source_that_raises_leaves_no_key(
         check(mint(), KeysThat(keyring.jwks(), error))
     assert caught.value.is_unexpected
     assert caught.value.retry_after > 0
-    assert logged(log) == [("The key source failed", type(error).__name__, "candidates")]
+    assert logged(log) == [("The key source failed", type(error).__name__, "get_keys")]
 
 
 @both_seams
@@ -152,7 +152,7 @@ def test_a_key_source_that_fails_at_a_result_leaves_no_key(
         with pytest.raises(KeysUnavailable) as caught:
             verify(token, keys)
         assert caught.value.is_unexpected
-    assert logged(log) == [("The key source failed", "ArithmeticError", "judged")] * 2
+    assert logged(log) == [("The key source failed", "ArithmeticError", "record_result")] * 2
 
 
 @pytest.mark.parametrize(

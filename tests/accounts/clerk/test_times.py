@@ -1,0 +1,39 @@
+"""Times that Clerk sends."""
+
+from __future__ import annotations
+
+import pytest
+
+from accounts.clerk.times import plausible_milliseconds, to_milliseconds
+
+
+@pytest.mark.parametrize(
+    ("moment", "expected"),
+    [
+        (1_800_000_000_000.0, 1_800_000_000_000),
+        (1_800_000_300_000, 1_800_000_300_000),
+        (1_800_000_300_001, None),
+        (100_000_000_001, 100_000_000_001),
+        (100_000_000_000, None),
+        (1_799_999_999_999.5, None),
+        (True, None),
+        ("1800000000000", None),
+    ],
+)
+def test_time_is_plausible_up_to_five_minutes_ahead(moment: object, expected: int | None) -> None:
+    assert plausible_milliseconds(moment, now=1_800_000_000_000) == expected
+
+
+@pytest.mark.parametrize(
+    ("moment", "milliseconds"),
+    [
+        (1, 1_000),
+        (1.5, 1_500),
+        (1_800_000_000, 1_800_000_000_000),
+        (100_000_000_000, 100_000_000_000_000),
+        (100_000_000_001, 100_000_000_001),
+        (1_800_000_000_000, 1_800_000_000_000),
+    ],
+)
+def test_seconds_are_recognised_by_their_size(moment: float, milliseconds: float) -> None:
+    assert to_milliseconds(moment) == milliseconds
