@@ -72,12 +72,6 @@ WIDER = (
     ),
     Explained(
         ACCEPTED,
-        "header kid",
-        (PYJWT, JOSERFC, CLERK_PYTHON),
-        "with a configured PEM the `kid` is not used; with JWKS these are refused (token_unknown_key)",
-    ),
-    Explained(
-        ACCEPTED,
         "header [cjx]*",
         (JOSERFC,),
         "it minds the type of fields that neither it nor we would follow",
@@ -144,6 +138,12 @@ NARROWER = (
     Explained(MALFORMED, "payload", ALL, f"a name twice, NaN, UTF-16, a byte order mark; and {LIMITS}"),
     Explained(
         MALFORMED, "header b64", ALL, "RFC 7797 changes what is signed: we refuse its word whatever it says"
+    ),
+    Explained(
+        MALFORMED,
+        "header kid",
+        (AUTHLIB, CLERK_JAVASCRIPT),
+        "RFC 7515 4.1.4: a `kid` is a string, also where a configured PEM leaves it unused",
     ),
     Explained(
         MALFORMED,

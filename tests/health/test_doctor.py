@@ -26,6 +26,7 @@ from devclerk.fixtures import LocalClerk
 from devclerk.tokens import Keyring
 from health.doctor import examine as examine_at
 from health.findings import worst
+from health.token_claims import examine_token
 from tests.accounts import programs
 from tests.factories import UserFactory
 from webhooks.models import EventOutcome, WebhookEvent
@@ -275,6 +276,16 @@ def test_a_refused_token_comes_with_the_reason_and_advice(
     assert code == ERRORS
     assert "token_invalid_authorized_party" in said(report, "error")
     assert "CLERK_AUTHORIZED_PARTIES" in said(report, "error")
+
+
+def test_a_good_token_that_meets_an_error_of_ours_is_not_said_to_be_refused(
+    clerk: LocalClerk, clerk_settings: Settings
+) -> None:
+    clerk_settings.CLERK_AUTHORIZED_PARTIES = 5
+    finding = next(examine_token(clerk.mint("ada"), now=timezone.now()))
+    assert finding.level == "error"
+    assert "this program failed" in finding.what
+    assert "503" in finding.why
 
 
 def test_neither_token_nor_secrets_nor_claims_are_printed(clerk: LocalClerk) -> None:
