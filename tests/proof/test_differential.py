@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from proof import differential
-from proof.differential import ACCEPTED, Difference, compared, we_accept_only_what_all_accept
+from tests.proof import differential
+from tests.proof.differential import ACCEPTED, Difference, compared, we_accept_only_what_all_accept
 
 
 def test_we_accept_only_what_all_accept_but_for_what_is_explained() -> None:

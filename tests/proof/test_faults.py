@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from proof.backfills import backfill_amid_traffic, kill_backfills
-from proof.canaries import sing
-from proof.databases import ERRORS, fail_at_writes
-from proof.keys import BROKEN, misbehave, outlive
-from proof.outages import kill_amid_webhooks, restart_under_load
-from proof.races import delete_amid_first_requests, storm
+from tests.proof.backfills import backfill_amid_traffic, kill_backfills
+from tests.proof.canaries import sing
+from tests.proof.databases import ERRORS, fail_at_writes
+from tests.proof.keys import BROKEN, misbehave, outlive
+from tests.proof.outages import kill_amid_webhooks, restart_under_load
+from tests.proof.races import delete_amid_first_requests, storm
 
 pytestmark = pytest.mark.postgresql
 

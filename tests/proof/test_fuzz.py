@@ -9,8 +9,8 @@ from django.test import Client
 
 from accounts.models import User
 from devclerk.fixtures import LocalClerk
-from proof import fuzz, guided
-from proof.damage import as_header, damaged_token
+from tests.proof import fuzz, guided
+from tests.proof.damage import as_header, damaged_token
 
 
 def test_no_altered_token_is_accepted() -> None:

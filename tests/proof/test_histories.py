@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from proof.histories import run_histories
-from proof.races import tell_at_once
+from tests.proof.histories import run_histories
+from tests.proof.races import tell_at_once
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.postgresql]
 

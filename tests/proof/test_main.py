@@ -1,4 +1,4 @@
-"""`python -m proof`: what it runs, and how it ends."""
+"""`python -m tests.proof`: what it runs, and how it ends."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from pathlib import Path
 
 import pytest
 
-from proof.__main__ import PROOFS, Proof
+from tests.proof.__main__ import PROOFS, Proof
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
 
 def proof(*arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "proof", *arguments]
+    command = [sys.executable, "-m", "tests.proof", *arguments]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
 
 
 @pytest.mark.parametrize("listed", PROOFS, ids=lambda listed: listed.name)
 def test_every_proof_is_a_function_with_a_claim(listed: Proof) -> None:
     module, _, function = listed.name.rpartition(".")
-    text = (ROOT / "proof" / f"{module}.py").read_text()
+    text = (ROOT / "tests/proof" / f"{module}.py").read_text()
     assert f"def {function}(*, seed: int" in text
 
 

@@ -15,11 +15,11 @@ from devclerk.events import Change
 from devclerk.fixtures import LocalClerk
 from devclerk.people import Person
 from devclerk.wire import event_object
-from proof.clients import Answer, answer_of, slowest, table
-from proof.rows import differences, query
-from proof.site import Site, database
-from proof.stage import clerk_instance
-from proof.trouble import trouble_in
+from tests.proof.clients import Answer, answer_of, slowest, table
+from tests.proof.rows import differences, query
+from tests.proof.site import Site, database
+from tests.proof.stage import clerk_instance
+from tests.proof.trouble import trouble_in
 
 ERRORS = {
     "disk full": "53100",

@@ -14,10 +14,10 @@ from devclerk.fixtures import LocalClerk
 from devclerk.people import Person
 from devclerk.tokens import Fault
 from devclerk.wire import user_object
-from proof.rows import query
-from proof.site import MONITORING, Site, against, database
-from proof.stage import clerk_instance
-from proof.trouble import Trouble, trouble_in
+from tests.proof.rows import query
+from tests.proof.site import MONITORING, Site, against, database
+from tests.proof.stage import clerk_instance
+from tests.proof.trouble import Trouble, trouble_in
 
 WRITTEN = (
     "webhooks_webhookevent",

@@ -1,8 +1,8 @@
 """Mutation testing: `make mutants` breaks the code in some 2,000 places and counts how many a test notices.
 
 Each module is judged by the tests of its own room alone, in a copy of this tree, on a throwaway PostgreSQL of
-its own; two modules at a time. mutmut makes and runs the mutants. The score is written to proof/mutants.md,
-beside every survivor with the reason that proof/survivors.toml gives for it.
+its own; two modules at a time. mutmut makes and runs the mutants. The score is written to tests/proof/mutants.md,
+beside every survivor with the reason that tests/proof/survivors.toml gives for it.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from pathlib import Path
 
 from tests.postgres import ThrowawayPostgres
 
-ROOT = Path(__file__).parent.parent
-REPORT, REASONS = ROOT / "proof" / "mutants.md", ROOT / "proof" / "survivors.toml"
+ROOT = Path(__file__).parent.parent.parent
+REPORT, REASONS = Path(__file__).with_name("mutants.md"), Path(__file__).with_name("survivors.toml")
 GOAL = 0.90
 SECONDS = 3600
 AT_ONCE = 2

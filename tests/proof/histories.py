@@ -28,10 +28,10 @@ from accounts.models import User
 from accounts.pages import ProfilePage, iter_pages, store_page
 from accounts.sync import delete_locally
 from devclerk.tokens import Fault
-from proof.stage import clerk_instance, trusted
-from proof.trouble import trouble_in
-from proof.watch import EVERYTHING, physical
-from proof.world import PEOPLE, START, Event, Token, World
+from tests.proof.stage import clerk_instance, trusted
+from tests.proof.trouble import trouble_in
+from tests.proof.watch import EVERYTHING, physical
+from tests.proof.world import PEOPLE, START, Event, Token, World
 from tests.webhooks.trouble import address
 
 LIVED = 2  # changes of somebody before the first deletion: afterwards little can happen

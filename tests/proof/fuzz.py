@@ -21,10 +21,10 @@ from accounts.clerk.tokens import InvalidToken, SessionVerifier
 from accounts.models import User
 from devclerk.tokens import Keyring
 from devclerk.webhooks import signed_headers
-from proof.cases import ISSUER, NOW, PARTY
-from proof.damage import as_header, damaged_bytes, damaged_claims, damaged_headers, damaged_token
-from proof.site import FRONTEND, Site
-from proof.stage import clerk_instance, empty_database
+from tests.proof.cases import ISSUER, NOW, PARTY
+from tests.proof.damage import as_header, damaged_bytes, damaged_claims, damaged_headers, damaged_token
+from tests.proof.site import FRONTEND, Site
+from tests.proof.stage import clerk_instance, empty_database
 from webhooks.models import WebhookEvent
 from webhooks.views import clerk_webhook
 

@@ -1,7 +1,7 @@
 """Other people's verifiers, each asked the same question in its own words.
 
 All get the same key, issuer, leeway and moment, and, where they know the word, the same authorised party.
-What is not installed is not asked: .venv has PyJWT alone, .venv-proof all of them (proof/venv makes it).
+What is not installed is not asked: .venv has PyJWT alone, .venv-proof all of them (make proof creates it).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import jwt
 import time_machine
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
-from proof.cases import ISSUER, LEEWAY, NOW, PARTY
+from tests.proof.cases import ISSUER, LEEWAY, NOW, PARTY
 
 JAVASCRIPT = Path(__file__).parent / "javascript"
 # Tells of each token whether it is accepted.

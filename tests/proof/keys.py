@@ -14,9 +14,6 @@ from accounts.clerk.keys import HELD_AT_MOST, RETRY_AT_START, KeyStore, KeysUnav
 from accounts.clerk.tokens import InvalidToken, SessionVerifier
 from devclerk.fixtures import LocalClerk
 from devclerk.tokens import Fault, Keyring
-from proof.clients import Ask, Load, slowest, table
-from proof.site import Site, against, database, wait_until
-from proof.stage import clerk_instance
 from tests.accounts.clerk.keyserver import (
     Behaviour,
     answer,
@@ -28,6 +25,9 @@ from tests.accounts.clerk.keyserver import (
     reset,
     serving,
 )
+from tests.proof.clients import Ask, Load, slowest, table
+from tests.proof.site import Site, against, database, wait_until
+from tests.proof.stage import clerk_instance
 
 BROKEN: Mapping[str, Behaviour] = MappingProxyType(
     {

@@ -8,8 +8,8 @@ from typing import Any
 import psycopg
 
 from devclerk.fixtures import LocalClerk
-from proof.site import wait_until
-from proof.watch import truth
+from tests.proof.site import wait_until
+from tests.proof.watch import truth
 
 LONG_AGO = 1_735_689_600_000  # ms; the people who are there at the start changed before, the others after
 COLUMNS = ("email", "email_verified", "first_name", "last_name", "image_url", "banned")

@@ -14,11 +14,11 @@ import requests
 from devclerk.events import Change
 from devclerk.fixtures import LocalClerk
 from devclerk.wire import event_object
-from proof.clients import Answer, Ask, Load, slowest, table
-from proof.rows import await_truth, query
-from proof.site import Site, database, wait_until
-from proof.stage import clerk_instance
-from proof.trouble import trouble_in
+from tests.proof.clients import Answer, Ask, Load, slowest, table
+from tests.proof.rows import await_truth, query
+from tests.proof.site import Site, database, wait_until
+from tests.proof.stage import clerk_instance
+from tests.proof.trouble import trouble_in
 
 WORKERS, CLIENTS, PEOPLE = 8, 12, 40
 # Svix waits longer; what counts is that it comes again.

@@ -22,12 +22,12 @@ from accounts.bulk import sync_page
 from accounts.clerk.profiles import ClerkProfile, Source
 from accounts.models import DeletedBy, User
 from accounts.sync import UserDeleted, delete_user, sync_user
-from proof.clients import Answer, answer_of, table
-from proof.rows import query
-from proof.site import Site, against, database
-from proof.stage import clerk_instance, empty_database
-from proof.watch import told
 from tests.accounts.test_merge_histories import State, histories
+from tests.proof.clients import Answer, answer_of, table
+from tests.proof.rows import query
+from tests.proof.site import Site, against, database
+from tests.proof.stage import clerk_instance, empty_database
+from tests.proof.watch import told
 
 T = TypeVar("T")
 THREADS = 12

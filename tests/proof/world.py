@@ -22,9 +22,9 @@ from devclerk.fixtures import LocalClerk
 from devclerk.people import Person, new_id
 from devclerk.tokens import ABSENT
 from devclerk.wire import event_object
-from proof.stage import empty_database
-from proof.trouble import Trouble
-from proof.watch import EVERYTHING, Watcher, physical, told, truth
+from tests.proof.stage import empty_database
+from tests.proof.trouble import Trouble
+from tests.proof.watch import EVERYTHING, Watcher, physical, told, truth
 
 START = 1_790_000_000.0  # seconds; the clock of all histories is moved by hand
 PEOPLE = 2

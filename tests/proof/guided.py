@@ -1,4 +1,4 @@
-"""Coverage-guided fuzzing of the two parsers that read what strangers send: `python -m proof.guided NAME`.
+"""Coverage-guided fuzzing of the two parsers that read what strangers send: `python -m tests.proof.guided NAME`.
 
 atheris measures which lines an input reaches and breeds from those that reach new ones. What raises anything
 but a refusal, or gives a value that the contract does not know, ends the run with the input that did it.
@@ -17,7 +17,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from proof.cases import ISSUER, NOW, PARTY
+from tests.proof.cases import ISSUER, NOW, PARTY
 
 SECONDS = 60
 ENDING = re.compile(rb"Done (\d+) runs in (\d+) second|#(\d+)\s+DONE\s+cov: (\d+)")
@@ -36,7 +36,7 @@ def the_envelope_parser_lets_nothing_slip(*, seed: int, seconds: int = SECONDS) 
 
 def _bred(name: str, *, seed: int, seconds: int) -> Mapping[str, object]:
     if not find_spec("atheris"):
-        return {"not run": "atheris is not installed here (proof/venv installs it)"}
+        return {"not run": "atheris is not installed (make proof installs it)"}
     with tempfile.TemporaryDirectory(prefix="guided-") as folder:
         for number, text in enumerate(SEEDS[name]):
             (Path(folder) / str(number)).write_bytes(text)
@@ -44,7 +44,7 @@ def _bred(name: str, *, seed: int, seconds: int) -> Mapping[str, object]:
         command = [
             sys.executable,
             "-m",
-            "proof.guided",
+            "tests.proof.guided",
             name,
             *options,
             f"-artifact_prefix={folder}/",

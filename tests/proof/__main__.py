@@ -1,4 +1,4 @@
-"""Run the long proofs: `python -m proof [NAME ...] [--seed N]`.
+"""Run the long proofs: `python -m tests.proof [NAME ...] [--seed N]`.
 
 Each proof is a function `claim(*, seed) -> figures` that raises when its claim is false. It runs in a process
 of its own, on a throwaway PostgreSQL of its own, within its time. The same seed draws the same cases. A name
@@ -26,7 +26,7 @@ Claim = Callable[..., Mapping[str, object]]
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """The function `proof.<name>`, and after how many seconds it has failed."""
+    """The function `tests.proof.<name>`, and after how many seconds it has failed."""
 
     name: str
     seconds: int
@@ -80,7 +80,7 @@ def main() -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m proof", description="Run the long proofs.")
+    parser = argparse.ArgumentParser(prog="python -m tests.proof", description="Run the long proofs.")
     parser.add_argument(
         "names", nargs="*", metavar="NAME", help="a module, or one claim of it; all if absent"
     )
@@ -98,7 +98,7 @@ def _run_apart(proof: Proof, *, seed: int, end: float) -> tuple[bool, float]:
     print(f"\n--- {proof.name}", flush=True)
     begin = time.monotonic()
     limit = min(proof.seconds, end - begin)
-    command = [sys.executable, "-m", "proof", "--here", proof.name, "--seed", str(seed)]
+    command = [sys.executable, "-m", "tests.proof", "--here", proof.name, "--seed", str(seed)]
     with subprocess.Popen(command, start_new_session=True) as process:
         try:
             good = process.wait(timeout=max(0, limit)) == 0
@@ -121,7 +121,7 @@ def _run_here(name: str, *, seed: int) -> int:
     import_module("django.core.management").call_command("migrate", verbosity=0)
     logging.disable(logging.CRITICAL)
     module, _, function = name.rpartition(".")
-    claim: Claim = getattr(import_module(f"proof.{module}"), function)
+    claim: Claim = getattr(import_module(f"tests.proof.{module}"), function)
     print((claim.__doc__ or "").partition("\n")[0], flush=True)
     for figure, value in claim(seed=seed).items():
         print(f"    {figure}: {value}", flush=True)

@@ -1,7 +1,7 @@
 """Our verifier beside PyJWT, joserfc, Authlib and Clerk's own SDKs: what we accept, all of them accept.
 
 Wherever one judges otherwise than we do, EXPLAINED says why; a difference that nobody has explained, and an
-explanation that nothing needs, makes the claim false. `python -m proof.differential` writes the table.
+explanation that nothing needs, makes the claim false. `python -m tests.proof.differential` writes the table.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from pathlib import Path
 from accounts.clerk.keys import pem_keys
 from accounts.clerk.tokens import InvalidToken, SessionVerifier
 from devclerk.tokens import Keyring
-from proof.cases import ISSUER, LEEWAY, NOW, PARTY, Case, cases
-from proof.judges import AUTHLIB, CLERK_JAVASCRIPT, CLERK_PYTHON, JOSERFC, PYJWT, judges
+from tests.proof.cases import ISSUER, LEEWAY, NOW, PARTY, Case, cases
+from tests.proof.judges import AUTHLIB, CLERK_JAVASCRIPT, CLERK_PYTHON, JOSERFC, PYJWT, judges
 
 REPORT = Path(__file__).parent / "differential.md"
 ACCEPTED = "accepted"
@@ -211,7 +211,7 @@ def report() -> str:
     lines = [
         "# Differences from other verifiers",
         "",
-        f"Written by `python -m proof.differential`: {len(made)} made tokens, judged by us and by",
+        f"Written by `python -m tests.proof.differential`: {len(made)} made tokens, judged by us and by",
         f"{', '.join(asked)}. All have the same key, issuer, leeway and moment.",
         "`make proof` fails at a difference that is not here.",
     ]

@@ -13,10 +13,10 @@ import requests
 
 from devclerk.fixtures import LocalClerk
 from devclerk.people import Person
-from proof.clients import Ask, Load, table
-from proof.rows import await_truth, people, query
-from proof.site import Site, against, database, wait_until
-from proof.stage import clerk_instance
+from tests.proof.clients import Ask, Load, table
+from tests.proof.rows import await_truth, people, query
+from tests.proof.site import Site, against, database, wait_until
+from tests.proof.stage import clerk_instance
 
 RESEND = (0.3,) * 200
 
