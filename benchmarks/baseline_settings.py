@@ -1,9 +1,9 @@
-"""A plain Django and DRF site with the same packages and without us, for the start-up."""
+"""Settings of a plain Django and DRF site with the same packages, without this project."""
 
 from __future__ import annotations
 
-SECRET_KEY = "known to everybody, never used anywhere else"
-ROOT_URLCONF = "benchmarks.without_us_urls"
+SECRET_KEY = "publicly known, never used anywhere else"
+ROOT_URLCONF = "benchmarks.baseline_urls"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 STATIC_URL = "/static/"
 DATABASES = {"default": {"ENGINE": "django.db.backends.postgresql", "NAME": "postgres"}}

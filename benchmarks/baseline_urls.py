@@ -1,4 +1,4 @@
-"""Addresses of the site without us: the admin, one DRF view, its schema."""
+"""URLs of the baseline site: the admin, one DRF view, its schema."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from rest_framework.views import APIView
 
 
 class Greeting(APIView):
-    """Say hello."""
+    """A constant response."""
 
     def get(self, request: Request) -> Response:
-        """Return a word."""
+        """Return a constant."""
         return Response({"hello": "world"})
 
 

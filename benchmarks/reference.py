@@ -1,4 +1,4 @@
-"""Contenders that nobody publishes: the limit, the literal sync on every request, and none at all."""
+"""Authentication classes written for comparison: minimal, sync on every request, and none."""
 
 from __future__ import annotations
 
@@ -29,34 +29,34 @@ SELECT = (
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """The little of a user that the view needs."""
+    """The attributes of a user that the view needs."""
 
     clerk_id: str
     is_authenticated: bool = True
 
 
-class Nobody(BaseAuthentication):
-    """Let everybody in as the same person, without a look at anything."""
+class NoAuthentication(BaseAuthentication):
+    """Accept every request as the same user, without any check."""
 
     def authenticate(self, request: Request) -> tuple[Row, None]:
-        """Return that person."""
-        return Row("user_nobody"), None
+        """Return that user."""
+        return Row("user_anonymous"), None
 
 
-class Limit(BaseAuthentication):
-    """The least that is still a check: the signature, the end, the issuer, one prepared SELECT, no model."""
+class MinimalAuthentication(BaseAuthentication):
+    """The minimum that still checks: signature, expiry, issuer, one prepared SELECT, no model."""
 
     def __init__(self) -> None:
         self._key = _public_key()
 
     def authenticate(self, request: Request) -> tuple[Row, None]:
-        """Return the row."""
+        """Return the row; raise AuthenticationFailed for an invalid token or an unknown user."""
         signed, _, signature = request.META["HTTP_AUTHORIZATION"][7:].rpartition(".")
         try:
-            self._key.verify(_bytes(signature), signed.encode(), PKCS1v15(), SHA256())
+            self._key.verify(_decode(signature), signed.encode(), PKCS1v15(), SHA256())
         except Exception:  # noqa: BLE001 - any failure is the same refusal
             raise AuthenticationFailed from None
-        payload = json.loads(_bytes(signed.partition(".")[2]))
+        payload = json.loads(_decode(signed.partition(".")[2]))
         if payload["exp"] < time.time() or payload["iss"] != settings.CLERK_ISSUER:
             raise AuthenticationFailed
         connection.ensure_connection()
@@ -66,15 +66,15 @@ class Limit(BaseAuthentication):
         return Row(row[1]), None
 
     def authenticate_header(self, request: Request) -> str:
-        """Make DRF answer 401."""
+        """Return the challenge that lets DRF answer 401."""
         return "Bearer"
 
 
 class SyncOnEveryRequest(BaseAuthentication):
-    """What "sync the user on every request" says to the letter: PyJWT, then update_or_create."""
+    """Sync on every request, taken literally: PyJWT, then update_or_create."""
 
     def authenticate(self, request: Request) -> tuple[User, None]:
-        """Return the row, written anew."""
+        """Return the updated row; raise AuthenticationFailed for an invalid token."""
         try:
             payload = jwt.decode(
                 request.META["HTTP_AUTHORIZATION"][7:],
@@ -94,7 +94,7 @@ class SyncOnEveryRequest(BaseAuthentication):
         return user, None
 
     def authenticate_header(self, request: Request) -> str:
-        """Make DRF answer 401."""
+        """Return the challenge that lets DRF answer 401."""
         return "Bearer"
 
 
@@ -106,10 +106,10 @@ def _public_key() -> RSAPublicKey:
     if pem not in _keys:
         key = load_pem_public_key(pem.encode())
         if not isinstance(key, RSAPublicKey):
-            raise TypeError("CLERK_JWT_KEY is no RSA key")
+            raise TypeError("CLERK_JWT_KEY is not an RSA key")
         _keys[pem] = key
     return _keys[pem]
 
 
-def _bytes(segment: str) -> bytes:
+def _decode(segment: str) -> bytes:
     return base64.urlsafe_b64decode(segment + "=" * (-len(segment) % 4))

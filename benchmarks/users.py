@@ -1,4 +1,4 @@
-"""The people of all suites: made up by number, in Python and, by the million, in SQL."""
+"""The users of all benchmarks, derived from a number: in Python and, for a million rows, in SQL."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ import psycopg
 from accounts.clerk.profiles import ClerkProfile, Source
 from devclerk.people import FIRST_NAMES, LAST_NAMES, Person, made_up_person
 
-# The same people as `person` makes. Versions as a backfill leaves them; whom a session names, this row fits.
+# The same users as `made_up_user` returns, with the versions that a backfill writes. The rows equal the
+# claims of a session, so that a request finds nothing to change.
 INSERT = """
 INSERT INTO accounts_user (id, clerk_id, username, password, email, email_verified, first_name, last_name,
     image_url, banned, is_active, is_staff, is_superuser, date_joined, created_at, updated_at, deleted_by,
@@ -25,23 +26,23 @@ FROM generate_series(%(start)s::int, %(stop)s::int - 1) AS n,
 """
 
 
-def person(number: int) -> Person:
-    """Give a made-up person who is not banned."""
+def made_up_user(number: int) -> Person:
+    """Return a made-up user that is not banned."""
     return replace(made_up_person(number), banned=False)
 
 
-def insert_people(connection: psycopg.Connection[tuple[object, ...]], *, start: int, stop: int) -> None:
-    """Insert the rows of the people from `start` up to `stop`."""
+def insert_users(connection: psycopg.Connection[tuple[object, ...]], *, start: int, stop: int) -> None:
+    """Insert the rows of the users from `start` up to, not including, `stop`."""
     names = {"first_names": list(FIRST_NAMES), "last_names": list(LAST_NAMES)}
     connection.execute(INSERT.replace(" % ", " %% "), {**names, "start": start, "stop": stop})
 
 
-def renamed(who: Person, *, later: int) -> Person:
-    """Give the person under another name, `later` milliseconds after."""
-    return replace(who, first_name=f"New {later}", updated_at=who.updated_at + later)
+def renamed(user: Person, *, later: int) -> Person:
+    """Return the user with another first name, changed `later` milliseconds after."""
+    return replace(user, first_name=f"New {later}", updated_at=user.updated_at + later)
 
 
-def profile_of(who: Person) -> ClerkProfile:
-    """Give the profile that the API's answer about a person becomes."""
-    values = {**who.claims(), "banned": who.banned}
-    return ClerkProfile(clerk_id=who.id, source=Source.API, at=who.updated_at, values=values)
+def profile_of(user: Person) -> ClerkProfile:
+    """Return the profile that the product reads from the Backend API for this user."""
+    values = {**user.claims(), "banned": user.banned}
+    return ClerkProfile(clerk_id=user.id, source=Source.API, at=user.updated_at, values=values)

@@ -1,6 +1,6 @@
-"""The quickest way to store a page of people: COPY into a table of the session, then one MERGE.
+"""Reference methods to store a page of users: COPY into a temporary table with one MERGE, or row by row.
 
-It knows no versions, no locks and no tombstones; it writes only rows that differ.
+COPY with MERGE is the fastest way. It has no versions, locks or tombstones, and writes only rows that differ.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ CREATE TEMPORARY TABLE IF NOT EXISTS page (clerk_id varchar, email varchar, emai
     ON COMMIT DELETE ROWS
 """
 MERGE = """
-MERGE INTO accounts_user AS people USING page
-ON people.clerk_id = page.clerk_id AND people.deleted_at IS NULL
-WHEN MATCHED AND (people.email, people.email_verified, people.first_name, people.last_name,
-        people.image_url, people.banned)
+MERGE INTO accounts_user AS users USING page
+ON users.clerk_id = page.clerk_id AND users.deleted_at IS NULL
+WHEN MATCHED AND (users.email, users.email_verified, users.first_name, users.last_name,
+        users.image_url, users.banned)
     IS DISTINCT FROM (page.email, page.email_verified, page.first_name, page.last_name,
         page.image_url, page.banned)
 THEN UPDATE SET email = page.email, email_verified = page.email_verified, first_name = page.first_name,
@@ -37,7 +37,7 @@ VALUES (page.id, page.clerk_id, page.username, '!', page.email, page.email_verif
 
 
 def copy_and_merge(profiles: Sequence[ClerkProfile]) -> None:
-    """Store a page."""
+    """Store a page with COPY and MERGE."""
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(TABLE)
         with cursor.copy(f"COPY page (clerk_id, {', '.join(FIELDS)}, id, username) FROM STDIN") as copy:
@@ -47,8 +47,8 @@ def copy_and_merge(profiles: Sequence[ClerkProfile]) -> None:
         cursor.execute(MERGE)
 
 
-def row_by_row(profiles: Sequence[ClerkProfile]) -> None:
-    """Store a page as most code does: update_or_create for each."""
+def update_or_create_each(profiles: Sequence[ClerkProfile]) -> None:
+    """Store a page with one update_or_create for each user, as most code does."""
     for profile in profiles:
         values = dict(profile.values)
         User.objects.update_or_create(
