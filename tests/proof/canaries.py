@@ -1,4 +1,4 @@
-"""A word of its own in every input, and then a look at all that is written down or answered."""
+"""Canaries: a unique word in every input, and a search in all logs, tables, responses and outputs."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from devclerk.fixtures import LocalClerk
 from devclerk.people import Person
 from devclerk.tokens import Fault
 from devclerk.wire import user_object
+from tests.proof.database_faults import FaultInjector, inject_faults
+from tests.proof.environment import clerk_instance
 from tests.proof.rows import query
-from tests.proof.site import MONITORING, Site, against, database
-from tests.proof.stage import clerk_instance
-from tests.proof.trouble import Trouble, trouble_in
+from tests.proof.site import MONITORING, Site, database, emulator_settings
 
-WRITTEN = (
+SEARCHED_TABLES = (
     "webhooks_webhookevent",
     "health_syncfailure",
     "accounts_syncrun",
@@ -29,86 +29,87 @@ WRITTEN = (
 
 
 class Canaries:
-    """Words that nobody else uses, one for each input."""
+    """Unique words, one for each input."""
 
     def __init__(self) -> None:
         self._inputs: dict[str, str] = {}
 
-    def __call__(self, where: str) -> str:
-        """Give the word for this input."""
-        word = f"kanarie{len(self._inputs):04d}x"
-        self._inputs[word] = where
+    def __call__(self, input_name: str) -> str:
+        """Return a new word for this input."""
+        word = f"canary{len(self._inputs):04d}x"
+        self._inputs[word] = input_name
         return word
 
     def __len__(self) -> int:
         return len(self._inputs)
 
-    def in_(self, text: str) -> list[str]:
-        """Name the inputs whose words are in the text."""
+    def find_in(self, text: str) -> list[str]:
+        """Return the names of the inputs whose words are in the text."""
         folded = text.casefold()
-        return [where for word, where in self._inputs.items() if word in folded]
+        return [input_name for word, input_name in self._inputs.items() if word in folded]
 
 
-def no_word_of_a_stranger_or_a_person_is_written_down(*, seed: int) -> Mapping[str, object]:
-    """A canary in each input: none in a log, an answer, the ledger, a failure row, a command's output."""
-    return sing(errors=("53100", "23505", "XX000", "die"))
+def no_input_is_logged_stored_or_returned(*, seed: int) -> Mapping[str, object]:
+    """A canary in each input: none is in a log, response, ledger row, failure row or output of a command."""
+    return search_for_canaries(errors=("53100", "23505", "XX000", "die"))
 
 
-def sing(*, errors: tuple[str, ...], with_commands: bool = True) -> Mapping[str, object]:
-    """Put canaries everywhere, also while the database fails in each of these ways, and look for them."""
+def search_for_canaries(*, errors: tuple[str, ...], with_commands: bool = True) -> Mapping[str, object]:
+    """Send canaries, also during these database errors; raise AssertionError if one is found."""
     canaries = Canaries()
     places: dict[str, str] = {}
     with (
         clerk_instance() as clerk,
         database() as server,
         Site(clerk, database=server.url, workers=2, CLERK_INSTANCE_ID=clerk.instance_id) as site,
-        trouble_in(server.url) as trouble,
+        inject_faults(server.url) as faults,
     ):
-        answers = list(_strangers(site, canaries))
+        answers = list(_unauthenticated(site, canaries))
         answers += _tokens(site, clerk, canaries)
         answers += _webhooks(site, clerk, canaries)
-        people = _people(clerk, canaries)
-        answers += _visits(site, clerk, people)
+        users = _create_users(clerk, canaries)
+        answers += _send_profiles(site, clerk, users)
         for kind in errors:
-            answers += _in_trouble(site, clerk, _people(clerk, canaries), trouble=trouble, kind=kind)
+            answers += _with_faults(site, clerk, _create_users(clerk, canaries), faults=faults, kind=kind)
         places |= {
-            f"answer to {each.request.method} {number}": _all_of(each) for number, each in enumerate(answers)
+            f"answer to {each.request.method} {number}": _full_text(each)
+            for number, each in enumerate(answers)
         }
         if with_commands:
-            outputs = _commands(site, clerk, canaries, trouble=trouble)
+            outputs = _commands(site, clerk, canaries, faults=faults)
             places |= {f"output of {name}": text for name, text in outputs}
         for path in ("/health/sync", "/metrics"):
             response = site.get(path, headers=MONITORING)
             assert response.status_code == 200
             places[path] = response.text
-        places |= {table: _dump(server.url, table) for table in WRITTEN}
+        places |= {table: _dump(server.url, table) for table in SEARCHED_TABLES}
         places["log"] = site.log.read_text()
-        rows = {table: query(server.url, f"SELECT count(*) FROM {table}")[0][0] for table in WRITTEN}  # noqa: S608 - our own names
+        rows = {table: query(server.url, f"SELECT count(*) FROM {table}")[0][0] for table in SEARCHED_TABLES}  # noqa: S608 - constant names
         secrets = [clerk.secret_key, clerk.webhook_secret, site.environment["DJANGO_SECRET_KEY"]]
-    found = {place: words for place, text in places.items() if (words := canaries.in_(text))}
-    assert not found, f"canaries got out: {json.dumps(found, indent=1)}"
-    shown = [place for place, text in places.items() if any(secret in text for secret in secrets)]
-    assert not shown, f"a secret stands in {shown}"
+    found = {place: words for place, text in places.items() if (words := canaries.find_in(text))}
+    assert not found, f"canaries found: {json.dumps(found, indent=1)}"
+    exposed = [place for place, text in places.items() if any(secret in text for secret in secrets)]
+    assert not exposed, f"a secret is in {exposed}"
     assert rows["health_syncfailure"], "no failure was recorded, so none could hold a canary"
     return {
         "canaries": len(canaries),
-        "answers looked at": len(answers),
-        "log lines looked at": places["log"].count("\n"),
-        "rows looked at": rows,
+        "responses searched": len(answers),
+        "log lines searched": places["log"].count("\n"),
+        "rows searched": rows,
         "found": 0,
     }
 
 
-def _all_of(response: requests.Response) -> str:
+def _full_text(response: requests.Response) -> str:
     path = str(response.request.path_url)
     if response.status_code == 200 and path.startswith("/api/v1/me"):
-        return ""  # one's own row is what the address is for
+        return ""  # the response is the caller's own row
     if path.startswith(("/admin/", "/api/docs")):
-        return ""  # the way to the login names, to whoever asked, where he wanted to go
+        return ""  # the redirect to the login contains the requested URL
     return f"{response.status_code} {response.headers} {response.text}"
 
 
-def _strangers(site: Site, canary: Canaries) -> Iterator[requests.Response]:
+def _unauthenticated(site: Site, canary: Canaries) -> Iterator[requests.Response]:
     for path in ("/{}", "/api/{}", "/api/v1/me/{}", "/admin/{}/", "/webhooks/{}", "/health/{}", "/static/{}"):
         yield site.get(path.format(canary(f"path {path}")))
     for path in ("/api/v1/me", "/api/v1/users", "/health/sync", "/metrics", "/admin/login/", "/api/docs"):
@@ -135,14 +136,14 @@ def _strangers(site: Site, canary: Canaries) -> Iterator[requests.Response]:
 def _tokens(site: Site, clerk: LocalClerk, canary: Canaries) -> Iterator[requests.Response]:
     claims = ("iss", "azp", "sub", "exp", "iat", "nbf", "sts", "sid", "act", "aud", "custom")
     for name in claims:
-        yield site.me(site.mint("user_strange", claims={name: canary(f"claim {name}")}))
+        yield site.me(site.mint("user_unknown", claims={name: canary(f"claim {name}")}))
     for name in ("kid", "typ", "cat", "alg", "crit", "oiat", "jku", "custom"):
-        yield site.me(site.mint("user_strange", header={name: canary(f"token header {name}")}))
+        yield site.me(site.mint("user_unknown", header={name: canary(f"token header {name}")}))
     for fault in Fault:
-        yield site.me(site.mint("user_strange", fault=fault, claims={"first_name": canary(f"token {fault}")}))
-    good = site.mint("user_strange", claims={"first_name": canary("token with a broken signature")})
-    yield site.me(good[:-6] + "AAAAAA")
-    yield site.me(good + canary("too long") * 1000)
+        yield site.me(site.mint("user_unknown", fault=fault, claims={"first_name": canary(f"token {fault}")}))
+    valid = site.mint("user_unknown", claims={"first_name": canary("token with a broken signature")})
+    yield site.me(valid[:-6] + "AAAAAA")
+    yield site.me(valid + canary("too long") * 1000)
     yield site.me(
         clerk.standin.keyring.sign(canary("token header").encode(), canary("token payload").encode())
     )
@@ -154,11 +155,11 @@ def _webhooks(site: Site, clerk: LocalClerk, canary: Canaries) -> Iterator[reque
         return whole | {"data": user_object(clerk.person("ada"))} | parts
 
     data = user_object(clerk.person("ada"))
-    yield site.deliver(canary("signed body that is no JSON").encode())
+    yield site.deliver(canary("signed body that is not JSON").encode())
     yield site.deliver(event(instance_id=canary("instance id")))
     yield site.deliver(event(timestamp=canary("timestamp")))
     yield site.deliver(event(event_attributes={"http_request": canary("event attributes")}))
-    yield site.deliver(event(data=canary("data that is no object")))
+    yield site.deliver(event(data=canary("data that is not an object")))
     yield site.deliver(event(data=data | {"id": canary("id with a blank") + " x"}))
     for name in data:
         if name != "id":
@@ -167,52 +168,52 @@ def _webhooks(site: Site, clerk: LocalClerk, canary: Canaries) -> Iterator[reque
     yield site.deliver(event(type="user.deleted", data=deleted))
 
 
-def _people(clerk: LocalClerk, canary: Canaries) -> list[Person]:
-    def somebody(**fields: object) -> Person:
+def _create_users(clerk: LocalClerk, canary: Canaries) -> list[Person]:
+    def create(**fields: object) -> Person:
         return clerk.new_person(**{"first_name": canary("first name")} | fields)
 
     return [
-        somebody(last_name=canary("last name"), email=f"{canary('e-mail')}@example.test"),
-        somebody(image_url=f"https://img.example.test/{canary('image')}"),
-        somebody(last_name=canary("name too long") * 30),
-        somebody(last_name=canary("name with NUL") + "\0"),
-        somebody(email=canary("no address")),
-        somebody(image_url=f"javascript:{canary('no picture')}"),
-        somebody(external_id=canary("external id"), raw={"username": canary("username")}),
+        create(last_name=canary("last name"), email=f"{canary('e-mail')}@example.test"),
+        create(image_url=f"https://img.example.test/{canary('image')}"),
+        create(last_name=canary("name too long") * 30),
+        create(last_name=canary("name with NUL") + "\0"),
+        create(email=canary("not an address")),
+        create(image_url=f"javascript:{canary('not a picture')}"),
+        create(external_id=canary("external id"), raw={"username": canary("username")}),
     ]
 
 
-def _visits(site: Site, clerk: LocalClerk, people: list[Person]) -> Iterator[requests.Response]:
-    for person in people:
-        token = site.mint(person)
+def _send_profiles(site: Site, clerk: LocalClerk, users: list[Person]) -> Iterator[requests.Response]:
+    for user in users:
+        token = site.mint(user)
         yield site.me(token)
         yield site.get("/api/v1/users", headers={"Authorization": f"Bearer {token}"})
         yield site.deliver(
-            {"type": "user.updated", "instance_id": clerk.instance_id, "data": user_object(person)}
+            {"type": "user.updated", "instance_id": clerk.instance_id, "data": user_object(user)}
         )
 
 
-def _in_trouble(
-    site: Site, clerk: LocalClerk, people: list[Person], *, trouble: Trouble, kind: str
+def _with_faults(
+    site: Site, clerk: LocalClerk, users: list[Person], *, faults: FaultInjector, kind: str
 ) -> list[requests.Response]:
-    trouble.begin(kind)
-    answers = list(_visits(site, clerk, people))
-    trouble.end()
-    trouble.begin(kind, at="commit")
-    answers += _visits(site, clerk, people)
-    trouble.end()
+    faults.begin(kind)
+    answers = list(_send_profiles(site, clerk, users))
+    faults.end()
+    faults.begin(kind, at="commit")
+    answers += _send_profiles(site, clerk, users)
+    faults.end()
     assert {response.status_code for response in answers} <= {401, 503}
     return answers
 
 
 def _commands(
-    site: Site, clerk: LocalClerk, canary: Canaries, *, trouble: Trouble
+    site: Site, clerk: LocalClerk, canary: Canaries, *, faults: FaultInjector
 ) -> Iterator[tuple[str, str]]:
-    """Run the operator's commands against a Clerk full of canaries; debug is what permits its plain http."""
-    clerk.new_person(raw={"id": None, "first_name": canary("first name of nobody")})
-    known = site.environment
-    site.environment = known | against(clerk)
-    token = clerk.mint("user_strange", claims={"first_name": canary("token for the doctor")})
+    """Run the operator's commands with canaries in Clerk; DEBUG permits the plain http of the emulator."""
+    clerk.new_person(raw={"id": None, "first_name": canary("first name without id")})
+    environment = site.environment
+    site.environment = environment | emulator_settings(clerk)
+    token = clerk.mint("user_unknown", claims={"first_name": canary("token for the doctor")})
     try:
         for arguments in (
             ("backfill_users",),
@@ -225,16 +226,16 @@ def _commands(
             ("sync_health", "--json"),
         ):
             yield " ".join(arguments[:2]), _output(site.manage(*arguments))
-        trouble.begin("23505")
+        faults.begin("23505")
         clerk.new_person(first_name=canary("name that cannot be written"))
         yield "backfill_users while the database fails", _output(site.manage("backfill_users", "--restart"))
-        trouble.end()
+        faults.end()
     finally:
-        site.environment = known
+        site.environment = environment
 
 
-def _output(ended: subprocess.CompletedProcess[str]) -> str:
-    return ended.stdout + ended.stderr
+def _output(process: subprocess.CompletedProcess[str]) -> str:
+    return process.stdout + process.stderr
 
 
 def _dump(address: str, table: str) -> str:

@@ -1,4 +1,4 @@
-"""Some hundreds of made tokens for one instance: good ones, and ones altered in one named place."""
+"""Several hundred generated tokens for one instance: valid ones, and ones altered in one named place."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from typing import Any
 
 from devclerk.tokens import ABSENT, MACHINE, TEMPLATE, Fault, Keyring
 
-ISSUER, PARTY, PERSON = "https://clerk.example.test", "https://app.example.test", "user_ada"
+ISSUER, PARTY, USER_ID = "https://clerk.example.test", "https://app.example.test", "user_ada"
 NOW = 1_800_000_000
-LEEWAY = 5
+LEEWAY_SECONDS = 5
 
-# What a claim may be instead of what it should be: each type that JSON has, and texts that pass for numbers.
+# Wrong values of a claim: each JSON type, and strings that look like numbers.
 VALUES: tuple[Any, ...] = (
     *(ABSENT, None, True, False, 0, -1, 1.5, 10**18, 10**400),
     *(
@@ -65,87 +65,87 @@ EDGES = (-61, -6, -5.5, -5, -4.5, -1, 0, 1, 4.5, 5, 5.5, 6, 61)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
-    """One token; `place` is the header field, the claim or the part of the text in which it is altered."""
+    """One token; `place` names the header field, the claim or the part of the text that is altered."""
 
     place: str
     name: str
     token: str
 
 
-def cases(keyring: Keyring, *, stranger: Keyring) -> Iterator[Case]:
-    """Make all cases with the instance's keys, and a stranger's."""
-    yield Case(place="nothing", name="as Clerk makes it", token=_mint(keyring))
+def generate_cases(keyring: Keyring, *, other: Keyring) -> Iterator[Case]:
+    """Yield all cases, signed with the keys of the instance or with those of another one."""
+    yield Case(place="nothing", name="as Clerk builds it", token=_mint(keyring))
     for fault in Fault:
         yield Case(place=f"fault {fault}", name=fault, token=_mint(keyring, fault=fault))
     edges = [(claim, NOW + seconds) for claim in ("exp", "nbf", "iat") for seconds in EDGES]
     for claim, value in (*product(CLAIMS, VALUES), *SPECIAL_CLAIMS, *edges):
         token = _mint(keyring, claims={claim: value})
-        yield Case(place=f"claim {claim}", name=_shown(value), token=token)
+        yield Case(place=f"claim {claim}", name=_format_value(value), token=token)
     for field, values in HEADERS:
         for value in values:
             token = _mint(keyring, header={field: value})
-            yield Case(place=f"header {field}", name=_shown(value), token=token)
-    for place, name, token in _texts(keyring, stranger=stranger):
+            yield Case(place=f"header {field}", name=_format_value(value), token=token)
+    for place, name, token in _texts(keyring, other=other):
         yield Case(place=place, name=name, token=token)
 
 
 def _mint(keyring: Keyring, **options: Any) -> str:
-    return keyring.mint(PERSON, issuer=ISSUER, azp=PARTY, now=NOW, **options)
+    return keyring.mint(USER_ID, issuer=ISSUER, azp=PARTY, now=NOW, **options)
 
 
-def _shown(value: Any) -> str:
+def _format_value(value: Any) -> str:
     if value is ABSENT:
         return "absent"
     text = json.dumps(value)
     return text if len(text) < 60 else f"{text[:12]}... of {len(text)} characters"
 
 
-def _texts(keyring: Keyring, *, stranger: Keyring) -> Iterator[tuple[str, str, str]]:
-    good = _mint(keyring)
-    header, payload, signature = good.split(".")
-    yield from _other_texts(good)
+def _texts(keyring: Keyring, *, other: Keyring) -> Iterator[tuple[str, str, str]]:
+    valid = _mint(keyring)
+    header, payload, signature = valid.split(".")
+    yield from _other_texts(valid)
     yield from _other_payloads(keyring)
     yield "signature", "absent", f"{header}.{payload}."
-    yield "signature", "of nothing", f"{header}.{payload}.{_encoded(b'')}AA"
+    yield "signature", "empty bytes", f"{header}.{payload}.{_encode(b'')}AA"
     yield "signature", "cut", f"{header}.{payload}.{signature[:-4]}"
     yield "signature", "twice", f"{header}.{payload}.{signature}{signature}"
     yield "signature", "zeros before it", f"{header}.{payload}.AAAA{signature}"
-    yield "signature", "all zeros", f"{header}.{payload}.{_encoded(bytes(256))}"
+    yield "signature", "all zeros", f"{header}.{payload}.{_encode(bytes(256))}"
     yield "signature", "of another token", f"{header}.{payload}.{_mint(keyring).split('.')[2]}"
-    yield "signature", "of a stranger", _mint(stranger, header={"kid": keyring.kid})
+    yield "signature", "by another key", _mint(other, header={"kid": keyring.kid})
     yield (
         "signature",
-        "of a stranger, who brings his key",
-        _mint(stranger, header=_own_key(keyring, stranger)),
+        "by another key, which the header contains",
+        _mint(other, header=_embedded_key(keyring, other)),
     )
-    confused = _encoded(b'{"alg":"HS256","typ":"JWT","kid":"%s"}' % keyring.kid.encode())
+    confused = _encode(b'{"alg":"HS256","typ":"JWT","kid":"%s"}' % keyring.kid.encode())
     for name, secret in (
         ("the PEM", keyring.pem),
         ("the PEM without its end", keyring.pem.strip()),
         ("", ""),
     ):
         code = hmac.digest(secret.encode(), f"{confused}.{payload}".encode(), hashlib.sha256)
-        yield "signature", f"HMAC with {name or 'nothing'}", f"{confused}.{payload}.{_encoded(code)}"
+        yield "signature", f"HMAC with {name or 'nothing'}", f"{confused}.{payload}.{_encode(code)}"
     for place, part in (("header", 0), ("payload", 1), ("signature", 2)):
         for position in (0, 1, 7, -8, -2):
-            yield place, f"letter {position} changed", _changed(good, part=part, position=position)
+            yield place, f"letter {position} changed", _replace_letter(valid, part=part, position=position)
 
 
-def _own_key(keyring: Keyring, stranger: Keyring) -> dict[str, Any]:
-    return {"kid": keyring.kid, "jwk": stranger.jwks()["keys"][0]}
+def _embedded_key(keyring: Keyring, other: Keyring) -> dict[str, Any]:
+    return {"kid": keyring.kid, "jwk": other.jwks()["keys"][0]}
 
 
-def _other_texts(good: str) -> Iterator[tuple[str, str, str]]:
-    header, payload, signature = good.split(".")
+def _other_texts(valid: str) -> Iterator[tuple[str, str, str]]:
+    header, payload, signature = valid.split(".")
     yield "text", "empty", ""
     yield "text", "one part", header
     yield "text", "two parts", f"{header}.{payload}"
-    yield "text", "four parts", f"{good}.{signature}"
+    yield "text", "four parts", f"{valid}.{signature}"
     yield "text", "five parts", f"{header}.{payload}.{signature}.{signature}.{signature}"
-    yield "text", "a point before it", f".{good}"
+    yield "text", "a leading dot", f".{valid}"
     yield "text", "as JSON", json.dumps({"protected": header, "payload": payload, "signature": signature})
-    yield "text", "with its scheme", f"Bearer {good}"
-    yield "text", "an API key", "ak_" + good
+    yield "text", "with the scheme", f"Bearer {valid}"
+    yield "text", "an API key", "ak_" + valid
     for name, letter in (
         ("blank", " "),
         ("line end", "\n"),
@@ -153,8 +153,8 @@ def _other_texts(good: str) -> Iterator[tuple[str, str, str]]:
         ("soft hyphen", "\u00ad"),
         ("=", "="),
     ):
-        yield "spelling", f"{name} at its end", good + letter
-        yield "spelling", f"{name} at its beginning", letter + good
+        yield "spelling", f"{name} at its end", valid + letter
+        yield "spelling", f"{name} at its beginning", letter + valid
         yield "spelling", f"{name} in the header", f"{header[:4]}{letter}{header[4:]}.{payload}.{signature}"
         yield (
             "spelling",
@@ -162,7 +162,7 @@ def _other_texts(good: str) -> Iterator[tuple[str, str, str]]:
             f"{header}.{payload}.{signature[:4]}{letter}{signature[4:]}",
         )
     yield "spelling", "padded", f"{header}==.{payload}=.{signature}=="
-    yield "spelling", "standard letters", good.replace("-", "+").replace("_", "/")
+    yield "spelling", "standard letters", valid.replace("-", "+").replace("_", "/")
     letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
     unused = letters[letters.index(signature[-1]) + 1]
     yield "spelling", "an unused bit set", f"{header}.{payload}.{signature[:-1]}{unused}"
@@ -170,35 +170,39 @@ def _other_texts(good: str) -> Iterator[tuple[str, str, str]]:
 
 def _other_payloads(keyring: Keyring) -> Iterator[tuple[str, str, str]]:
     head = {"alg": "RS256", "typ": "JWT", "kid": keyring.kid}
-    fields = {"iss": ISSUER, "azp": PARTY, "sub": PERSON, "sid": "sess_1", "iat": NOW, "exp": NOW + 60}
+    fields = {"iss": ISSUER, "azp": PARTY, "sub": USER_ID, "sid": "sess_1", "iat": NOW, "exp": NOW + 60}
     text = json.dumps(fields)
     bodies = {
-        "no object": b"[]",
-        "no JSON": b"no",
+        "not an object": b"[]",
+        "not JSON": b"no",
         "empty": b"",
         "a byte order mark": b"\xef\xbb\xbf" + text.encode(),
         "in UTF-16": text.encode("utf-16"),
-        "no UTF-8": text.encode()[:-1] + b',"x":"\xff"}',
+        "not UTF-8": text.encode()[:-1] + b',"x":"\xff"}',
         "NaN": text.encode()[:-1] + b',"x":NaN}',
         "NaN as exp": text.replace(str(NOW + 60), "NaN").encode(),
         "Infinity as exp": text.replace(str(NOW + 60), "Infinity").encode(),
         "exp of 400 digits": text.replace(str(NOW + 60), "1e400").encode(),
-        "a name twice": text.encode()[:-1] + b',"sub":"user_eve"}',
-        "a name twice, deeper": text.encode()[:-1] + b',"x":{"a":1,"a":2}}',
-        "as deep as the stack": text.encode()[:-1] + b',"x":' + b"[" * 1500 + b"]" * 1500 + b"}",
-        "blanks around it": b"  " + text.encode() + b"\n",
-        "something after it": text.encode() + b"x",
+        "a duplicate name": text.encode()[:-1] + b',"sub":"user_eve"}',
+        "a duplicate name in a nested object": text.encode()[:-1] + b',"x":{"a":1,"a":2}}',
+        "nested as deep as the stack": text.encode()[:-1] + b',"x":' + b"[" * 1500 + b"]" * 1500 + b"}",
+        "surrounded by blanks": b"  " + text.encode() + b"\n",
+        "trailing text": text.encode() + b"x",
         "long": json.dumps({**fields, "x": "x" * 9000}).encode(),
     }
     for name, body in bodies.items():
         yield "payload", name, keyring.sign(head, body)
-    yield "header", "a name twice", keyring.sign(b'{"alg":"none",' + json.dumps(head).encode()[1:], fields)
-    yield "header", "no object", keyring.sign(b"[]", fields)
+    yield (
+        "header",
+        "a duplicate name",
+        keyring.sign(b'{"alg":"none",' + json.dumps(head).encode()[1:], fields),
+    )
+    yield "header", "not an object", keyring.sign(b"[]", fields)
     yield "header", "NaN", keyring.sign(json.dumps(head).encode()[:-1] + b',"x":NaN}', fields)
-    yield "header", "blanks around it", keyring.sign(b" " + json.dumps(head).encode(), fields)
+    yield "header", "surrounded by blanks", keyring.sign(b" " + json.dumps(head).encode(), fields)
 
 
-def _changed(token: str, *, part: int, position: int) -> str:
+def _replace_letter(token: str, *, part: int, position: int) -> str:
     parts = token.split(".")
     letters = list(parts[part])
     letters[position] = "A" if letters[position] != "A" else "B"
@@ -206,5 +210,5 @@ def _changed(token: str, *, part: int, position: int) -> str:
     return ".".join(parts)
 
 
-def _encoded(data: bytes) -> str:
+def _encode(data: bytes) -> str:
     return base64.urlsafe_b64encode(data).rstrip(b"=").decode()

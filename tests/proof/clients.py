@@ -1,4 +1,4 @@
-"""Clients that ask all the time, and what each of their requests got."""
+"""Clients that send requests continuously, and the responses they receive."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from typing import Self
 
 import requests
 
-Ask = Callable[[random.Random], requests.Response]
+Send = Callable[[random.Random], requests.Response]
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What one request got: its status (0: no answer came), the code of an error, and when (monotonic)."""
+    """The response to one request: status (0: no response), error code, and monotonic times in seconds."""
 
     kind: str
     status: int
@@ -28,40 +28,40 @@ class Answer:
 
 
 class Load:
-    """So many clients, each asking one of these questions after the other until the block ends."""
+    """Clients that send randomly chosen kinds of requests, one after the other, until the block ends."""
 
-    def __init__(self, questions: Mapping[str, Ask], *, clients: int, seed: int) -> None:
-        self._questions = dict(questions)
-        self._over = threading.Event()
-        self._chances = [random.Random(f"{seed} {number}") for number in range(clients)]  # noqa: S311 - repeatable
+    def __init__(self, requests_by_kind: Mapping[str, Send], *, clients: int, seed: int) -> None:
+        self._requests_by_kind = dict(requests_by_kind)
+        self._stop = threading.Event()
+        self._rngs = [random.Random(f"{seed} {number}") for number in range(clients)]  # noqa: S311 - repeatable
         self._threads = ThreadPoolExecutor(clients)
         self._clients: list[Future[None]] = []
         self.answers: list[Answer] = []
 
     def __enter__(self) -> Self:
-        self._clients = [self._threads.submit(self._ask_on, chance) for chance in self._chances]
+        self._clients = [self._threads.submit(self._send_until_stopped, rng) for rng in self._rngs]
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._over.set()
+        self._stop.set()
         self._threads.shutdown()
         for client in self._clients:
-            client.result()  # raises what ended a client
+            client.result()  # raises the exception of a client
 
     def has_seen(self, status: int, *, since: float) -> bool:
-        """Tell whether a request that began since this moment (monotonic) got this status."""
+        """Return whether a request that started after this monotonic time received this status."""
         return any(each.status == status and each.began > since for each in self.answers)
 
-    def _ask_on(self, chance: random.Random) -> None:
-        while not self._over.is_set():
-            kind = chance.choice(list(self._questions))
+    def _send_until_stopped(self, rng: random.Random) -> None:
+        while not self._stop.is_set():
+            kind = rng.choice(list(self._requests_by_kind))
             began = time.monotonic()
-            response = self._questions[kind](chance)
+            response = self._requests_by_kind[kind](rng)
             self.answers.append(answer_of(kind, response, began=began))
 
 
 def answer_of(kind: str, response: requests.Response, *, began: float) -> Answer:
-    """Note what a request got."""
+    """Build the Answer to a request."""
     code = ""
     if response.status_code >= 400 and "json" in response.headers.get("Content-Type", ""):
         body = response.json()
@@ -69,8 +69,8 @@ def answer_of(kind: str, response: requests.Response, *, began: float) -> Answer
     return Answer(kind, response.status_code, code, began, time.monotonic())
 
 
-def table(answers: Iterable[Answer]) -> str:
-    """Draw what the clients saw: how often each kind of request got each answer."""
+def format_table(answers: Iterable[Answer]) -> str:
+    """Return a table of how often each kind of request received each response."""
     counts = Counter((each.kind, f"{each.status} {each.code}".strip()) for each in answers)
     lines = [
         f"      {kind:<28} {answer:<28} {number:>6}" for (kind, answer), number in sorted(counts.items())
@@ -78,6 +78,6 @@ def table(answers: Iterable[Answer]) -> str:
     return "\n" + "\n".join(lines)
 
 
-def slowest(answers: Iterable[Answer]) -> str:
-    """Give the longest wait for an answer."""
+def format_slowest(answers: Iterable[Answer]) -> str:
+    """Return the longest duration of a request as text."""
     return f"{max((each.ended - each.began for each in answers), default=0):.2f} s"

@@ -1,4 +1,4 @@
-"""The database answers with an error, or with nothing but a lock: what clients see, and what is lost."""
+"""Database errors and locks that are held: the responses to clients, and that no event is lost."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from devclerk.events import Change
 from devclerk.fixtures import LocalClerk
 from devclerk.people import Person
 from devclerk.wire import event_object
-from tests.proof.clients import Answer, answer_of, slowest, table
+from tests.proof.clients import Answer, answer_of, format_slowest, format_table
+from tests.proof.database_faults import inject_faults
+from tests.proof.environment import clerk_instance
 from tests.proof.rows import differences, query
 from tests.proof.site import Site, database
-from tests.proof.stage import clerk_instance
-from tests.proof.trouble import trouble_in
 
 ERRORS = {
     "disk full": "53100",
@@ -35,9 +35,9 @@ ERRORS = {
     "connection dies": "die",
 }
 NEW, CHANGED, WARM, BANNED, BAD, EVENT = (
-    *("new person", "changed claims", "warm", "banned", "bad token", "webhook"),
+    *("new user", "changed claims", "warm", "banned", "bad token", "webhook"),
 )
-# Whoever has a row is served with it; nothing but what has to be written waits for better times.
+# Users with a row are served from it; only requests that need a write are refused.
 EXPECTED = {
     NEW: (503, "sync_unavailable"),
     CHANGED: (200, ""),
@@ -48,57 +48,63 @@ EXPECTED = {
 }
 
 
-def a_database_that_fails_gives_503_to_whom_it_must_and_nobody_else(*, seed: int) -> Mapping[str, object]:
-    """Disk full, deadlock, dead connections and more, at each write or at the commit: nothing is lost."""
+def a_database_that_fails_at_writes_gives_503_only_to_writes(*, seed: int) -> Mapping[str, object]:
+    """Disk full, deadlock, lost connections and more, at each write or at the commit: no event is lost."""
     return fail_at_writes(errors=ERRORS, moments=("write", "commit"))
 
 
 def fail_at_writes(*, errors: Mapping[str, str], moments: tuple[str, ...]) -> Mapping[str, object]:
-    """Make the database fail in each of these ways and compare what each kind of client sees."""
+    """Fail with each of these errors; raise AssertionError if a kind of request is answered otherwise."""
     answers: list[Answer] = []
-    with _stage(workers=2) as (clerk, site, address), trouble_in(address) as trouble:
-        visitors = _Visitors(clerk, site)
+    with _running_site(workers=2) as (clerk, site, address), inject_faults(address) as faults:
+        callers = _Callers(clerk, site)
         for kind in errors.values():
             for moment in moments:
-                trouble.begin(kind, at=moment)
-                answers += visitors.come()
-                trouble.end()
-                visitors.come_again()
-                visitors.renew()
-        visitors.come_again()
+                faults.begin(kind, at=moment)
+                answers += callers.send_all()
+                faults.end()
+                callers.send_all_after_recovery()
+                callers.renew()
+        callers.send_all_after_recovery()
         wrong = [each for each in answers if (each.status, each.code) != EXPECTED[each.kind]]
-        assert not wrong, table(wrong)
+        assert not wrong, format_table(wrong)
         assert not differences(address, clerk), differences(address, clerk)
         assert query(address, "SELECT count(*) FROM webhooks_webhookevent WHERE outcome = 'failed'") == [(0,)]
-    return {"errors": ", ".join(errors), "moments": ", ".join(moments), "what clients saw": table(answers)}
+    return {
+        "errors": ", ".join(errors),
+        "moments": ", ".join(moments),
+        "responses to clients": format_table(answers),
+    }
 
 
-def a_lock_that_does_not_come_is_503_after_five_seconds(*, seed: int) -> Mapping[str, object]:
-    """A person's lock or the whole table held by somebody else: 503 after five seconds, reads unharmed."""
+def a_lock_held_elsewhere_is_503_after_five_seconds(*, seed: int) -> Mapping[str, object]:
+    """With the lock of a user or the table held elsewhere: 503 after five seconds, reads are not affected."""
     figures: dict[str, object] = {}
-    with _stage(workers=8) as (clerk, site, address):
-        visitors = _Visitors(clerk, site)
-        for name, take in LOCKS.items():
+    with _running_site(workers=8) as (clerk, site, address):
+        callers = _Callers(clerk, site)
+        for name, acquire in LOCKS.items():
             with psycopg.connect(address) as other:
-                take(other, visitors)
-                answers = visitors.come()
+                acquire(other, callers)
+                answers = callers.send_all()
                 other.rollback()
             wrong = [each for each in answers if (each.status, each.code) != EXPECTED[each.kind]]
-            assert not wrong, table(wrong)
+            assert not wrong, format_table(wrong)
             waited = [each for each in answers if each.kind in {NEW, EVENT, CHANGED}]
-            assert all(4.5 < each.ended - each.began < 12 for each in waited), slowest(waited)
+            assert all(4.5 < each.ended - each.began < 12 for each in waited), format_slowest(waited)
             quick = [each for each in answers if each not in waited]
-            assert all(each.ended - each.began < 3 for each in quick), slowest(quick)
-            visitors.come_again()
-            visitors.renew()
-            figures[name] = f"waited {slowest(waited)}, others {slowest(quick)}{table(answers)}"
-        visitors.come_again()
+            assert all(each.ended - each.began < 3 for each in quick), format_slowest(quick)
+            callers.send_all_after_recovery()
+            callers.renew()
+            figures[name] = (
+                f"waited {format_slowest(waited)}, others {format_slowest(quick)}{format_table(answers)}"
+            )
+        callers.send_all_after_recovery()
         assert not differences(address, clerk), differences(address, clerk)
     return figures
 
 
-class _Visitors:
-    """One request of each kind at the same time, each by somebody else."""
+class _Callers:
+    """One concurrent request of each kind, each by another user."""
 
     def __init__(self, clerk: LocalClerk, site: Site) -> None:
         self._clerk, self._site = clerk, site
@@ -107,67 +113,67 @@ class _Visitors:
         assert site.me(self.banned).status_code == 403
         self.warm = site.mint(clerk.person("ada"))
         assert site.me(self.warm).status_code == 200
-        # Claims count in whole seconds, and of two in one second the greater value: names grow from here on.
+        # Versions of claims are whole seconds, and equal versions take the greater value: names increase.
         self.changing = clerk.new_person(first_name="A")
         assert site.me(site.mint(self.changing)).status_code == 200
-        self.told = clerk.new_person(first_name="A")
-        assert site.deliver(_event(clerk, self.told)).status_code == 200
+        self.notified = clerk.new_person(first_name="A")
+        assert site.deliver(_event(clerk, self.notified)).status_code == 200
         self.renew()
 
     def renew(self) -> None:
-        """Let new things happen in Clerk, of which nothing is known here."""
+        """Create and change users in Clerk, without an effect in this database."""
         self.new = self._clerk.new_person(first_name="New")
         name = f"Name {time.monotonic_ns()}"
         self.changing = self._clerk.update(self.changing, first_name=name)
-        self.told = self._clerk.update(self.told, first_name=name)
-        self.event = _event(self._clerk, self.told)
+        self.notified = self._clerk.update(self.notified, first_name=name)
+        self.event = _event(self._clerk, self.notified)
         self.svix_id = f"msg_{time.monotonic_ns()}"
 
-    def come(self) -> list[Answer]:
-        """Ask all at once."""
+    def send_all(self) -> list[Answer]:
+        """Send one request of each kind concurrently."""
         with ThreadPoolExecutor(len(EXPECTED)) as threads:
-            return list(threads.map(self._ask, EXPECTED))
+            return list(threads.map(self._send, EXPECTED))
 
-    def come_again(self) -> None:
-        """See that all is well again, and that what failed can be had now."""
+    def send_all_after_recovery(self) -> None:
+        """Check that requests that failed succeed now; raise AssertionError otherwise."""
         for kind, (status, _) in EXPECTED.items():
-            answer = self._ask(kind)
-            assert answer.status == (200 if status == 503 else status), table([answer])
+            answer = self._send(kind)
+            assert answer.status == (200 if status == 503 else status), format_table([answer])
 
-    def _ask(self, kind: str) -> Answer:
+    def _send(self, kind: str) -> Answer:
         began = time.monotonic()
         return answer_of(kind, self._request(kind), began=began)
 
     def _request(self, kind: str) -> requests.Response:
         if kind == EVENT:
             return self._site.deliver(self.event, svix_id=self.svix_id)
-        person = {NEW: self.new, CHANGED: self.changing}.get(kind)
+        user = {NEW: self.new, CHANGED: self.changing}.get(kind)
         tokens = {WARM: self.warm, BANNED: self.banned, BAD: "nonsense"}
-        return self._site.me(self._site.mint(person) if person else tokens[kind])
+        return self._site.me(self._site.mint(user) if user else tokens[kind])
 
 
-def _hold_people(other: psycopg.Connection[tuple[object, ...]], visitors: _Visitors) -> None:
-    for person in (visitors.new, visitors.changing, visitors.told):
-        other.execute("SELECT pg_advisory_xact_lock(%s)", [_lock_key(person.id)])
+def _hold_user_locks(other: psycopg.Connection[tuple[object, ...]], callers: _Callers) -> None:
+    for user in (callers.new, callers.changing, callers.notified):
+        other.execute("SELECT pg_advisory_xact_lock(%s)", [_lock_key(user.id)])
 
 
-def _hold_table(other: psycopg.Connection[tuple[object, ...]], visitors: _Visitors) -> None:
+def _hold_table(other: psycopg.Connection[tuple[object, ...]], callers: _Callers) -> None:
     other.execute("LOCK TABLE accounts_user IN SHARE MODE")
 
 
-LOCKS: Mapping[str, Callable[[psycopg.Connection[tuple[object, ...]], _Visitors], None]] = {
-    "the people's locks": _hold_people,
+LOCKS: Mapping[str, Callable[[psycopg.Connection[tuple[object, ...]], _Callers], None]] = {
+    "the locks of the users": _hold_user_locks,
     "the table, as CREATE INDEX does": _hold_table,
 }
 
 
-def _event(clerk: LocalClerk, person: Person) -> dict[str, object]:
-    change = Change(type="user.updated", person=person, at=person.updated_at)
+def _event(clerk: LocalClerk, user: Person) -> dict[str, object]:
+    change = Change(type="user.updated", person=user, at=user.updated_at)
     return event_object(change, instance_id=clerk.instance_id)
 
 
 @contextmanager
-def _stage(*, workers: int) -> Iterator[tuple[LocalClerk, Site, str]]:
+def _running_site(*, workers: int) -> Iterator[tuple[LocalClerk, Site, str]]:
     with (
         clerk_instance() as clerk,
         database() as server,

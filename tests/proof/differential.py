@@ -1,7 +1,7 @@
-"""Our verifier beside PyJWT, joserfc, Authlib and Clerk's own SDKs: what we accept, all of them accept.
+"""Our verifier compared with PyJWT, joserfc, Authlib and Clerk's SDKs: they accept what we accept.
 
-Wherever one judges otherwise than we do, EXPLAINED says why; a difference that nobody has explained, and an
-explanation that nothing needs, makes the claim false. `python -m tests.proof.differential` writes the table.
+EXPLAINED has the reason of each difference. A difference without an explanation, or an explanation without a
+difference, makes the claim false. `python -m tests.proof.differential` writes the table.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from pathlib import Path
 from accounts.clerk.keys import pem_keys
 from accounts.clerk.tokens import InvalidToken, SessionVerifier
 from devclerk.tokens import Keyring
-from tests.proof.cases import ISSUER, LEEWAY, NOW, PARTY, Case, cases
-from tests.proof.judges import AUTHLIB, CLERK_JAVASCRIPT, CLERK_PYTHON, JOSERFC, PYJWT, judges
+from tests.proof.cases import ISSUER, LEEWAY_SECONDS, NOW, PARTY, Case, generate_cases
+from tests.proof.verifiers import AUTHLIB, CLERK_JAVASCRIPT, CLERK_PYTHON, JOSERFC, PYJWT, installed_verifiers
 
 REPORT = Path(__file__).parent / "differential.md"
 ACCEPTED = "accepted"
@@ -28,47 +28,50 @@ ALL = GENERAL + CLERKS
 
 @dataclass(frozen=True, slots=True)
 class Explained:
-    """Why these judges answer otherwise than we, where we say `ours` of a token altered at `place`."""
+    """The reason why these verifiers differ from us, where we answer `ours` to a token altered at `place`."""
 
     ours: str
     place: str
-    judges: Sequence[str]
-    why: str
+    verifiers: Sequence[str]
+    reason: str
 
     def covers(self, difference: Difference) -> bool:
-        """Tell whether this explains the difference."""
+        """Return whether this explains the difference."""
         return (
             difference.ours == self.ours
-            and difference.judge in self.judges
+            and difference.verifier in self.verifiers
             and fnmatchcase(difference.case.place, self.place)
         )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Difference:
-    """One token of which we said `ours` (a code, or that it is accepted), and a judge the opposite."""
+    """One token that we answer with `ours` (a code, or accepted) and a verifier with the opposite."""
 
     case: Case
-    judge: str
+    verifier: str
     ours: str
 
 
 MALFORMED, TYPE, CLAIMS = "token_malformed", "token_type_mismatch", "token_invalid_claims"
 PENDING, PARTIES, ISSUERS = "session_pending", "token_invalid_authorized_party", "token_invalid_issuer"
-LIMITS = "our bounds are narrower: 8,192 characters, and nested no deeper than the stack"
+LIMITS = "our limits are lower: 8,192 characters, and no nesting deeper than the stack"
 
-# What we accept and others refuse. None of it decides who somebody is or for how long.
+# What we accept and others refuse. None of it decides the identity of a user or the lifetime of a session.
 WIDER = (
     Explained(
         ACCEPTED,
         "claim aud",
         (CLERK_PYTHON,),
-        "CLERK_AUDIENCE is not set: we, like Clerk's JavaScript, do not look at `aud` then; PyJWT inside the "
-        "SDK refuses every audience that nobody named",
+        "CLERK_AUDIENCE is not set: we, like Clerk's JavaScript, do not read `aud` then; PyJWT inside the "
+        "SDK refuses every audience if none is configured",
     ),
-    Explained(ACCEPTED, "claim aud", (JOSERFC,), "CLERK_AUDIENCE is not set: nobody reads `aud` here"),
+    Explained(ACCEPTED, "claim aud", (JOSERFC,), "CLERK_AUDIENCE is not set: we do not read `aud` then"),
     Explained(
-        ACCEPTED, "claim jti", (PYJWT, JOSERFC, CLERK_PYTHON), "nobody reads `jti` here, so any type will do"
+        ACCEPTED,
+        "claim jti",
+        (PYJWT, JOSERFC, CLERK_PYTHON),
+        "we do not read `jti`, so its type does not matter",
     ),
     Explained(
         ACCEPTED,
@@ -80,124 +83,134 @@ WIDER = (
         ACCEPTED,
         "header [cjx]*",
         (JOSERFC,),
-        "it minds the type of fields that neither it nor we would follow",
+        "it checks the type of fields that neither it nor we use",
     ),
     Explained(
         ACCEPTED,
         "claim exp",
         (PYJWT, CLERK_PYTHON, CLERK_JAVASCRIPT),
-        "they cut a fraction off, we count it: half a second; Clerk writes whole seconds",
+        "they truncate fractions, we do not: half a second; Clerk writes whole seconds",
     ),
-    Explained(ACCEPTED, "claim iat", (AUTHLIB,), "it takes a zero, the second in which 1970 began, for none"),
+    Explained(ACCEPTED, "claim iat", (AUTHLIB,), "it reads a zero as an absent claim"),
 )
 # What others accept and we refuse.
 NARROWER = (
-    Explained(
-        PENDING, "*", ALL, "a session with an open task is no session here (CLERK_ALLOW_PENDING_SESSIONS)"
-    ),
+    Explained(PENDING, "*", ALL, "we refuse a session with an open task (CLERK_ALLOW_PENDING_SESSIONS)"),
     Explained(PARTIES, "*", GENERAL, "`azp` is Clerk's own claim: general libraries do not know it"),
-    Explained(ISSUERS, "*", CLERKS, "Clerk's SDKs never look at `iss`: the key is meant to say it"),
+    Explained(ISSUERS, "*", CLERKS, "Clerk's SDKs do not read `iss`: they rely on the key"),
     Explained(
         TYPE,
         "header cat",
         ALL,
-        "classes of token share one key; only Clerk's JavaScript knows one of them as foreign",
+        "classes of tokens share one key; only Clerk's JavaScript SDK refuses one of them",
     ),
-    Explained(TYPE, "fault template", ALL, "a template token is no session; no other looks at `cat` for it"),
     Explained(
-        TYPE, "fault machine", GENERAL, "a machine's token is no session; no other looks at `cat` for it"
+        TYPE, "fault template", ALL, "a template token is not a session token; the others do not read `cat`"
     ),
-    Explained(TYPE, "claim sub", ALL, "a machine's id is nobody's"),
-    Explained(TYPE, "header typ", (*GENERAL, CLERK_PYTHON), "they do not look at `typ`, or only at its type"),
-    Explained(CLAIMS, "claim act", ALL, "no other reads `act`: we name the actor, so there must be one"),
-    Explained(CLAIMS, "claim sid", ALL, "no other reads `sid`: a session without an id is none"),
-    Explained(CLAIMS, "claim sts", ALL, "no other reads `sts`"),
-    Explained(CLAIMS, "claim sub", ALL, "any text is somebody there; here only an id as Clerk forms it"),
+    Explained(
+        TYPE, "fault machine", GENERAL, "a machine token is not a session token; the others do not read `cat`"
+    ),
+    Explained(TYPE, "claim sub", ALL, "the id of a machine is not a user id"),
+    Explained(TYPE, "header typ", (*GENERAL, CLERK_PYTHON), "they do not read `typ`, or only check its type"),
+    Explained(
+        CLAIMS, "claim act", ALL, "the others do not read `act`: we report the actor, so its id must be valid"
+    ),
+    Explained(CLAIMS, "claim sid", ALL, "the others do not read `sid`: we require the id of the session"),
+    Explained(CLAIMS, "claim sts", ALL, "the others do not read `sts`"),
+    Explained(
+        CLAIMS, "claim sub", ALL, "they accept any string; we accept only the format of Clerk's user ids"
+    ),
     Explained(
         CLAIMS,
         "claim exp",
         ALL,
-        "text, or a time that no date can hold, passes for a number; the SDK needs no `exp`",
+        "they accept strings and times beyond any date; the SDK does not require `exp`",
     ),
     Explained(
         CLAIMS,
         "claim iat",
         (PYJWT, *CLERKS),
-        "text, true and absurd times pass for a number; the SDKs need no `iat`",
+        "they accept strings, true and absurd times; the SDKs do not require `iat`",
     ),
-    Explained(CLAIMS, "claim nbf", (PYJWT, *CLERKS), "text, true and absurd times pass for a number"),
+    Explained(CLAIMS, "claim nbf", (PYJWT, *CLERKS), "they accept strings, true and absurd times"),
     Explained(
-        CLAIMS, "payload", (AUTHLIB, CLERK_JAVASCRIPT), "a number that overflows to infinity passes as `exp`"
+        CLAIMS,
+        "payload",
+        (AUTHLIB, CLERK_JAVASCRIPT),
+        "they accept a number that overflows to infinity as `exp`",
     ),
     Explained(
-        "token_expired", "claim exp", (AUTHLIB,), "at the very end of the leeway it says yes, RFC 7519 no"
+        "token_expired", "claim exp", (AUTHLIB,), "it accepts the exact end of the leeway, RFC 7519 does not"
     ),
     *(
         Explained(
-            code, f"claim {claim}", (PYJWT, *CLERKS), "they cut a fraction off, we count it: half a second"
+            code, f"claim {claim}", (PYJWT, *CLERKS), "they truncate fractions, we do not: half a second"
         )
         for code, claim in (("token_not_active_yet", "nbf"), ("token_iat_in_the_future", "iat"))
     ),
+    Explained(MALFORMED, "header", ALL, "a duplicate name or NaN in the header is ambiguous"),
+    Explained(MALFORMED, "payload", ALL, f"duplicate names, NaN, UTF-16, a byte order mark; and {LIMITS}"),
     Explained(
-        MALFORMED, "header", ALL, "a name twice, or NaN, in the header: which of two would others read?"
-    ),
-    Explained(MALFORMED, "payload", ALL, f"a name twice, NaN, UTF-16, a byte order mark; and {LIMITS}"),
-    Explained(
-        MALFORMED, "header b64", ALL, "RFC 7797 changes what is signed: we refuse its word whatever it says"
+        MALFORMED, "header b64", ALL, "RFC 7797 changes what is signed: we refuse the field with any value"
     ),
     Explained(
         MALFORMED,
         "header crit",
         (JOSERFC, AUTHLIB, CLERK_JAVASCRIPT),
-        "we understand no extension (RFC 7515 4.1.11)",
+        "we support no extension (RFC 7515 4.1.11)",
     ),
-    Explained(MALFORMED, "header zip", ALL, "a token is never compressed: the word alone is refused"),
+    Explained(
+        MALFORMED, "header zip", ALL, "tokens are never compressed: we refuse the field with any value"
+    ),
     Explained(
         MALFORMED,
         "spelling",
         (AUTHLIB, CLERK_JAVASCRIPT),
-        "padding, the other alphabet, unused bits: one text per token",
+        "padding, the other alphabet, unused bits: we accept only the canonical encoding",
     ),
 )
 EXPLAINED = WIDER + NARROWER
 
 
 def we_accept_only_what_all_accept(*, seed: int) -> Mapping[str, object]:
-    """Whatever we accept all others accept, and whatever we refuse they refuse, but for what is explained."""
-    made, asked, differences = compared()
+    """The other verifiers accept and refuse the same tokens as we do, except for explained differences."""
+    generated, used, differences = compare()
     unexplained = [each for each in differences if not any(row.covers(each) for row in EXPLAINED)]
     assert not unexplained, [
-        (each.case.place, each.case.name, each.judge, each.ours) for each in unexplained[:20]
+        (each.case.place, each.case.name, each.verifier, each.ours) for each in unexplained[:20]
     ]
-    needless = [
-        row for row in EXPLAINED if set(row.judges) & set(asked) and not any(map(row.covers, differences))
+    unnecessary = [
+        row for row in EXPLAINED if set(row.verifiers) & set(used) and not any(map(row.covers, differences))
     ]
-    assert not needless or len(asked) < len(ALL), needless
+    assert not unnecessary or len(used) < len(ALL), unnecessary
     return {
-        "tokens": len(made),
-        "judges": ", ".join(asked),
-        "not installed": ", ".join(sorted(set(ALL) - set(asked))) or "none",
+        "tokens": len(generated),
+        "verifiers": ", ".join(used),
+        "not installed": ", ".join(sorted(set(ALL) - set(used))) or "none",
         "differences, all explained": len(differences),
         "of these, accepted by us": sum(each.ours == ACCEPTED for each in differences),
     }
 
 
-def compared() -> tuple[list[Case], list[str], list[Difference]]:
-    """Judge all cases; give them, the names of the judges, and every difference from us."""
+def compare() -> tuple[list[Case], list[str], list[Difference]]:
+    """Return all cases, the names of the installed verifiers, and every difference from us."""
     keyring = Keyring()
-    made = list(cases(keyring, stranger=Keyring()))
-    verifier = SessionVerifier(pem_keys(keyring.pem), ISSUER, authorized_parties=(PARTY,), leeway=LEEWAY)
-    ours = [_ours(verifier, case.token) for case in made]
-    asked = judges(keyring.pem)
+    generated = list(generate_cases(keyring, other=Keyring()))
+    verifier = SessionVerifier(
+        pem_keys(keyring.pem), ISSUER, authorized_parties=(PARTY,), leeway=LEEWAY_SECONDS
+    )
+    ours = [_our_answer(verifier, case.token) for case in generated]
+    verify_functions = installed_verifiers(keyring.pem)
     differences = []
-    for name, judge in asked.items():
-        for case, code, accepted in zip(made, ours, judge([case.token for case in made]), strict=True):
+    for name, verify_all in verify_functions.items():
+        results = verify_all([case.token for case in generated])
+        for case, code, accepted in zip(generated, ours, results, strict=True):
             if accepted != (code == ACCEPTED):
-                differences.append(Difference(case=case, judge=name, ours=code))
-    return made, list(asked), differences
+                differences.append(Difference(case=case, verifier=name, ours=code))
+    return generated, list(verify_functions), differences
 
 
-def _ours(verifier: SessionVerifier, token: str) -> str:
+def _our_answer(verifier: SessionVerifier, token: str) -> str:
     try:
         verifier.verify(token, now=NOW)
     except InvalidToken as refusal:
@@ -206,28 +219,28 @@ def _ours(verifier: SessionVerifier, token: str) -> str:
 
 
 def report() -> str:
-    """Give the table of differences as Markdown."""
-    made, asked, differences = compared()
+    """Return the table of differences as Markdown."""
+    generated, used, differences = compare()
     lines = [
         "# Differences from other verifiers",
         "",
-        f"Written by `python -m tests.proof.differential`: {len(made)} made tokens, judged by us and by",
-        f"{', '.join(asked)}. All have the same key, issuer, leeway and moment.",
-        "`make proof` fails at a difference that is not here.",
+        f"Written by `python -m tests.proof.differential`: {len(generated)} tokens, verified by us and by",
+        f"{', '.join(used)}. All have the same key, issuer, leeway and time.",
+        "`make proof` fails at a difference that is not listed.",
     ]
     for title, rows in (("We accept, they refuse", WIDER), ("We refuse, they accept", NARROWER)):
         lines += [
             "",
             f"## {title}",
             "",
-            "| our answer | altered at | tokens | who | why |",
+            "| our answer | altered at | tokens | verifiers | reason |",
             "|---|---|---:|---|---|",
         ]
         for row in rows:
-            found = Counter(each.judge for each in differences if row.covers(each))
+            found = Counter(each.verifier for each in differences if row.covers(each))
             tokens = len({each.case.token for each in differences if row.covers(each)})
-            who = ", ".join(judge for judge in row.judges if found[judge])
-            lines.append(f"| {row.ours} | {row.place} | {tokens} | {who} | {row.why} |")
+            names = ", ".join(name for name in row.verifiers if found[name])
+            lines.append(f"| {row.ours} | {row.place} | {tokens} | {names} | {row.reason} |")
     return "\n".join([*lines, ""])
 
 

@@ -1,7 +1,7 @@
-"""Coverage-guided fuzzing of the two parsers that read what strangers send: `python -m tests.proof.guided NAME`.
+"""Coverage-guided fuzzing of the parsers of untrusted input: `python -m tests.proof.guided NAME`.
 
-atheris measures which lines an input reaches and breeds from those that reach new ones. What raises anything
-but a refusal, or gives a value that the contract does not know, ends the run with the input that did it.
+atheris measures the lines that an input reaches, and mutates inputs that reach new ones. An exception other
+than a refusal, or a value outside the contract, ends the run with the input that caused it.
 """
 
 from __future__ import annotations
@@ -21,20 +21,20 @@ from tests.proof.cases import ISSUER, NOW, PARTY
 
 SECONDS = 60
 ENDING = re.compile(rb"Done (\d+) runs in (\d+) second|#(\d+)\s+DONE\s+cov: (\d+)")
-LABEL_LENGTH = 100
+MAX_LABEL_LENGTH = 100
 
 
-def the_token_parser_lets_nothing_slip(*, seed: int, seconds: int = SECONDS) -> Mapping[str, object]:
-    """Whatever bytes stand in a token, the verifier refuses it with a code or gives a session."""
-    return _bred("tokens", seed=seed, seconds=seconds)
+def the_token_parser_raises_only_refusals(*, seed: int, seconds: int = SECONDS) -> Mapping[str, object]:
+    """For any bytes in a token the verifier raises a refusal with a code or returns a session."""
+    return _run_fuzzer("tokens", seed=seed, seconds=seconds)
 
 
-def the_envelope_parser_lets_nothing_slip(*, seed: int, seconds: int = SECONDS) -> Mapping[str, object]:
-    """Whatever bytes a signed event has, it is malformed, rejected, or asks for something on one person."""
-    return _bred("envelopes", seed=seed, seconds=seconds)
+def the_envelope_parser_raises_only_refusals(*, seed: int, seconds: int = SECONDS) -> Mapping[str, object]:
+    """Any bytes in a signed event are malformed, rejected, or an event of one user."""
+    return _run_fuzzer("envelopes", seed=seed, seconds=seconds)
 
 
-def _bred(name: str, *, seed: int, seconds: int) -> Mapping[str, object]:
+def _run_fuzzer(name: str, *, seed: int, seconds: int) -> Mapping[str, object]:
     if not find_spec("atheris"):
         return {"not run": "atheris is not installed (make proof installs it)"}
     with tempfile.TemporaryDirectory(prefix="guided-") as folder:
@@ -51,42 +51,46 @@ def _bred(name: str, *, seed: int, seconds: int) -> Mapping[str, object]:
             folder,
         ]
         done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
-        bred = len(list(Path(folder).iterdir())) - len(SEEDS[name])
+        new_inputs = len(list(Path(folder).iterdir())) - len(SEEDS[name])
     found = [each for groups in ENDING.findall(done.stdout) for each in groups if each]
     assert done.returncode == 0, done.stdout[-3000:].decode(errors="replace")
     runs, coverage = int(found[0]), int(found[1])
-    return {"inputs tried": runs, "branches reached": coverage, "inputs that reached something new": bred}
+    return {
+        "inputs tried": runs,
+        "branches reached": coverage,
+        "inputs that reached new branches": new_inputs,
+    }
 
 
-class _OpenKeys:
-    """Takes every signature for good: what is behind it must hold for whatever Clerk could ever sign."""
+class _AcceptingKeys:
+    """Accept every signature, so that the payload parser is fuzzed with everything that could be signed."""
 
     def candidates(self, kid: object) -> Sequence[Any]:
         return (self,)
 
     def verify(self, *_: object) -> None:
-        """Say nothing, which means yes."""
+        """Accept the signature."""
 
     def judged(self, *, good: bool) -> None:
-        """Nothing follows."""
+        """Ignore the result."""
 
 
 def _tokens() -> Callable[[bytes], None]:
     profiles: Any = import_module("accounts.clerk.profiles")
     module: Any = import_module("accounts.clerk.tokens")
     mapping = profiles.parse_claims_map(profiles.DEFAULT_CLAIMS)
-    verifier = module.SessionVerifier(_OpenKeys(), ISSUER, authorized_parties=(PARTY,))
+    verifier = module.SessionVerifier(_AcceptingKeys(), ISSUER, authorized_parties=(PARTY,))
     base64url: Any = import_module("base64").urlsafe_b64encode
 
     def segment(part: bytes) -> str:
         return str(base64url(part).rstrip(b"=").decode())
 
-    def judge(data: bytes) -> None:
-        # Up to the first line end it is a header, behind it a payload; without one it is the token itself.
+    def check(data: bytes) -> None:
+        # Up to the first line end the data is a header, then a payload; without a line end it is the token.
         header, line, payload = data.partition(b"\n")
         token = f"{segment(header)}.{segment(payload)}.AA" if line else data.decode("latin-1")
         try:
-            # Without the net of `verify`, which makes a refusal of anything that it did not expect.
+            # Without `verify`, which turns unexpected exceptions into refusals.
             claims = verifier._session(*verifier._opened(token), now=NOW)
         except module.InvalidToken:
             return
@@ -95,19 +99,19 @@ def _tokens() -> Callable[[bytes], None]:
         assert claims.session_id.isprintable()
         _check_values(profiles.profile_from_claims(claims, mapping=mapping))
 
-    return judge
+    return check
 
 
 def _envelopes() -> Callable[[bytes], None]:
     events: Any = import_module("webhooks.events")
     profiles: Any = import_module("accounts.clerk.profiles")
 
-    def judge(data: bytes) -> None:
+    def check(data: bytes) -> None:
         try:
             event = events.parse_event(data, received_at=NOW * 1000)
         except events.MalformedEvent:
             return
-        assert len(event.label) <= LABEL_LENGTH
+        assert len(event.label) <= MAX_LABEL_LENGTH
         assert event.label.isprintable()
         assert 0 < event.occurred_at <= NOW * 1000 + 300_000
         try:
@@ -119,11 +123,11 @@ def _envelopes() -> Callable[[bytes], None]:
         assert 0 < profile.at <= NOW * 1000 + 300_000
         _check_values(profile)
 
-    return judge
+    return check
 
 
 def _check_values(profile: Any) -> None:
-    """What a profile holds, the row can hold."""
+    """Check that the row can store each value of the profile; raise AssertionError otherwise."""
     for value in profile.values.values():
         assert value is None or isinstance(value, bool | str)
         if isinstance(value, str):
@@ -142,7 +146,7 @@ _CLAIMS = {
     "exp": NOW + 60,
     "nbf": NOW,
 }
-_PERSON = {
+_USER = {
     "id": "user_a",
     "first_name": "A",
     "banned": False,
@@ -166,7 +170,7 @@ SEEDS: Mapping[str, Sequence[bytes]] = {
         json.dumps(
             {
                 **_EVENT,
-                "data": {**_PERSON, "primary_email_address_id": "idn_1", "email_addresses": [_ADDRESS]},
+                "data": {**_USER, "primary_email_address_id": "idn_1", "email_addresses": [_ADDRESS]},
             }
         ).encode(),
     ),
@@ -175,9 +179,9 @@ TARGETS: Mapping[str, Callable[[], Callable[[bytes], None]]] = {"tokens": _token
 
 
 def main() -> None:
-    """Breed inputs for one target until the time is over."""
+    """Fuzz one target until the time limit."""
     atheris: Any = import_module("atheris")
-    # What is imported in here is measured: our two rooms, not what they stand on.
+    # The coverage of these modules is measured, not that of their dependencies.
     with atheris.instrument_imports(include=["accounts.clerk", "webhooks.events"]):
         target = TARGETS[sys.argv[1]]()
     atheris.Setup([sys.argv[0], *sys.argv[2:]], target)

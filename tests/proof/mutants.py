@@ -1,8 +1,8 @@
-"""Mutation testing: `make mutants` breaks the code in some 2,000 places and counts how many a test notices.
+"""Mutation testing: `make mutants` makes some 2,000 small changes and counts those that a test detects.
 
-Each module is judged by the tests of its own room alone, in a copy of this tree, on a throwaway PostgreSQL of
-its own; two modules at a time. mutmut makes and runs the mutants. The score is written to tests/proof/mutants.md,
-beside every survivor with the reason that tests/proof/survivors.toml gives for it.
+mutmut creates the mutants and runs only the tests of the changed module, in a copy of this tree, on a
+throwaway PostgreSQL; two modules at a time. tests/proof/mutants.md has the score, and each survivor with its
+reason from tests/proof/survivors.toml.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ from tests.postgres import ThrowawayPostgres
 
 ROOT = Path(__file__).parent.parent.parent
 REPORT, REASONS = Path(__file__).with_name("mutants.md"), Path(__file__).with_name("survivors.toml")
-GOAL = 0.90
-SECONDS = 3600
-AT_ONCE = 2
+MINIMUM_SCORE = 0.90
+TIME_LIMIT_SECONDS = 3600
+CONCURRENT_MODULES = 2
 CLERK = "tests/accounts/clerk"
-# What a mutant may be judged by, the longest first: two modules at a time end together that way.
+# The tests of each module, the slowest module first, so that both workers end at about the same time.
 MODULES: dict[str, Sequence[str]] = {
     "accounts/clerk/keys.py": (f"{CLERK}/test_keys.py", f"{CLERK}/test_pem.py"),
     "accounts/sync.py": (
@@ -50,67 +50,72 @@ MODULES: dict[str, Sequence[str]] = {
     "webhooks/signature.py": ("tests/webhooks/test_signature.py",),
     "webhooks/events.py": ("tests/webhooks/test_events.py",),
 }
-# How mutmut spells the endings in which somebody noticed: a test failed, or never came to its end.
-NOTICED = {"killed", "timeout", "suspicious", "segfault"}
-OVER = "not checked"
+# The results of mutmut that count as detected: a test failed or did not end.
+DETECTED = {"killed", "timeout", "suspicious", "segfault"}
+NOT_CHECKED = "not checked"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Survivor:
-    """A mutant that no test noticed: what it changed, and where."""
+    """A mutant that no test detected: what it changes, and where."""
 
     module: str
     function: str
     change: str
-    ending: str
+    result: str
 
 
 @dataclass(slots=True, kw_only=True)
 class Score:
-    """How the mutants of one module ended."""
+    """The results of the mutants of one module."""
 
     module: str
-    endings: Counter[str] = field(default_factory=Counter)
+    results: Counter[str] = field(default_factory=Counter)
     survivors: list[Survivor] = field(default_factory=list)
     seconds: float = 0.0
 
     @property
-    def noticed(self) -> int:
-        """Count the mutants that a test noticed."""
-        return sum(count for ending, count in self.endings.items() if ending in NOTICED)
+    def detected(self) -> int:
+        """Return the number of mutants that a test detected."""
+        return sum(count for result, count in self.results.items() if result in DETECTED)
 
     @property
     def total(self) -> int:
-        """Count the mutants that were judged."""
-        return self.endings.total() - self.endings[OVER]
+        """Return the number of mutants that were tested."""
+        return self.results.total() - self.results[NOT_CHECKED]
 
     @property
     def share(self) -> float:
-        """Give the share that was noticed; nothing judged is nothing noticed."""
-        return self.noticed / self.total if self.total else 0.0
+        """Return the share of the tested mutants that was detected, 0 without any."""
+        return self.detected / self.total if self.total else 0.0
 
 
 def main(names: Sequence[str]) -> int:
-    """Judge the modules whose paths contain one of the names (all without a name), and write the report."""
+    """Test the modules whose paths contain one of the names (all without a name); return the exit status.
+
+    A run of all modules writes the report, others print it.
+    """
     modules = [module for module in MODULES if not names or any(name in module for name in names)]
-    deadline = time.monotonic() + SECONDS
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        scores = list(pool.map(partial(judged, deadline=deadline), modules))
+    deadline = time.monotonic() + TIME_LIMIT_SECONDS
+    with ThreadPoolExecutor(CONCURRENT_MODULES) as pool:
+        scores = list(pool.map(partial(run_mutants, deadline=deadline), modules))
     text, unexplained = report(scores, reasons=tomllib.loads(REASONS.read_text())["survivor"])
     if names:
         print(text)
     else:
         REPORT.write_text(text)
-    short = [score.module for score in scores if score.share < GOAL or score.endings[OVER]]
-    print(f"below {GOAL:.0%} or unfinished: {', '.join(short) or 'none'}; not explained: {unexplained}")
+    short = [score.module for score in scores if score.share < MINIMUM_SCORE or score.results[NOT_CHECKED]]
+    print(
+        f"below {MINIMUM_SCORE:.0%} or unfinished: {', '.join(short) or 'none'}; not explained: {unexplained}"
+    )
     return 1 if short or unexplained else 0
 
 
-def judged(module: str, *, deadline: float) -> Score:
-    """Make the mutants of one module and run the tests against each, until the deadline at most."""
+def run_mutants(module: str, *, deadline: float) -> Score:
+    """Run the tests of one module against each of its mutants, until the deadline."""
     score, began = Score(module=module), time.monotonic()
     with tempfile.TemporaryDirectory(prefix="mutants-") as folder:
-        tree = _copy(Path(folder) / "tree", module=module)
+        tree = _copy_tree(Path(folder) / "tree", module=module)
         server = ThrowawayPostgres()
         try:
             server.start()
@@ -118,16 +123,16 @@ def judged(module: str, *, deadline: float) -> Score:
             _mutmut(tree, "run", "--max-children", "1", environment=environment, deadline=deadline)
         finally:
             server.remove()
-        for name, ending in _endings(tree):
-            score.endings[ending] += 1
-            if ending not in NOTICED | {OVER}:
-                score.survivors.append(_survivor(tree, module, name=name, ending=ending))
+        for name, result in _read_results(tree):
+            score.results[result] += 1
+            if result not in DETECTED | {NOT_CHECKED}:
+                score.survivors.append(_survivor(tree, module, name=name, result=result))
     score.seconds = time.monotonic() - began
-    print(f"{module}: {score.noticed} of {score.total} in {score.seconds:.0f} s", flush=True)
+    print(f"{module}: {score.detected} of {score.total} in {score.seconds:.0f} s", flush=True)
     return score
 
 
-def _copy(tree: Path, *, module: str) -> Path:
+def _copy_tree(tree: Path, *, module: str) -> Path:
     ignored = shutil.ignore_patterns(
         ".*", "node_modules", "test-output", "__pycache__", "*.sqlite3*", "mutants"
     )
@@ -157,48 +162,48 @@ def _mutmut(
         except subprocess.TimeoutExpired:
             os.killpg(running.pid, 15)
             running.wait()
-            status = 0  # what was judged until now counts, the rest is named as not checked
+            status = 0  # the mutants tested so far count, the others are listed as not checked
     if status != 0:
         raise RuntimeError(f"mutmut {arguments[0]} ended with {status}:\n{log.read_text()[-3000:]}")
     return log.read_text()
 
 
-def _endings(tree: Path) -> Iterator[tuple[str, str]]:
+def _read_results(tree: Path) -> Iterator[tuple[str, str]]:
     for line in _mutmut(tree, "results", "--all", "true").splitlines():
-        name, colon, ending = line.strip().partition(": ")
+        name, colon, result = line.strip().partition(": ")
         if colon and "__mutmut_" in name:
-            yield name, ending
+            yield name, result
 
 
-def _survivor(tree: Path, module: str, *, name: str, ending: str) -> Survivor:
+def _survivor(tree: Path, module: str, *, name: str, result: str) -> Survivor:
     function = re.sub(r"^.*\.x[_ǁ]|__mutmut_\d+$", "", name).replace("ǁ", ".")
     lines = _mutmut(tree, "show", name).splitlines()
-    # The first lines name the file; of the rest those that changed, without their indentation.
+    # The first lines name the file; then the changed lines are kept, without their indentation.
     changed = [f"{line[0]} {line[1:].strip()}" for line in lines if re.match(r"[-+](?![-+])", line)]
-    return Survivor(module=module, function=function, change=" ".join(changed), ending=ending)
+    return Survivor(module=module, function=function, change=" ".join(changed), result=result)
 
 
 def report(scores: Sequence[Score], *, reasons: Sequence[dict[str, str]]) -> tuple[str, int]:
-    """Give the report as Markdown, and how many survivors have no reason."""
+    """Return the report as Markdown and the number of survivors without a reason."""
     known = {(each["module"], each["function"], each["change"]): each["reason"] for each in reasons}
     lines = [
         "# Mutants",
         "",
-        "Written by `make mutants`. A mutant is one small change of the code; it is noticed when a test of",
-        "the module's own room fails or no longer ends.",
+        "Written by `make mutants`. A mutant is one small change of the code; it is detected if a test",
+        "of the module fails or does not end.",
         "",
-        "| module | mutants | noticed | score | minutes |",
+        "| module | mutants | detected | score | minutes |",
         "|---|---:|---:|---:|---:|",
     ]
     for score in sorted(scores, key=lambda each: each.module):
-        row = (score.module, score.total, score.noticed, f"{score.share:.1%}", f"{score.seconds / 60:.1f}")
+        row = (score.module, score.total, score.detected, f"{score.share:.1%}", f"{score.seconds / 60:.1f}")
         lines.append("| " + " | ".join(map(str, row)) + " |")
-    total, noticed = sum(score.total for score in scores), sum(score.noticed for score in scores)
-    lines += [f"| **all** | {total} | {noticed} | **{noticed / max(total, 1):.1%}** | |", ""]
+    total, detected = sum(score.total for score in scores), sum(score.detected for score in scores)
+    lines += [f"| **all** | {total} | {detected} | **{detected / max(total, 1):.1%}** | |", ""]
     unexplained = 0
     for score in sorted(scores, key=lambda each: each.module):
-        if score.endings[OVER]:
-            lines += [f"Not judged in time: {score.endings[OVER]} of {score.module}.", ""]
+        if score.results[NOT_CHECKED]:
+            lines += [f"Not tested in time: {score.results[NOT_CHECKED]} of {score.module}.", ""]
         if score.survivors:
             lines += [f"## {score.module}", "", "| function | change | reason |", "|---|---|---|"]
         for each in score.survivors:
@@ -206,7 +211,7 @@ def report(scores: Sequence[Score], *, reasons: Sequence[dict[str, str]]) -> tup
             unexplained += reason is None
             shown = each.change.replace("|", "\\|")
             lines.append(
-                f"| {each.function} | `{shown}` | {reason or f'**no reason given** ({each.ending})'} |"
+                f"| {each.function} | `{shown}` | {reason or f'**no reason given** ({each.result})'} |"
             )
         lines += [""] if score.survivors else []
     return "\n".join(lines), unexplained

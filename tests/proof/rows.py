@@ -1,4 +1,4 @@
-"""The rows of a database that belongs to other processes, held against what Clerk says."""
+"""The rows in the database of other processes, compared with the users in Clerk."""
 
 from __future__ import annotations
 
@@ -8,52 +8,53 @@ from typing import Any
 import psycopg
 
 from devclerk.fixtures import LocalClerk
+from tests.proof.invariants import expected_values
 from tests.proof.site import wait_until
-from tests.proof.watch import truth
 
-LONG_AGO = 1_735_689_600_000  # ms; the people who are there at the start changed before, the others after
+# Users that exist at the start of the emulator were changed before this time, all others after it.
+START_MILLISECONDS = 1_735_689_600_000
 COLUMNS = ("email", "email_verified", "first_name", "last_name", "image_url", "banned")
 
 
 def query(address: str, statement: str, *values: object) -> list[tuple[Any, ...]]:
-    """Ask the database at this address."""
+    """Run a statement in the database at this address and return the rows."""
     with psycopg.connect(address, autocommit=True) as connection:
         return connection.execute(statement.encode(), values).fetchall()
 
 
-def people(address: str) -> dict[str, dict[str, Any]]:
-    """Give what each live row of a person from Clerk says; raise AssertionError if somebody has two."""
+def live_users(address: str) -> dict[str, dict[str, Any]]:
+    """Return the values of each live row by Clerk id; raise AssertionError if a user has two live rows."""
     rows = query(
         address,
-        f"SELECT clerk_id, {', '.join(COLUMNS)} FROM accounts_user "  # noqa: S608 - our own names
+        f"SELECT clerk_id, {', '.join(COLUMNS)} FROM accounts_user "  # noqa: S608 - constant names
         "WHERE deleted_at IS NULL AND clerk_id IS NOT NULL",
     )
     found = {clerk_id: dict(zip(COLUMNS, values, strict=True)) for clerk_id, *values in rows}
-    assert len(found) == len(rows), "somebody has several live rows"
+    assert len(found) == len(rows), "a user has several live rows"
     return found
 
 
 def differences(address: str, clerk: LocalClerk) -> dict[str, object]:
-    """Give the rows that are not what Clerk says, and nothing for people who changed and have no row."""
-    rows = people(address)
-    known = {person.id: person for person in clerk.people}
+    """Return the rows that differ from Clerk, and None for each changed user without a row."""
+    rows = live_users(address)
+    known = {user.id: user for user in clerk.people}
     wrong: dict[str, object] = {
         clerk_id: row
         for clerk_id, row in rows.items()
-        if clerk_id not in known or truth(known[clerk_id]) != row
+        if clerk_id not in known or expected_values(known[clerk_id]) != row
     }
-    changed = {person.id for person in known.values() if person.updated_at > LONG_AGO}
+    changed = {user.id for user in known.values() if user.updated_at > START_MILLISECONDS}
     return wrong | dict.fromkeys(changed - set(rows))
 
 
-def await_truth(address: str, clerk: LocalClerk, *, seconds: float = 60) -> None:
-    """Wait until every row is what Clerk says; raise AssertionError if that never comes."""
+def wait_for_consistency(address: str, clerk: LocalClerk, *, seconds: float = 60) -> None:
+    """Wait until every row equals the user in Clerk; raise AssertionError after a time limit."""
     wait_until(
         lambda: not clerk.standin.deliveries._queue, seconds=seconds, what="the delivery of every webhook"
     )
-    deadline = time.monotonic() + 20  # one may still be on its way
+    deadline = time.monotonic() + 20  # a delivery may still be in progress
     while found := differences(address, clerk):
         assert time.monotonic() < deadline, (
-            f"{len(found)} rows are not the truth: {dict(list(found.items())[:3])}"
+            f"{len(found)} rows differ from Clerk: {dict(list(found.items())[:3])}"
         )
         time.sleep(0.1)

@@ -1,4 +1,4 @@
-"""The whole product under gunicorn, on a PostgreSQL that can be stopped, its workers there to be killed."""
+"""The product under gunicorn with a PostgreSQL of its own; both can be stopped and killed."""
 
 from __future__ import annotations
 
@@ -26,17 +26,19 @@ COMMAND_SECONDS = 240.0
 MONITORING = {"Authorization": "Bearer monitoring"}
 
 
-def wait_until(condition: Callable[[], object], *, seconds: float = START_SECONDS, what: str = "it") -> float:
-    """Wait until it is true and return how many seconds that took; raise AssertionError if it never is."""
+def wait_until(
+    condition: Callable[[], object], *, seconds: float = START_SECONDS, what: str = "condition"
+) -> float:
+    """Wait until the condition is true and return the seconds; raise AssertionError after the time limit."""
     begin = time.monotonic()
     while not condition():
-        assert time.monotonic() - begin < seconds, f"{what} did not come true within {seconds:.0f} s"
+        assert time.monotonic() - begin < seconds, f"no success within {seconds:.0f} s: {what}"
         time.sleep(0.02)
     return time.monotonic() - begin
 
 
 class Site:
-    """Production-like: debug off, the key as PEM. `variables` change its environment."""
+    """A production-like site: DEBUG off, the key as PEM. `variables` change its environment."""
 
     def __init__(self, clerk: LocalClerk, *, database: str, workers: int, **variables: str) -> None:
         self._clerk, self._workers = clerk, workers
@@ -73,7 +75,7 @@ class Site:
         return subprocess.CompletedProcess(arguments, process.returncode, output, errors)
 
     def begin(self, *arguments: str) -> subprocess.Popen[str]:
-        """Start a management command; whoever starts it waits for it or kills it."""
+        """Start a management command; the caller waits for it or kills it."""
         return subprocess.Popen(
             [sys.executable, "manage.py", *arguments],
             env=self.environment,
@@ -98,20 +100,20 @@ class Site:
             )
 
     def kill(self) -> None:
-        """Kill all of it, as a machine that loses its power would."""
+        """Kill gunicorn and all workers, like a power failure."""
         if self._gunicorn is not None:
-            everybody = [self._gunicorn.pid, *self.workers()]
-            for pid in everybody:
+            pids = [self._gunicorn.pid, *self.workers()]
+            for pid in pids:
                 _kill(pid)
             self._gunicorn.wait()
 
     def kill_workers(self) -> None:
-        """Kill every worker in what it is doing; gunicorn makes new ones."""
+        """Kill every worker; gunicorn starts new ones."""
         for pid in self.workers():
             _kill(pid)
 
     def workers(self) -> list[int]:
-        """Give the ids of the processes that answer."""
+        """Return the ids of the worker processes."""
         master = self._gunicorn.pid if self._gunicorn else 0
         try:
             return [int(pid) for pid in Path(f"/proc/{master}/task/{master}/children").read_text().split()]
@@ -119,43 +121,43 @@ class Site:
             return []
 
     def is_ready(self) -> bool:
-        """Ask the readiness probe."""
+        """Return whether the readiness probe succeeds."""
         return self.get("/health/ready").status_code == 200
 
     def get(self, path: str, headers: dict[str, str] | None = None) -> requests.Response:
-        """Get an answer; one that never came has the status 0."""
-        return self._ask("GET", path, headers=headers)
+        """Send a GET request; without a response the status is 0."""
+        return self._send("GET", path, headers=headers)
 
     def me(self, token: str) -> requests.Response:
-        """Ask who the bearer is."""
+        """Send an authenticated request to `/api/v1/me`."""
         return self.get("/api/v1/me", headers={"Authorization": f"Bearer {token}"})
 
     def deliver(self, event: object, *, svix_id: str | None = None) -> requests.Response:
-        """Deliver a signed webhook, once."""
+        """Send a signed webhook once; without a response the status is 0."""
         headers, body = self._clerk.sign_webhook(event, svix_id=svix_id)  # type: ignore[arg-type]
-        return self._ask("POST", "/webhooks/clerk", headers=headers, data=body)
+        return self._send("POST", "/webhooks/clerk", headers=headers, data=body)
 
-    def mint(self, who: Person | str, **options: Any) -> str:
+    def mint(self, user: Person | str, **options: Any) -> str:
         """Mint a token that this site accepts for an hour."""
-        known: dict[str, Any] = {"issuer": self.environment["CLERK_ISSUER"], "expires": 3600}
-        return self._clerk.mint(who, **known | {"azp": FRONTEND} | options)
+        defaults: dict[str, Any] = {"issuer": self.environment["CLERK_ISSUER"], "expires": 3600}
+        return self._clerk.mint(user, **defaults | {"azp": FRONTEND} | options)
 
-    def _ask(self, method: str, path: str, **how: Any) -> requests.Response:
+    def _send(self, method: str, path: str, **how: Any) -> requests.Response:
         try:
             return requests.request(method, self.url + path, timeout=30, **how)
         except requests.RequestException:
-            nothing = requests.Response()
-            nothing.status_code = 0
-            return nothing
+            no_response = requests.Response()
+            no_response.status_code = 0
+            return no_response
 
 
 def _kill(pid: int) -> None:
-    with suppress(ProcessLookupError):  # it may have gone by itself
+    with suppress(ProcessLookupError):  # it may have ended by itself
         os.kill(pid, signal.SIGKILL)
 
 
-def against(clerk: LocalClerk) -> dict[str, str]:
-    """Give the settings of a site that asks the stand-in: debug is what permits its plain http."""
+def emulator_settings(clerk: LocalClerk) -> dict[str, str]:
+    """Return the settings of a site that uses the emulator; DEBUG permits its plain http."""
     return {
         "DJANGO_DEBUG": "true",
         "DJANGO_HTTPS": "false",
@@ -169,7 +171,7 @@ def against(clerk: LocalClerk) -> dict[str, str]:
 
 @contextmanager
 def database() -> Iterator[ThrowawayPostgres]:
-    """Run a PostgreSQL on a port, for other processes to connect to."""
+    """Run a PostgreSQL on a TCP port, for other processes."""
     server = ThrowawayPostgres(tcp=True)
     try:
         server.start()

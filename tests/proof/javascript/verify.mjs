@@ -1,9 +1,9 @@
-// Asks Clerk's own SDK about each token on standard input; prints a list of true and false.
+// Verifies each token on standard input with Clerk's SDK; prints a list of true and false.
 import { text } from 'node:stream/consumers';
 import { verifyToken } from '@clerk/backend';
 
 const { pem, party, skew, now, tokens } = JSON.parse(await text(process.stdin));
-Date.now = () => now; // the SDK reads the clock by this alone
+Date.now = () => now; // the only clock of the SDK
 
 const accepted = [];
 for (const token of tokens) {

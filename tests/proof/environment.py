@@ -1,4 +1,4 @@
-"""What every proof stands on: a Clerk instance that answers, and a database without people."""
+"""The environment of a proof: a running Clerk emulator, and an empty database."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ from webhooks.models import WebhookEvent
 def clerk_instance(
     *, users: int = 0, retry_schedule: Sequence[float] = RETRY_SCHEDULE
 ) -> Iterator[LocalClerk]:
-    """Run a stand-in with so many made-up people; webhooks are resent after these seconds."""
+    """Run a Clerk emulator with this number of users; webhooks are sent again after these seconds."""
     keys = cycle(islice(fresh_keys(), KEYS))
     with Server(StandIn(keys=keys, users=users, retry_schedule=retry_schedule)) as server:
         yield LocalClerk(server)
 
 
 @contextmanager
-def trusted(clerk: LocalClerk) -> Iterator[None]:
-    """Let the project in this process trust the stand-in; debug is what permits its plain http."""
+def emulator_trusted(clerk: LocalClerk) -> Iterator[None]:
+    """Configure the project in this process for the emulator; DEBUG permits its plain http."""
     with override_settings(
         DEBUG=True,
         CLERK_PUBLISHABLE_KEY="",
@@ -47,7 +47,7 @@ def trusted(clerk: LocalClerk) -> Iterator[None]:
 
 
 def empty_database() -> None:
-    """Forget everybody and everything that happened."""
+    """Delete all users, events, failures and runs."""
     for model in (User, WebhookEvent, SyncFailure, SyncRun):
         model.objects.all()._raw_delete("default")
     recorder.forget()
