@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,14 +42,13 @@ class Section:
     head: Sequence[str] = ()
     rows: Sequence[Sequence[str]] = ()
     notes: Sequence[str] = ()
-    bars: Sequence[tuple[str, float]] = field(default=())
+    bars: Sequence[tuple[str, float]] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Effort:
     """How much each benchmark measures."""
 
-    name: str
     warm_rounds: int
     http_rounds: int
     sizes: Sequence[int]
@@ -60,7 +59,6 @@ class Effort:
 
 
 FULL = Effort(
-    name="full",
     warm_rounds=120,
     http_rounds=40,
     sizes=(1_000, 100_000, 1_000_000),
@@ -70,7 +68,6 @@ FULL = Effort(
     starts=9,
 )
 QUICK = Effort(
-    name="quick",
     warm_rounds=15,
     http_rounds=4,
     sizes=(1_000, 100_000),
