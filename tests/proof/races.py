@@ -165,10 +165,11 @@ def apply_concurrently(*, seed: int, number: int) -> int:
     def apply(history: tuple[list[State], list[ClerkProfile]], deleted: bool, rng: random.Random) -> None:  # noqa: FBT001
         nonlocal applied
         states, profiles = history
+        clerk_id = profiles[0].clerk_id
         empty_database()
         operations: list[Callable[[], object]] = [partial(_apply_profile, profile) for profile in profiles]
         if deleted:
-            operations.append(partial(delete_user, "user_a", at=states[-1].since + 1))
+            operations.append(partial(delete_user, clerk_id, at=states[-1].since + 1))
         if rng.random() < 0.5:  # distributed among the threads; else each thread applies all
             shuffled = rng.sample(operations, len(operations))
             orders = [shuffled[number::THREADS] for number in range(THREADS)]
@@ -176,7 +177,7 @@ def apply_concurrently(*, seed: int, number: int) -> int:
             orders = [rng.sample(operations, len(operations)) for _ in range(THREADS)]
         run_concurrently([partial(_run_all, order) for order in orders])
         applied += 1
-        rows = list(User.objects.filter(clerk_id="user_a"))
+        rows = list(User.objects.filter(clerk_id=clerk_id))
         assert len(rows) == 1
         assert (rows[0].deleted_by == DeletedBy.CLERK) == deleted
         assert deleted or row_values(rows[0]) == dict(states[-1].values)
