@@ -7,6 +7,11 @@ CLERK_PORT ?= 8001
 export PY
 PYTHON := .venv/bin/python
 EXPORT := uv export --quiet --locked --no-header --no-emit-project
+PROOF_VENV := .ci/venv --folder .venv-proof requirements-dev.txt requirements-proof.txt
+PROOF_NODE := tests/proof/javascript/node_modules
+# django-clerk-users needs Python 3.12. pyenv keeps its versions off PATH until one is chosen.
+BENCH_PY = $(or $(PY),python3.13 python3.12 $(wildcard $(HOME)/.pyenv/versions/3.13.*/bin/python $(HOME)/.pyenv/versions/3.12.*/bin/python) python3)
+BENCH_VENV = PY="$(BENCH_PY)" .ci/venv --folder .venv-bench requirements.txt requirements-bench.txt
 
 # What the commands of `make check` need to start; nothing of it is used.
 CHECK_ENVIRONMENT := DJANGO_DEBUG=true DATABASE_URL=sqlite:///.check.sqlite3 \
@@ -19,9 +24,9 @@ help:
 	@echo "make test-latest   the same with the newest of everything that the ranges allow, in .venv-latest"
 	@echo "make image    build the container image and try it (docker or buildah; BASE=, IMAGE=)"
 	@echo "make check    lint, format, types, import contracts, migrations, API schema, lock"
-	@echo "make proof    the long proofs: order, races, faults, fuzz (15 minutes at most; SEED=N repeats a run)"
-	@echo "make mutants  break the code in 2,000 places and count what the tests notice: an hour at most"
-	@echo "make bench    the figures, beside what people would use instead: five minutes; make bench-quick: one"
+	@echo "make proof    the long tests: order, races, faults, fuzzing (15 minutes at most; SEED=N repeats a run)"
+	@echo "make mutants  mutation tests: 2,000 small changes of the code, an hour at most"
+	@echo "make bench    the benchmarks, with the alternatives: five minutes; make bench-quick: one"
 	@echo "make client   write the TypeScript client anew from api/openapi.yaml and build it (needs Node >= 20)"
 	@echo "make format   mend what the formatter and the linter can mend"
 	@echo "make schema   write api/openapi.yaml anew"
@@ -58,7 +63,9 @@ check:
 	@diff -u api/openapi.yaml test-output/openapi.yaml || \
 		{ echo "api/openapi.yaml is not what the code says: run make schema and commit it." >&2; exit 1; }
 	@if uv --version >/dev/null 2>&1; then \
-		uv lock --check && $(EXPORT) --no-dev | diff requirements.txt - && $(EXPORT) | diff requirements-dev.txt - || \
+		uv lock --check && $(EXPORT) --no-dev | diff requirements.txt - && $(EXPORT) | diff requirements-dev.txt - && \
+			$(EXPORT) --only-group bench | diff requirements-bench.txt - && \
+			$(EXPORT) --only-group proof | diff requirements-proof.txt - || \
 			{ echo "The lock is not what pyproject.toml says: run make lock and commit it." >&2; exit 1; } \
 	else echo "not compared: pyproject.toml with uv.lock (uv is not here)"; fi
 	@.ci/client check
@@ -66,20 +73,25 @@ check:
 client:
 	@REQUIRE_NODE=1 .ci/client generate build
 
-proof:
-	@proof/venv
-	@.venv-proof/bin/python -m proof $(if $(SEED),--seed $(SEED))
+proof: $(PROOF_NODE)
+	@$(PROOF_VENV)
+	@.venv-proof/bin/python -m tests.proof $(if $(SEED),--seed $(SEED))
+
+# Clerk's JavaScript SDK; without npm, or where it cannot be installed, it is not compared.
+$(PROOF_NODE): tests/proof/javascript/package-lock.json
+	@if npm --version >/dev/null 2>&1; then cd $(@D) && npm ci --silent --ignore-scripts --no-audit --no-fund && touch node_modules || \
+		echo "not compared: Clerk's JavaScript SDK (it could not be installed)" >&2; fi
 
 mutants:
-	@proof/venv
-	@nice -n 10 .venv-proof/bin/python -m proof.mutants $(MODULES)
+	@$(PROOF_VENV)
+	@nice -n 10 .venv-proof/bin/python -m tests.proof.mutants $(MODULES)
 
 bench:
-	@benchmarks/venv
+	@$(BENCH_VENV)
 	@.venv-bench/bin/python -m benchmarks
 
 bench-quick:
-	@benchmarks/venv
+	@$(BENCH_VENV)
 	@.venv-bench/bin/python -m benchmarks --quick
 
 format:
@@ -95,7 +107,5 @@ lock:
 	uv lock --upgrade
 	$(EXPORT) --no-dev >requirements.txt
 	$(EXPORT) >requirements-dev.txt
-	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --upgrade \
-		--no-emit-index-url --output-file benchmarks/requirements.txt benchmarks/requirements.in
-	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --upgrade \
-		--no-emit-index-url --output-file proof/requirements.txt proof/requirements.in
+	$(EXPORT) --only-group bench >requirements-bench.txt
+	$(EXPORT) --only-group proof >requirements-proof.txt

@@ -1,1 +1,1 @@
-"""The figures of the product, beside what people would use instead. Run it with `make bench`."""
+"""Measure the product and its alternatives. Run it with `make bench`."""

@@ -1,4 +1,4 @@
-"""Measure everything: `python -m benchmarks [--quick]`. Exit 1 where a goal is missed."""
+"""Run every benchmark: `python -m benchmarks [--quick]`. The exit status is 1 if a goal is missed."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from importlib import import_module
 from pathlib import Path
 
 from benchmarks.chart import chart_of
+from benchmarks.environment import prepared_environment
 from benchmarks.figures import FULL, QUICK, Section
-from benchmarks.ground import prepared_ground
 from benchmarks.machine import describe
-from benchmarks.report import as_text, results_of, summary
+from benchmarks.report import format_results, format_section, summary
 
-# In this order: growth copies the people while they are a thousand; bulk drops the index that the peers need.
-# Imported when Django has been set up.
+# The order matters: growth copies the database while it has a thousand users, and bulk drops the index that
+# the peers need. The modules are imported when Django has been set up.
 SUITES = (
     "benchmarks.warm:warm_requests",
     "benchmarks.growth:growth",
     "benchmarks.load:over_http",
-    "benchmarks.storm:storm",
+    "benchmarks.first_requests:first_requests",
     "benchmarks.deliveries:deliveries",
     "benchmarks.bulk:bulk",
     "benchmarks.startup:startup",
@@ -30,29 +30,29 @@ CHART = "Warm authenticated request, median (shorter is better)"
 
 
 def main() -> int:
-    """Measure, print, write; return the exit status."""
+    """Run the benchmarks, print and write the results; return the exit status."""
     parser = argparse.ArgumentParser(prog="benchmarks", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="one minute, and nothing is written")
+    parser.add_argument("--quick", action="store_true", help="take one minute and write nothing")
     effort = QUICK if parser.parse_args().quick else FULL
     started = time.monotonic()
     sections: list[Section] = []
-    with prepared_ground() as ground:
-        machine = describe(ground)
-        _say(*machine, "")
+    with prepared_environment() as environment:
+        machine = describe(environment)
+        _print(*machine, "")
         for suite in SUITES:
             module, _, name = suite.partition(":")
-            sections.append(getattr(import_module(module), name)(ground, effort))
-            _say(as_text(sections[-1]))
+            sections.append(getattr(import_module(module), name)(environment, effort))
+            _print(format_section(sections[-1]))
     if effort is FULL:
-        (FOLDER / "results.md").write_text(results_of(sections, machine=machine), encoding="utf-8")
+        (FOLDER / "results.md").write_text(format_results(sections, machine=machine), encoding="utf-8")
         chart = chart_of(sections[0].bars, title=CHART, unit="us")
         (FOLDER / "results.svg").write_text(chart, encoding="utf-8")
     lines, missed = summary(sections)
-    _say(*lines, f"{time.monotonic() - started:.0f} s")
+    _print(*lines, f"{time.monotonic() - started:.0f} s")
     return 1 if missed else 0
 
 
-def _say(*lines: str) -> None:
+def _print(*lines: str) -> None:
     sys.stdout.write("".join(f"{line}\n" for line in lines))
     sys.stdout.flush()
 

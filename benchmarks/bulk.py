@@ -1,4 +1,4 @@
-"""P5: pages of people, beside COPY with MERGE and beside update_or_create for each."""
+"""P5: pages of users, compared with COPY with MERGE and with update_or_create for each user."""
 
 from __future__ import annotations
 
@@ -9,115 +9,119 @@ from collections.abc import Iterator, Mapping
 from accounts.bulk import sync_page
 from accounts.clerk.profiles import FIELDS, ClerkProfile
 from accounts.models import User
-from benchmarks.copied import copy_and_merge, row_by_row
+from benchmarks.bulk_reference import copy_and_merge, update_or_create_each
+from benchmarks.correctness import WrongAnswer
 from benchmarks.counting import cost_of
+from benchmarks.environment import Environment
 from benchmarks.figures import Effort, Figure, Section
-from benchmarks.ground import Ground
-from benchmarks.judge import WrongAnswer
 from benchmarks.measure import Series, ratio, take_turns
-from benchmarks.people import person, profile_of, renamed
+from benchmarks.users import made_up_user, profile_of, renamed
 
-PAGE = 500  # Clerk: the most that its API gives at once
-FEW = 50  # people are enough to time what takes that long
-# Far from the people of the other suites, and apart from each other, so that each meets new people.
-OURS, THEIRS = 100, 10_000
+PAGE_SIZE = 500  # the largest page of Clerk's Backend API
+ROW_BY_ROW_USERS = 50  # enough to time the slow method
+# Numbers of the first pages: apart from each other and from the users of the other benchmarks.
+FIRST_PAGE, FIRST_REFERENCE_PAGE = 100, 10_000
 GOALS = {"new": 0.10, "unchanged": 0.40, "1 % changed": 0.20}
-MEBIBYTE = 1024 * 1024
+BYTES_PER_MEBIBYTE = 1024 * 1024
 
 
-def bulk(ground: Ground, effort: Effort) -> Section:
-    """Store pages of new, unchanged and slightly changed people, ours and theirs in turns."""
+def bulk(environment: Environment, effort: Effort) -> Section:
+    """Store pages of new, unchanged and slightly changed users by both methods in turns."""
     pages = effort.pages
-    with ground.connect() as beside:
-        beside.execute("DROP INDEX IF EXISTS peers_find_people")
-    _turns(1, before=2)  # to warm up
-    found = {"new": _turns(pages)}
-    _check(pages)
-    with ground.connect() as beside:
-        beside.execute("VACUUM ANALYZE accounts_user")
-    found["unchanged"] = _turns(pages)
-    written = cost_of(lambda: _store_all(pages), ground=ground).writes
-    grown = _grown(pages)
-    by_rows = _quicker_than_rows(pages)
-    found["1 % changed"] = _turns(pages, every=100)
+    with environment.connect() as connection:
+        connection.execute("DROP INDEX IF EXISTS peers_clerk_id")
+    _time_pages(1, before=2)  # to warm up
+    series_by_page = {"new": _time_pages(pages)}
+    _check_rows(pages)
+    with environment.connect() as connection:
+        connection.execute("VACUUM ANALYZE accounts_user")
+    series_by_page["unchanged"] = _time_pages(pages)
+    writes = cost_of(lambda: _store_all(pages), environment=environment).writes
+    growth = _memory_growth(pages)
+    speedup = _speedup_over_single_rows(pages)
+    series_by_page["1 % changed"] = _time_pages(pages, every=100)
     return Section(
-        title=f"Pages of {PAGE} people",
+        title=f"Pages of {PAGE_SIZE} users",
         figures=[
-            *_beside_copy(found),
-            Figure(goal="P5", what="unchanged page: times quicker than per-row", value=by_rows, at_least=30),
-            Figure(goal="P5", what="unchanged pages: transactions that wrote", value=written, at_most=0),
-            Figure(goal="P5", what="MiB that a run over all pages leaves behind", value=grown, at_most=1),
+            *_speed_relative_to_copy(series_by_page),
+            Figure(goal="P5", what="unchanged page: speedup over single rows", value=speedup, at_least=30),
+            Figure(goal="P5", what="unchanged pages: transactions that wrote", value=writes, at_most=0),
+            Figure(goal="P5", what="MiB of memory growth in a run over all pages", value=growth, at_most=1),
         ],
-        head=("page", "ours, people/s", "COPY with MERGE, people/s"),
+        head=("page", "ours, users/s", "COPY with MERGE, users/s"),
         rows=[
-            [what, *(f"{PAGE / series[name].p50:,.0f}" for name in ("ours", "theirs"))]
-            for what, series in found.items()
+            [what, *(f"{PAGE_SIZE / series[name].p50:,.0f}" for name in ("ours", "reference"))]
+            for what, series in series_by_page.items()
         ],
     )
 
 
 def page_of(number: int, *, every: int = 0) -> list[ClerkProfile]:
-    """Give a page of people; with `every`, each so-many-th has had another name for a second."""
-    people = [person(PAGE * number + place) for place in range(PAGE)]
+    """Return a page of profiles; with `every`, each n-th user got another name one second later."""
+    users = [made_up_user(PAGE_SIZE * number + index) for index in range(PAGE_SIZE)]
     if every:
-        people[::every] = [renamed(who, later=1000) for who in people[::every]]
-    return [profile_of(who) for who in people]
+        users[::every] = [renamed(user, later=1000) for user in users[::every]]
+    return [profile_of(user) for user in users]
 
 
 def store(page: list[ClerkProfile]) -> None:
-    """Store a page by the product."""
+    """Store a page with the product."""
     sync_page(page, source="benchmark")
 
 
-def _turns(pages: int, *, before: int = 0, every: int = 0) -> dict[str, Series]:
-    """Store one page each in every round; the pages are made beforehand, as both are given them."""
-    ours = [page_of(OURS - before + number, every=every) for number in range(pages)]
-    theirs = [page_of(THEIRS - before + number, every=every) for number in range(pages)]
+def _time_pages(pages: int, *, before: int = 0, every: int = 0) -> dict[str, Series]:
+    """Time one page of each method in every round; the pages are built before the timing starts."""
+    ours = [page_of(FIRST_PAGE - before + number, every=every) for number in range(pages)]
+    others = [page_of(FIRST_REFERENCE_PAGE - before + number, every=every) for number in range(pages)]
     actions = {
         "ours": lambda turn: store(ours[turn]),
-        "theirs": lambda turn: copy_and_merge(theirs[turn]),
+        "reference": lambda turn: copy_and_merge(others[turn]),
     }
     return take_turns(actions, rounds=pages)
 
 
-def _beside_copy(found: Mapping[str, Mapping[str, Series]]) -> Iterator[Figure]:
-    for what, series in found.items():
+def _speed_relative_to_copy(series_by_page: Mapping[str, Mapping[str, Series]]) -> Iterator[Figure]:
+    for what, series in series_by_page.items():
         yield Figure(
             goal="P5",
-            what=f"{what} page: speed beside COPY with MERGE",
-            value=ratio(series["theirs"], series["ours"]),
+            what=f"{what} page: speed relative to COPY with MERGE",
+            value=ratio(series["reference"], series["ours"]),
             at_least=GOALS[what],
         )
 
 
-def _check(pages: int) -> None:
-    """Both must have stored everybody as given; raises WrongAnswer."""
-    for number in [*range(OURS, OURS + pages), *range(THEIRS, THEIRS + pages)]:
-        wanted = {profile.clerk_id: dict(profile.values) for profile in page_of(number)}
-        rows = User.objects.live().filter(clerk_id__in=wanted).values("clerk_id", *FIELDS)
+def _check_rows(pages: int) -> None:
+    """Check that both methods stored every user as given; raise WrongAnswer otherwise."""
+    first_pages = (FIRST_PAGE, FIRST_REFERENCE_PAGE)
+    for number in [number for first in first_pages for number in range(first, first + pages)]:
+        expected = {profile.clerk_id: dict(profile.values) for profile in page_of(number)}
+        rows = User.objects.live().filter(clerk_id__in=expected).values("clerk_id", *FIELDS)
         found = {row.pop("clerk_id"): row for row in rows}
-        if found != wanted:
-            raise WrongAnswer(f"Page {number} is not in the table as it was given.")
+        if found != expected:
+            raise WrongAnswer(f"Page {number} was not stored as given.")
 
 
-def _quicker_than_rows(pages: int) -> float:
-    page = page_of(OURS)
-    actions = {"ours": lambda _: store(page), "rows": lambda _: row_by_row(page[:FEW])}
+def _speedup_over_single_rows(pages: int) -> float:
+    page = page_of(FIRST_PAGE)
+    actions = {
+        "ours": lambda _: store(page),
+        "rows": lambda _: update_or_create_each(page[:ROW_BY_ROW_USERS]),
+    }
     series = take_turns(actions, rounds=pages)
-    return ratio(series["rows"], series["ours"]) * PAGE / FEW
+    return ratio(series["rows"], series["ours"]) * PAGE_SIZE / ROW_BY_ROW_USERS
 
 
-def _grown(pages: int) -> float:
+def _memory_growth(pages: int) -> float:
     tracemalloc.start()
-    held = []
+    allocated = []
     for _ in range(2):
         _store_all(pages)
         gc.collect()
-        held.append(tracemalloc.get_traced_memory()[0])
+        allocated.append(tracemalloc.get_traced_memory()[0])
     tracemalloc.stop()
-    return max(0.0, (held[1] - held[0]) / MEBIBYTE)
+    return max(0.0, (allocated[1] - allocated[0]) / BYTES_PER_MEBIBYTE)
 
 
 def _store_all(pages: int) -> None:
-    for number in range(OURS, OURS + pages):
+    for number in range(FIRST_PAGE, FIRST_PAGE + pages):
         store(page_of(number))

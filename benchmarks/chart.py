@@ -1,4 +1,4 @@
-"""The chart of the README: bars as plain SVG, readable on light and on dark pages."""
+"""The bar chart of the README as SVG, readable on light and dark pages."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ OURS, OTHERS = "#2563eb", "#94a3b8"
 
 
 def chart_of(bars: Sequence[tuple[str, float]], *, title: str, unit: str) -> str:
-    """Draw the bars, the shortest first; the first of those given is ours and has a colour of its own."""
+    """Return an SVG of the bars, the shortest first; the first bar given is ours and has its own colour."""
     ours = bars[0][0]
     ordered = sorted(bars, key=lambda bar: bar[1])
     height = TOP + len(bars) * (BAR + GAP) + GAP
     scale = (WIDTH - LABELS - 110) / ordered[-1][1]
     rows: list[str] = []
-    for place, bar in enumerate(ordered):
-        rows += _bar(place, bar, scale=scale, ours=ours, unit=unit)
+    for index, bar in enumerate(ordered):
+        rows += _bar(index, bar, scale=scale, ours=ours, unit=unit)
     return "\n".join(
         [
             f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" role="img">',
@@ -31,9 +31,9 @@ def chart_of(bars: Sequence[tuple[str, float]], *, title: str, unit: str) -> str
     )
 
 
-def _bar(place: int, bar: tuple[str, float], *, scale: float, ours: str, unit: str) -> Iterator[str]:
+def _bar(index: int, bar: tuple[str, float], *, scale: float, ours: str, unit: str) -> Iterator[str]:
     label, value = bar
-    top = TOP + place * (BAR + GAP)
+    top = TOP + index * (BAR + GAP)
     middle = top + BAR * 0.7
     length = value * scale
     colour = OURS if label == ours else OTHERS

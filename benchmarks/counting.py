@@ -1,4 +1,4 @@
-"""What some work cost: statements and writes at the server, round trips on the wire, calls to the network."""
+"""Count what an operation costs: SQL statements, writes, round trips to PostgreSQL, and network calls."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from benchmarks.ground import Ground
+from benchmarks.environment import Environment
 
-# The statements of the counting itself are marked, and left out.
+# The statements of the counting itself are marked and left out.
 MARK = "/* counting */"
 STATEMENTS = f"SELECT coalesce(sum(calls), 0) FROM pg_stat_statements WHERE query NOT LIKE '{MARK}%'"  # noqa: S608
-# Only a transaction that writes is given a number; so is a savepoint in it.
-LAST_WRITER = "SELECT pg_snapshot_xmax(pg_current_snapshot())::text"
+# PostgreSQL assigns an id only to transactions and savepoints that write.
+NEXT_TRANSACTION_ID = "SELECT pg_snapshot_xmax(pg_current_snapshot())::text"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cost:
-    """Statements (BEGIN and COMMIT too), round trips, transactions that wrote, Python's own connections."""
+    """Statements (BEGIN and COMMIT included), round trips, transactions that wrote, Python network calls."""
 
     statements: int
     round_trips: int
@@ -28,54 +28,54 @@ class Cost:
     calls: int
 
 
-class _Network:
-    """Counts the connections and look-ups of names of this process; libpq's own are not Python's."""
+class _NetworkCounter:
+    """Counts connections and name look-ups that Python makes; libpq's are not seen by the audit hook."""
 
     def __init__(self) -> None:
         self.calls = 0
-        sys.addaudithook(self._hear)
+        sys.addaudithook(self._count)
 
-    def _hear(self, event: str, arguments: tuple[Any, ...]) -> None:
+    def _count(self, event: str, arguments: tuple[Any, ...]) -> None:
         if event in {"socket.connect", "socket.getaddrinfo"}:
             self.calls += 1
 
 
-_network = _Network()
+_network = _NetworkCounter()
 
 
-def cost_of(work: Callable[[], object], *, ground: Ground) -> Cost:
-    """Do the work in this thread and count. Nothing else may use the server meanwhile."""
-    with ground.connect() as beside, _traced() as round_trips:
+def cost_of(work: Callable[[], object], *, environment: Environment) -> Cost:
+    """Run the work in this thread and return its cost. Nothing else may use the server meanwhile."""
+    with environment.connect() as connection, _trace() as count_round_trips:
 
-        def ask(question: str) -> int:
-            row = beside.execute(f"{MARK} {question}".encode()).fetchone()
+        def query(statement: str) -> int:
+            row = connection.execute(f"{MARK} {statement}".encode()).fetchone()
             return int(str(row[0])) if row else 0
 
-        writers, calls = ask(LAST_WRITER), _network.calls
-        ask("SELECT 1 FROM pg_stat_statements_reset()")
+        transactions, calls = query(NEXT_TRANSACTION_ID), _network.calls
+        query("SELECT 1 FROM pg_stat_statements_reset()")
         work()
         return Cost(
-            statements=ask(STATEMENTS),
-            round_trips=round_trips(),
-            writes=ask(LAST_WRITER) - writers,
+            statements=query(STATEMENTS),
+            round_trips=count_round_trips(),
+            writes=query(NEXT_TRANSACTION_ID) - transactions,
             calls=_network.calls - calls,
         )
 
 
 @contextmanager
-def _traced() -> Iterator[Callable[[], int]]:
-    """Let libpq write down the messages of Django's connection; give what counts the server's answers."""
+def _trace() -> Iterator[Callable[[], int]]:
+    """Trace the messages of Django's connection with libpq; yield a function that counts the round trips."""
     from django.db import connection  # noqa: PLC0415 - after the settings are ready
 
-    connection.close()  # so that it will not reach its age meanwhile
+    connection.close()  # so that it does not reach its maximum age meanwhile
     connection.ensure_connection()
-    wire = connection.connection.pgconn
+    libpq_connection = connection.connection.pgconn
     with tempfile.TemporaryFile() as trace:
 
-        def answers() -> int:
-            wire.untrace()  # which writes down the rest
+        def count_round_trips() -> int:
+            libpq_connection.untrace()  # flushes the trace
             trace.seek(0)
             return sum(b"ReadyForQuery" in line for line in trace)
 
-        wire.trace(trace.fileno())
-        yield answers
+        libpq_connection.trace(trace.fileno())
+        yield count_round_trips

@@ -1,4 +1,4 @@
-"""Webhook deliveries, in process: signature, ledger, effect, answer."""
+"""Webhook deliveries, in process: signature, ledger, effect, response."""
 
 from __future__ import annotations
 
@@ -7,24 +7,24 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from benchmarks.correctness import OK, WrongAnswer
 from benchmarks.counting import cost_of
+from benchmarks.environment import WEBHOOK_SECRET, Environment
 from benchmarks.figures import Effort, Section, microseconds
-from benchmarks.ground import WEBHOOK_SECRET, Ground
 from benchmarks.in_process import Site
-from benchmarks.judge import OK, WrongAnswer
 from benchmarks.measure import take_turns
-from benchmarks.people import person, renamed
+from benchmarks.users import made_up_user, renamed
 from devclerk.events import Change
 from devclerk.webhooks import signed_headers
 from devclerk.wire import event_object
 
-FIRST = 10_000  # far from the people of the other suites
+FIRST_USER = 10_000  # apart from the users of the other benchmarks
 COUNTED = 10
 REPEAT = 5
-# What is delivered, how much later (ms) than the person's creation, and the outcome. The order matters: a
-# change builds on the creation, and a repetition on the change.
+# What is delivered, how many milliseconds after the user's creation, and the outcome. The order matters: the
+# change needs the creation, and the duplicate needs the change.
 KINDS = (
-    ("a new person", 0, "created"),
+    ("a new user", 0, "created"),
     ("another name", 1000, "updated"),
     ("the same again", 1000, "duplicate"),
 )
@@ -32,21 +32,23 @@ KINDS = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delivery:
-    """A signed delivery, and the outcome that it must have."""
+    """A signed delivery and its expected outcome."""
 
     body: bytes
     headers: dict[str, str]
     outcome: str
 
 
-def deliveries(ground: Ground, effort: Effort) -> Section:
-    """Deliver new people, then a change of each, then the change again."""
+def deliveries(environment: Environment, effort: Effort) -> Section:
+    """Deliver the creation of users, then a change of each, then the same change again."""
     site = Site()
     turns = range(COUNTED + effort.delivery_rounds * REPEAT)
     rows = []
     for what, later, outcome in KINDS:
-        prepared = [_event(turn, later=later, outcome=outcome) for turn in turns]
-        rows.append([what, *_measured(prepared, site=site, ground=ground, rounds=effort.delivery_rounds)])
+        prepared = [_build_delivery(turn, later=later, outcome=outcome) for turn in turns]
+        rows.append(
+            [what, *_measure(prepared, site=site, environment=environment, rounds=effort.delivery_rounds)]
+        )
     return Section(
         title="Webhook deliveries, in process",
         head=("delivery", "p50 us", "p99 us", "statements", "round trips"),
@@ -55,14 +57,14 @@ def deliveries(ground: Ground, effort: Effort) -> Section:
     )
 
 
-def _measured(prepared: Sequence[Delivery], *, site: Site, ground: Ground, rounds: int) -> list[str]:
+def _measure(prepared: Sequence[Delivery], *, site: Site, environment: Environment, rounds: int) -> list[str]:
     first, rest = prepared[:COUNTED], prepared[COUNTED:]
 
     def deliver_first() -> None:
         for each in first:
             _deliver(site, each)
 
-    cost = cost_of(deliver_first, ground=ground)
+    cost = cost_of(deliver_first, environment=environment)
     actions = {"delivery": lambda turn: _deliver(site, rest[turn])}
     series = take_turns(actions, rounds=rounds, repeat=REPEAT)["delivery"]
     return [
@@ -73,11 +75,11 @@ def _measured(prepared: Sequence[Delivery], *, site: Site, ground: Ground, round
     ]
 
 
-def _event(turn: int, *, later: int, outcome: str) -> Delivery:
-    who = person(FIRST + turn)
+def _build_delivery(turn: int, *, later: int, outcome: str) -> Delivery:
+    user = made_up_user(FIRST_USER + turn)
     change = Change(
         type="user.updated" if later else "user.created",
-        person=renamed(who, later=later) if later else who,
+        person=renamed(user, later=later) if later else user,
         at=int(time.time() * 1000),
         svix_id=f"msg_{turn}_{later}",
     )
@@ -89,4 +91,4 @@ def _event(turn: int, *, later: int, outcome: str) -> Delivery:
 def _deliver(site: Site, delivery: Delivery) -> None:
     status, body = site.post("/webhooks/clerk", delivery.body, headers=delivery.headers)
     if status != OK or json.loads(body)["outcome"] != delivery.outcome:
-        raise WrongAnswer(f"A delivery that should have been {delivery.outcome} was answered {status}.")
+        raise WrongAnswer(f"A delivery with the expected outcome {delivery.outcome} was answered {status}.")

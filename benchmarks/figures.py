@@ -1,14 +1,14 @@
-"""What was measured, and what it had to be."""
+"""Measured figures and their goals."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figure:
-    """One figure beside its goal. Both bounds the same: exactly that."""
+    """One figure and its goal. Two equal bounds mean exactly that value."""
 
     goal: str
     what: str
@@ -17,39 +17,38 @@ class Figure:
     at_least: float | None = None
 
     @property
-    def met(self) -> bool:
-        """Tell whether the goal was reached."""
+    def is_reached(self) -> bool:
+        """Return whether the goal is reached."""
         return (self.at_most is None or self.value <= self.at_most) and (
             self.at_least is None or self.value >= self.at_least
         )
 
     @property
     def bound(self) -> str:
-        """Say what it had to be."""
+        """Return the goal as a comparison, such as `<= 0.70`."""
         if self.at_most is not None and self.at_most == self.at_least:
-            return f"= {number(self.at_most)}"
+            return f"= {format_number(self.at_most)}"
         if self.at_most is not None:
-            return f"<= {number(self.at_most)}"
-        return "" if self.at_least is None else f">= {number(self.at_least)}"
+            return f"<= {format_number(self.at_most)}"
+        return "" if self.at_least is None else f">= {format_number(self.at_least)}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Section:
-    """What one suite found: its figures, a table behind them, and what a reader has to know."""
+    """The results of one benchmark: its figures, a table, notes and the bars of a chart."""
 
     title: str
     figures: Sequence[Figure] = ()
     head: Sequence[str] = ()
     rows: Sequence[Sequence[str]] = ()
     notes: Sequence[str] = ()
-    bars: Sequence[tuple[str, float]] = field(default=())
+    bars: Sequence[tuple[str, float]] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Effort:
-    """How long to measure."""
+    """How much each benchmark measures."""
 
-    name: str
     warm_rounds: int
     http_rounds: int
     sizes: Sequence[int]
@@ -60,7 +59,6 @@ class Effort:
 
 
 FULL = Effort(
-    name="full",
     warm_rounds=120,
     http_rounds=40,
     sizes=(1_000, 100_000, 1_000_000),
@@ -70,7 +68,6 @@ FULL = Effort(
     starts=9,
 )
 QUICK = Effort(
-    name="quick",
     warm_rounds=15,
     http_rounds=4,
     sizes=(1_000, 100_000),
@@ -81,11 +78,11 @@ QUICK = Effort(
 )
 
 
-def number(value: float) -> str:
-    """Write a figure with no more digits than it deserves."""
+def format_number(value: float) -> str:
+    """Return whole numbers without and others with two decimals."""
     return f"{value:.0f}" if value == int(value) else f"{value:.2f}"
 
 
 def microseconds(seconds: float) -> str:
-    """Write a time."""
+    """Return a duration as a whole number of microseconds."""
     return f"{seconds * 1e6:.0f}"

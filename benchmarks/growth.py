@@ -1,42 +1,45 @@
-"""P4: the warm request beside the number of rows, in databases of different sizes, in turns."""
+"""P4: the warm request in databases of different sizes, in turns."""
 
 from __future__ import annotations
 
 from functools import partial
 
-from benchmarks.contenders import contenders
+from benchmarks.database_router import use_database
+from benchmarks.environment import USERS, CredentialPool, Environment
 from benchmarks.figures import Effort, Figure, Section, microseconds
-from benchmarks.ground import PEOPLE, Ground, Wallet
 from benchmarks.in_process import Site
 from benchmarks.measure import ratio, take_turns
-from benchmarks.people import insert_people
-from benchmarks.rooms import in_room
+from benchmarks.peers import installed_peers
+from benchmarks.users import insert_users
 
 REPEAT = 20
-ASKERS = 200  # spread over the whole table
+CALLERS = 200  # spread over the whole table
 
 
-def growth(ground: Ground, effort: Effort) -> Section:
-    """Ask databases of each size in turns."""
+def growth(environment: Environment, effort: Effort) -> Section:
+    """Send warm requests to the databases of each size in turns."""
     for size in effort.sizes:
-        _make_room(ground, size)
+        _create_database(environment, size)
     site = Site()
-    wallets = {str(size): Wallet(ground, numbers=range(0, size, size // ASKERS)) for size in effort.sizes}
+    pools = {
+        str(size): CredentialPool(environment, numbers=range(0, size, size // CALLERS))
+        for size in effort.sizes
+    }
 
     def refresh() -> None:
-        for wallet in wallets.values():
-            wallet.refresh()
+        for pool in pools.values():
+            pool.refresh()
 
-    actions = {name: partial(_ask, site, name, wallet) for name, wallet in wallets.items()}
-    take_turns(actions, rounds=1, repeat=ASKERS, before_round=refresh)  # to warm up
+    actions = {name: partial(_send, site, name, pool) for name, pool in pools.items()}
+    take_turns(actions, rounds=1, repeat=CALLERS, before_round=refresh)  # to warm up
     series = take_turns(actions, rounds=effort.growth_rounds, repeat=REPEAT, before_round=refresh)
     smallest, largest = (series[str(size)] for size in (effort.sizes[0], effort.sizes[-1]))
     return Section(
-        title="Warm request beside the size of the table",
+        title="Warm request by the size of the table",
         figures=[
             Figure(
                 goal="P4",
-                what=f"warm request with {effort.sizes[-1]:,} rows beside one with {effort.sizes[0]:,}",
+                what=f"warm request with {effort.sizes[-1]:,} rows relative to one with {effort.sizes[0]:,}",
                 value=ratio(largest, smallest),
                 at_most=1.10,
             )
@@ -49,20 +52,20 @@ def growth(ground: Ground, effort: Effort) -> Section:
     )
 
 
-def _make_room(ground: Ground, size: int) -> None:
-    """Copy the database with its thousand people, and add the others."""
+def _create_database(environment: Environment, size: int) -> None:
+    """Copy the database with its thousand users and add users up to `size`."""
     from django.db import connections  # noqa: PLC0415 - after the settings are ready
 
-    connections.close_all()  # a template may have no guests
-    with ground.connect("template1") as beside:
-        beside.execute(f"CREATE DATABASE people_{size} TEMPLATE postgres".encode())
-    with ground.connect(f"people_{size}") as beside:
-        beside.execute("DROP INDEX peers_find_people")
-        insert_people(beside, start=PEOPLE, stop=size)
-        beside.execute("VACUUM ANALYZE")
+    connections.close_all()  # a template database must have no connections
+    with environment.connect("template1") as connection:
+        connection.execute(f"CREATE DATABASE users_{size} TEMPLATE postgres".encode())
+    with environment.connect(f"users_{size}") as connection:
+        connection.execute("DROP INDEX peers_clerk_id")
+        insert_users(connection, start=USERS, stop=size)
+        connection.execute("VACUUM ANALYZE")
 
 
-def _ask(site: Site, room: str, wallet: Wallet, turn: int) -> None:
-    ours = contenders()[0]
-    with in_room(room):
-        site.get(ours.path, authorization=ours.header(wallet[turn]))
+def _send(site: Site, alias: str, pool: CredentialPool, turn: int) -> None:
+    ours = installed_peers()[0]
+    with use_database(alias):
+        site.get(ours.path, authorization=ours.header(pool[turn]))

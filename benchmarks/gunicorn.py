@@ -1,4 +1,4 @@
-"""The site of the contenders under gunicorn."""
+"""The benchmark site under gunicorn."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ STOP_SECONDS = 30.0
 
 @contextmanager
 def gunicorn() -> Iterator[tuple[str, int]]:
-    """Run the site in one worker with threads; give its address."""
+    """Run the site in one worker with threads; yield its host and port."""
     with socket.create_server(("127.0.0.1", 0), backlog=256) as listener:
-        # As gunicorn does with an address that it binds itself.
+        # As gunicorn sets it on a socket that it binds itself.
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         command = [sys.executable, "-m", "gunicorn", "benchmarks.wsgi:application", "--no-control-socket"]
         options = ["--worker-class", "gthread", "--threads", str(THREADS), "--keep-alive", "75"]

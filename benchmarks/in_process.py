@@ -1,4 +1,4 @@
-"""Whole requests, in this process: from the WSGI environment to the closed response."""
+"""Whole requests in this process: from the WSGI environment to the closed response."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ Environ = dict[str, Any]
 
 
 class Site:
-    """The site of the contenders, called as a WSGI server calls it."""
+    """The benchmark site, called as a WSGI server calls it."""
 
     def __init__(self) -> None:
         self._application: Callable[..., Iterable[bytes]] = get_wsgi_application()
 
     def get(self, path: str, *, authorization: str) -> tuple[int, bytes]:
-        """Ask for a page and return status and body."""
+        """Send a GET request and return status and body."""
         return self._call(_environ("GET", path) | {"HTTP_AUTHORIZATION": authorization})
 
     def post(self, path: str, body: bytes, *, headers: Mapping[str, str]) -> tuple[int, bytes]:
-        """Send a body and return status and body."""
+        """Send a POST request and return status and body."""
         names = {f"HTTP_{name.upper().replace('-', '_')}": value for name, value in headers.items()}
         more = {"CONTENT_LENGTH": str(len(body)), "wsgi.input": io.BytesIO(body)}
         return self._call(_environ("POST", path) | names | more)
@@ -39,7 +39,7 @@ class Site:
 
 
 def clerk_id_in(body: bytes) -> str | None:
-    """Read whom the site took the caller for."""
+    """Return the Clerk id in a response body, or None."""
     found = json.loads(body)
     return found.get("clerk_id") if isinstance(found, dict) else None
 

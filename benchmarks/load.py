@@ -1,62 +1,63 @@
-"""P2 over HTTP: requests per second of all contenders."""
+"""P2 over HTTP: requests per second of all peers."""
 
 from __future__ import annotations
 
 from functools import partial
 
 from benchmarks.clients import Answer, Load, load_on
-from benchmarks.contenders import Contender, contenders
+from benchmarks.correctness import OK, WrongAnswer
+from benchmarks.environment import CredentialPool, Environment
 from benchmarks.figures import Effort, Figure, Section, microseconds
-from benchmarks.ground import Ground, Wallet
 from benchmarks.gunicorn import gunicorn
-from benchmarks.judge import OK, WrongAnswer
 from benchmarks.measure import ratio, take_turns
+from benchmarks.peers import Peer, installed_peers
 
 CLIENTS = 4
-BURST = 100
+BURST_REQUESTS = 100
 
 
-def over_http(ground: Ground, effort: Effort) -> Section:
-    """Send bursts to each contender in turns."""
-    wallet = Wallet(ground)
-    answers: dict[str, list[Answer]] = {each.name: [] for each in contenders()}
+def over_http(environment: Environment, effort: Effort) -> Section:
+    """Send bursts of requests to each peer in turns."""
+    pool = CredentialPool(environment)
+    answers: dict[str, list[Answer]] = {each.name: [] for each in installed_peers()}
     with gunicorn() as address, load_on(address, clients=CLIENTS) as load:
         actions = {
-            each.name: partial(_burst, load, each, wallet, answers[each.name]) for each in contenders()
+            each.name: partial(_send_burst, load, each, pool, answers[each.name])
+            for each in installed_peers()
         }
         take_turns(actions, rounds=2)  # to warm up
-        series = take_turns(actions, rounds=effort.http_rounds, before_round=wallet.refresh)
+        series = take_turns(actions, rounds=effort.http_rounds, before_round=pool.refresh)
     return Section(
         title=f"Over HTTP: gunicorn, one worker with threads, {CLIENTS} connections kept alive",
         figures=[
             Figure(
                 goal="P2",
-                what="over HTTP: requests per second beside token",
+                what="over HTTP: requests per second relative to token",
                 value=ratio(series["token"], series["ours"]),
                 at_least=1.25,
             )
         ],
-        head=("contender", "requests/s", "of ours", "p50 us", "p99 us"),
+        head=("authentication", "requests/s", "of ours", "p50 us", "p99 us"),
         rows=[
             [
                 each.label,
-                f"{BURST / series[each.name].p50:.0f}",
+                f"{BURST_REQUESTS / series[each.name].p50:.0f}",
                 f"{ratio(series['ours'], series[each.name]):.2f}",
                 *_latencies(answers[each.name]),
             ]
-            for each in contenders()
+            for each in installed_peers()
         ],
     )
 
 
-def _burst(load: Load, contender: Contender, wallet: Wallet, answers: list[Answer], turn: int) -> None:
-    questions = [(contender.path, contender.header(wallet[number])) for number in range(turn, turn + BURST)]
-    got = load.send(questions)
-    if any(answer.status != OK for answer in got):
-        raise WrongAnswer(f"{contender.label} refused a good credential under load.")
-    answers.extend(got)
+def _send_burst(load: Load, peer: Peer, pool: CredentialPool, answers: list[Answer], turn: int) -> None:
+    requests = [(peer.path, peer.header(pool[number])) for number in range(turn, turn + BURST_REQUESTS)]
+    received = load.send(requests)
+    if any(answer.status != OK for answer in received):
+        raise WrongAnswer(f"{peer.label} refused a valid credential under load.")
+    answers.extend(received)
 
 
 def _latencies(answers: list[Answer]) -> list[str]:
-    times = sorted(answer.took for answer in answers[2 * BURST :])
+    times = sorted(answer.seconds for answer in answers[2 * BURST_REQUESTS :])
     return [microseconds(times[int(len(times) * share)]) for share in (0.50, 0.99)]

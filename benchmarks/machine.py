@@ -1,4 +1,4 @@
-"""What the figures were taken on: the processor, and the version of everything that counts."""
+"""The machine and the package versions of a benchmark run."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import platform
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from benchmarks.ground import Ground
+from benchmarks.environment import Environment
 
 PACKAGES = (
     "django",
@@ -22,10 +22,10 @@ PACKAGES = (
 )
 
 
-def describe(ground: Ground) -> list[str]:
-    """Describe machine and versions, a line each."""
-    with ground.connect() as beside:
-        row = beside.execute("SELECT split_part(version(), ' on ', 1)").fetchone()
+def describe(environment: Environment) -> list[str]:
+    """Return a description of the machine and the versions, one line each."""
+    with environment.connect() as connection:
+        row = connection.execute("SELECT split_part(version(), ' on ', 1)").fetchone()
     return [
         f"{processor()}, {os.cpu_count()} cores, {_memory()}, {platform.system()} {platform.machine()}",
         f"load of the machine at the start: {os.getloadavg()[0]:.1f}",
@@ -35,9 +35,9 @@ def describe(ground: Ground) -> list[str]:
 
 
 def processor() -> str:
-    """Give the processor's own name, where the system tells it."""
-    described = Path("/proc/cpuinfo")
-    lines = described.read_text(encoding="utf-8").splitlines() if described.exists() else []
+    """Return the model name of the processor, or its architecture where the system has no name."""
+    cpuinfo = Path("/proc/cpuinfo")
+    lines = cpuinfo.read_text(encoding="utf-8").splitlines() if cpuinfo.exists() else []
     names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
     return next(names, platform.processor() or platform.machine())
 

@@ -1,6 +1,6 @@
-"""Timing that holds on a noisy machine: contenders take turns in every round, in another order each time.
+"""Timing for a noisy machine: all actions take turns in every round, in another order each time.
 
-A ratio is the median of the ratios of the rounds: what slows a whole round down slows both of a pair.
+A ratio is the median of the rounds' ratios: what slows a whole round slows both actions of a pair.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ Action = Callable[[int], object]
 
 @dataclass(slots=True)
 class Series:
-    """The times of one contender, in seconds, round by round."""
+    """The durations of one action in seconds, by round."""
 
     rounds: list[list[float]] = field(default_factory=list)
 
@@ -27,12 +27,12 @@ class Series:
 
     @property
     def p50(self) -> float:
-        """Return the median of all."""
+        """Return the median of all durations."""
         return self._quantile(0.50)
 
     @property
     def p99(self) -> float:
-        """Return what one in a hundred exceeds."""
+        """Return the 99th percentile of all durations."""
         return self._quantile(0.99)
 
     def _quantile(self, share: float) -> float:
@@ -47,7 +47,7 @@ def take_turns(
     repeat: int = 1,
     before_round: Callable[[], None] = lambda: None,
 ) -> dict[str, Series]:
-    """Time each action `repeat` times in each round; an action is told how often it has run before."""
+    """Time each action `repeat` times in each round; its argument is the number of its earlier runs."""
     order = list(actions)
     shuffle = random.Random(1).shuffle  # noqa: S311 - an order, no secret
     series = {name: Series() for name in order}
@@ -56,17 +56,17 @@ def take_turns(
         shuffle(order)
         for name in order:
             action = actions[name]
-            times = [_timed(action, number * repeat + turn) for turn in range(repeat)]
+            times = [_time(action, number * repeat + turn) for turn in range(repeat)]
             series[name].rounds.append(times)
     return series
 
 
 def ratio(over: Series, under: Series) -> float:
-    """Return how long `over` takes beside `under`, as the median over the rounds."""
+    """Return the median over the rounds of the duration of `over` divided by that of `under`."""
     return statistics.median(a / b for a, b in zip(over.medians, under.medians, strict=True))
 
 
-def _timed(action: Action, turn: int) -> float:
+def _time(action: Action, turn: int) -> float:
     started = time.perf_counter()
     action(turn)
     return time.perf_counter() - started

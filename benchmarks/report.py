@@ -1,39 +1,41 @@
-"""What people read: tables that are plain on a terminal and Markdown in a file."""
+"""The results as Markdown tables that are also readable on a terminal."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from benchmarks.figures import Figure, Section, number
+from benchmarks.figures import Figure, Section, format_number
 
-FIGURES_HEAD = ("goal", "what", "figure", "has to be", "")
+FIGURES_HEAD = ("goal", "what", "figure", "goal value", "")
 
 
-def as_text(section: Section) -> str:
-    """Write one section."""
+def format_section(section: Section) -> str:
+    """Return one section as text."""
     return "\n".join(_lines(section)) + "\n"
 
 
-def results_of(sections: Sequence[Section], *, machine: Sequence[str]) -> str:
-    """Write everything, the goals first."""
+def format_results(sections: Sequence[Section], *, machine: Sequence[str]) -> str:
+    """Return all sections as text, the goals first."""
     figures = [figure for section in sections for figure in section.figures]
     goals = Section(title="Goals", figures=figures)
     details = [replace(section, figures=()) for section in sections]
     lines = [
-        *("# Results", "", "Written by `make bench`; README.md says how it measures.", ""),
+        *("# Results", "", "Written by `make bench`; README.md describes the method.", ""),
         *(f"- {line}" for line in machine),
         *("", "![p50 of the warm request](results.svg)", ""),
-        *map(as_text, (goals, *details)),
+        *map(format_section, (goals, *details)),
     ]
     return "\n".join(lines).rstrip() + "\n"
 
 
 def summary(sections: Sequence[Section]) -> tuple[list[str], int]:
-    """Name each goal that was missed, and say how many were."""
+    """Return one line for each missed goal with a summary line, and the number of missed goals."""
     figures = [figure for section in sections for figure in section.figures]
-    missed = [figure for figure in figures if not figure.met]
-    lines = [f"MISSED: {each.goal} {each.what}: {number(each.value)}, not {each.bound}" for each in missed]
+    missed = [figure for figure in figures if not figure.is_reached]
+    lines = [
+        f"MISSED: {each.goal} {each.what}: {format_number(each.value)}, not {each.bound}" for each in missed
+    ]
     return [*lines, f"{len(figures) - len(missed)} of {len(figures)} figures reach their goal."], len(missed)
 
 
@@ -52,8 +54,8 @@ def _lines(section: Section) -> Iterator[str]:
 
 
 def _figure(figure: Figure) -> tuple[str, ...]:
-    verdict = "reached" if figure.met else "MISSED"
-    return (figure.goal, figure.what, number(figure.value), figure.bound, verdict)
+    result = "reached" if figure.is_reached else "MISSED"
+    return (figure.goal, figure.what, format_number(figure.value), figure.bound, result)
 
 
 def _table(rows: Sequence[Sequence[str]]) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""Clerk's own SDK as its README shows it, networkless, with the row that a Django view needs."""
+"""Clerk's SDK for Python as in its README, without network, with the row that a Django view needs."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from accounts.models import User, opaque_username
 
 
 class SDKAuthentication(BaseAuthentication):
-    """Verify by the SDK, then get_or_create."""
+    """Verify the token with the SDK, then get_or_create."""
 
     def authenticate(self, request: Request) -> tuple[User, None]:
-        """Return the row."""
+        """Return the row; raise AuthenticationFailed if the SDK refuses the token."""
         state = authenticate_request(
             request,
             AuthenticateRequestOptions(
@@ -31,5 +31,5 @@ class SDKAuthentication(BaseAuthentication):
         return user, None
 
     def authenticate_header(self, request: Request) -> str:
-        """Make DRF answer 401."""
+        """Return the challenge that lets DRF answer 401."""
         return "Bearer"

@@ -1,7 +1,7 @@
-"""The product's settings for a site in which all contenders answer the same view.
+"""Settings of a site in which all peers authenticate the same view.
 
-The middleware is what `startproject` writes: no contender pays for, or hides behind, our request log. Log
-lines are made as in production and go nowhere.
+The middleware is that of `startproject`: no peer pays for our request log. Log lines are formatted as in
+production and discarded.
 """
 
 from __future__ import annotations
@@ -32,16 +32,16 @@ MIDDLEWARE = [
 ]
 ROOT_URLCONF = "benchmarks.urls"
 WSGI_APPLICATION = "benchmarks.wsgi.application"
-LOGGING["handlers"]["console"]["stream"] = Path(os.devnull).open("w")  # noqa: SIM115 - for good
+LOGGING["handlers"]["console"]["stream"] = Path(os.devnull).open("w")  # noqa: SIM115 - stays open
 
-# The same server under more names, for the growth of the table; the names stand for databases of that size.
+# One database for each table size, on the same server.
 DATABASES = {
     **DATABASES,
-    **{str(size): {**DATABASES["default"], "NAME": f"people_{size}"} for size in FULL.sizes},
+    **{str(size): {**DATABASES["default"], "NAME": f"users_{size}"} for size in FULL.sizes},
 }
-DATABASE_ROUTERS = ["benchmarks.rooms.Router"]
+DATABASE_ROUTERS = ["benchmarks.database_router.Router"]
 
-# The peers, as their own documentation has it: verified by the PEM, without a network.
+# The peers as their documentation says: verification with the PEM, without network.
 SIMPLE_JWT = {
     "ALGORITHM": "RS256",
     "SIGNING_KEY": "",

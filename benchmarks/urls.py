@@ -1,17 +1,17 @@
-"""One address for each contender, all with the same view; and the product's own."""
+"""One URL for each peer, all with the same view; and the URLs of the product."""
 
 from __future__ import annotations
 
 from django.urls import include, path
 
-from benchmarks.contenders import contenders
-from benchmarks.views import WhoAmI
+from benchmarks.peers import installed_peers
+from benchmarks.views import CurrentUser
 from webhooks.views import clerk_webhook
 
 urlpatterns = [
     *(
-        path(f"who/{contender.name}", WhoAmI.as_view(authentication_classes=[contender.authentication]))
-        for contender in contenders()
+        path(f"me/{peer.name}", CurrentUser.as_view(authentication_classes=[peer.authentication]))
+        for peer in installed_peers()
     ),
     path("webhooks/clerk", clerk_webhook),
     path("", include("api.urls")),

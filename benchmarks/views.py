@@ -1,4 +1,4 @@
-"""The view that all contenders answer: as little as a view can do, so that authentication is what differs."""
+"""The view of all peers: it does as little as possible, so that only the authentication differs."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from rest_framework.views import APIView
 from accounts.authentication import AuthenticatedRequest
 
 
-class WhoAmI(APIView):
-    """Say who is asking."""
+class CurrentUser(APIView):
+    """The Clerk id of the caller."""
 
     permission_classes = (IsAuthenticated,)
 

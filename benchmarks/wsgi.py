@@ -1,4 +1,4 @@
-"""The site of the contenders, for gunicorn."""
+"""The benchmark site for gunicorn."""
 
 from __future__ import annotations
 

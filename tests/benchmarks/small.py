@@ -1,4 +1,4 @@
-"""A benchmark in small: `python -m tests.benchmarks.small` prints as JSON what it found."""
+"""A small benchmark run: `python -m tests.benchmarks.small` prints its results as JSON."""
 
 from __future__ import annotations
 
@@ -6,29 +6,29 @@ import json
 import sys
 from dataclasses import asdict, replace
 
-from benchmarks.ground import Ground, prepared_ground
+from benchmarks.environment import Environment, prepared_environment
 
 
-def found(ground: Ground) -> dict[str, object]:
-    """Judge and count everybody who is installed, and judge somebody who believes everything."""
-    from benchmarks.contenders import contenders, missing
+def run_benchmark(environment: Environment) -> dict[str, object]:
+    """Check and count every installed peer, and check one that accepts every request."""
+    from benchmarks.correctness import WrongAnswer, check_answers
     from benchmarks.in_process import Site
-    from benchmarks.judge import WrongAnswer, judge
+    from benchmarks.peers import installed_peers, missing_peers
     from benchmarks.warm import cost_of_requests
 
     site = Site()
     costs = {}
-    for contender in contenders():
-        judge(contender, site=site, ground=ground)
-        costs[contender.name] = asdict(cost_of_requests(contender, site=site, ground=ground, count=5))
-    nobody = next(each for each in contenders() if each.name == "nobody")
+    for peer in installed_peers():
+        check_answers(peer, site=site, environment=environment)
+        costs[peer.name] = asdict(cost_of_requests(peer, site=site, environment=environment, count=5))
+    accepts_all = next(each for each in installed_peers() if each.name == "none")
     try:
-        judge(replace(nobody, refuses=True), site=site, ground=ground)
+        check_answers(replace(accepts_all, refuses=True), site=site, environment=environment)
     except WrongAnswer as wrong:
-        return {"costs": costs, "missing": missing(), "found_out": str(wrong)}
-    return {"costs": costs, "missing": missing(), "found_out": None}
+        return {"costs": costs, "missing": missing_peers(), "wrong_answer": str(wrong)}
+    return {"costs": costs, "missing": missing_peers(), "wrong_answer": None}
 
 
 if __name__ == "__main__":
-    with prepared_ground() as ground:
-        json.dump(found(ground), sys.stdout)
+    with prepared_environment() as environment:
+        json.dump(run_benchmark(environment), sys.stdout)

@@ -132,6 +132,37 @@ def test_an_environment_that_is_there_already_is_left_alone(machine: Path) -> No
     assert run(machine, ".ci/venv", "requirements.txt") == (0, "")
 
 
+INTO_BENCH = (".ci/venv", "--folder", ".venv-bench", "requirements.txt", "requirements-bench.txt")
+
+
+@pytest.fixture
+def bench_machine(machine: Path) -> Path:
+    """Make a machine with a `.venv-bench` whose Python prints the arguments of pip."""
+    python(machine)
+    (machine / "requirements-bench.txt").write_text("")
+    (machine / ".venv-bench" / "bin").mkdir(parents=True)
+    program(machine, "../.venv-bench/bin/python", text='#!/bin/sh\n[ "$1" = -c ] || echo "$@"\n')
+    return machine
+
+
+def test_several_files_are_installed_together_into_the_named_folder(bench_machine: Path) -> None:
+    status, output = run(bench_machine, *INTO_BENCH)
+
+    assert status == 0
+    assert "-m pip install" in output
+    assert "--require-hashes -r requirements.txt -r requirements-bench.txt" in output
+    assert not (bench_machine / ".venv").exists()
+
+
+def test_nothing_is_installed_again_until_one_of_the_files_changes(bench_machine: Path) -> None:
+    run(bench_machine, *INTO_BENCH)
+
+    assert run(bench_machine, *INTO_BENCH) == (0, "")
+
+    (bench_machine / "requirements-bench.txt").write_text("# changed\n")
+    assert "-m pip install" in run(bench_machine, *INTO_BENCH)[1]
+
+
 def test_make_run_looks_at_the_ports_before_anything_slow(tmp_path: Path) -> None:
     shutil.copytree(PROJECT / ".ci", tmp_path / ".ci")
     shutil.copy(PROJECT / "Makefile", tmp_path)

@@ -18,6 +18,7 @@ PROJECT = Path(__file__).parent.parent.parent
 # "happy-cat-1.clerk.accounts.dev$" and "clerk.example.com$", as a publishable key carries them
 TEST_KEY = "pk_test_aGFwcHktY2F0LTEuY2xlcmsuYWNjb3VudHMuZGV2JA"
 LIVE_KEY = "pk_live_Y2xlcmsuZXhhbXBsZS5jb20k"
+REQUIREMENTS = [f"requirements{name}.txt" for name in ("", "-dev", "-bench", "-proof")]
 PINNED = re.compile(r"[a-z0-9._\[\],-]+==\S+ .*--hash=sha256:", re.IGNORECASE)
 PRODUCTION = {
     "DJANGO_SECRET_KEY": "kV7-pQ2x" * 8,
@@ -140,14 +141,14 @@ def test_the_example_is_well_formed() -> None:
     assert not list(PROJECT.glob("*.db"))  # an empty PROMETHEUS_MULTIPROC_DIR is none
 
 
-@pytest.mark.parametrize("name", ["requirements.txt", "requirements-dev.txt", "uv.lock"])
+@pytest.mark.parametrize("name", [*REQUIREMENTS, "uv.lock"])
 def test_the_lock_names_no_host_but_the_public_index(name: str) -> None:
     addresses = re.findall(r"https?://([^/\s\"']+)", (PROJECT / name).read_text())
 
     assert set(addresses) <= {"pypi.org", "files.pythonhosted.org"}
 
 
-@pytest.mark.parametrize("name", ["requirements.txt", "requirements-dev.txt"])
+@pytest.mark.parametrize("name", REQUIREMENTS)
 def test_every_requirement_is_pinned_with_a_hash(name: str) -> None:
     text = (PROJECT / name).read_text().replace("\\\n", " ")
     requirements = [line for line in text.splitlines() if line.strip() and not line.strip().startswith("#")]

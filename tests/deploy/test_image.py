@@ -46,7 +46,7 @@ def test_five_rooms_and_three_files_are_sent() -> None:
         "clients/typescript/package.json",
         "db.sqlite3",
         "devclerk/server.py",
-        "proof/storm.py",
+        "tests/proof/races.py",
         "requirements-dev.txt",
         "secrets.env",
         "tests/conftest.py",

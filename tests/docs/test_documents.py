@@ -167,7 +167,7 @@ def test_each_reference_has_its_address(document: Path) -> None:
 
 @every_document
 def test_each_file_that_is_named_is_there(document: Path) -> None:
-    rooms = "|".join((*ROOMS, "tests", "docs", "clients", "benchmarks", "deploy", "proof"))
+    rooms = "|".join((*ROOMS, "tests", "docs", "clients", "benchmarks", "deploy"))
     named_files = words(prose(document), form=rf"(?:{rooms})/[\w./-]*|[\w-]+\.(?:toml|lock|md)")
 
     assert [name for name in sorted(named_files) if not (ROOT / name).exists()] == []

@@ -1,4 +1,4 @@
-"""Short forms of the fuzz: the long ones are `make proof`."""
+"""The short forms of the fuzzing; `make proof` runs the long ones."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from django.test import Client
 
 from accounts.models import User
 from devclerk.fixtures import LocalClerk
-from proof import fuzz, guided
-from proof.damage import as_header, damaged_token
+from tests.proof import fuzz, guided
+from tests.proof.corruption import as_header, corrupt_token
 
 
 def test_no_altered_token_is_accepted() -> None:
@@ -18,27 +18,29 @@ def test_no_altered_token_is_accepted() -> None:
     assert {"token_malformed", "token_invalid_signature", "token_invalid_algorithm"} <= set(figures)
 
 
-def test_no_signed_junk_becomes_a_session() -> None:
-    figures = fuzz.no_signed_junk_becomes_a_session(seed=1, tokens=400)
+def test_no_invalid_signed_claims_are_accepted() -> None:
+    figures = fuzz.no_invalid_signed_claims_are_accepted(seed=1, tokens=400)
     assert {"accepted", "token_invalid_claims", "token_invalid_issuer"} <= set(figures)
 
 
 @pytest.mark.django_db
-def test_no_altered_token_passes_the_door(clerk: LocalClerk, clerk_settings: object, client: Client) -> None:
+def test_no_altered_token_is_accepted_by_the_api(
+    clerk: LocalClerk, clerk_settings: object, client: Client
+) -> None:
     random = Random(1)  # noqa: S311 - repeatable, not secret
-    good = [clerk.mint(f"user_{number}") for number in range(3)]
+    valid = [clerk.mint(f"user_{number}") for number in range(3)]
     statuses = set()
     for _ in range(300):
-        altered = as_header(damaged_token(good, random=random))
-        if altered.strip() not in good:
+        altered = as_header(corrupt_token(valid, random=random))
+        if altered.strip() not in valid:
             headers = {"Authorization": f"Bearer {altered}"}
             statuses.add(client.get("/api/v1/me", headers=headers).status_code)
     assert statuses == {401}
     assert not User.objects.exists()
 
 
-def test_a_thousand_unknown_keys_make_a_handful_of_fetches() -> None:
-    assert fuzz.a_thousand_unknown_keys_make_a_handful_of_fetches(seed=1)["fetches for them"] == 0
+def test_a_thousand_unknown_keys_cause_at_most_four_fetches() -> None:
+    assert fuzz.a_thousand_unknown_keys_cause_at_most_four_fetches(seed=1)["fetches for them"] == 0
 
 
 @pytest.mark.django_db
@@ -48,7 +50,7 @@ def test_no_altered_delivery_has_an_effect() -> None:
 
 
 @pytest.mark.parametrize("name", guided.TARGETS)
-def test_the_seeds_of_the_guided_fuzz_are_judged_well(name: str) -> None:
-    judge = guided.TARGETS[name]()
+def test_the_seeds_of_the_guided_fuzzing_pass(name: str) -> None:
+    check = guided.TARGETS[name]()
     for seed in guided.SEEDS[name]:
-        judge(seed)
+        check(seed)

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import pytest
 
-from proof.histories import run_histories
-from proof.races import tell_at_once
+from tests.proof.histories import run_histories
+from tests.proof.races import apply_concurrently
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.postgresql]
 
 
-def test_every_step_of_a_few_histories_keeps_the_promises() -> None:
+def test_every_step_of_a_few_histories_keeps_the_invariants() -> None:
     seen = run_histories(seed=1, number=15, steps=40)
     assert seen["steps"] > 40
     assert seen["request 200"]
     assert seen["event duplicate"]
 
 
-def test_a_few_histories_told_by_twelve_threads_end_in_their_truth() -> None:
-    assert tell_at_once(seed=1, number=4) == 4
+def test_a_few_histories_applied_by_twelve_threads_end_in_the_true_row() -> None:
+    assert apply_concurrently(seed=1, number=4) == 4

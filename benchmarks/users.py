@@ -1,0 +1,48 @@
+"""The users of all benchmarks, derived from a number: in Python and, for a million rows, in SQL."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import psycopg
+
+from accounts.clerk.profiles import ClerkProfile, Source
+from devclerk.people import FIRST_NAMES, LAST_NAMES, Person, made_up_person
+
+# The same users as `made_up_user` returns, with the versions that a backfill writes. The rows equal the
+# claims of a session, so that a request finds nothing to change.
+INSERT = """
+INSERT INTO accounts_user (id, clerk_id, username, password, email, email_verified, first_name, last_name,
+    image_url, banned, is_active, is_staff, is_superuser, date_joined, created_at, updated_at, deleted_by,
+    created_via, field_versions)
+SELECT gen_random_uuid(), 'user_2madeUp' || lpad(n::text, 20, '0'), 'clerk-' || md5(n::text), '!',
+    CASE WHEN n % 20 > 0 THEN 'person' || n || '@example.test' END, n % 20 > 0 AND n % 7 > 0,
+    (%(first_names)s::text[])[n % 10 + 1], (%(last_names)s::text[])[n / 10 % 10 + 1],
+    'https://img.example.test/person' || n || '.png', false, true, false, false, now(), now(), now(), '',
+    'backfill', jsonb_build_object('email', version, 'email_verified', version, 'first_name', version,
+        'last_name', version, 'image_url', version, 'banned', version)
+FROM generate_series(%(start)s::int, %(stop)s::int - 1) AS n,
+    LATERAL (SELECT jsonb_build_array(1706745600000 + n * 1000::bigint, 3) AS version) AS clock
+"""
+
+
+def made_up_user(number: int) -> Person:
+    """Return a made-up user that is not banned."""
+    return replace(made_up_person(number), banned=False)
+
+
+def insert_users(connection: psycopg.Connection[tuple[object, ...]], *, start: int, stop: int) -> None:
+    """Insert the rows of the users from `start` up to, not including, `stop`."""
+    names = {"first_names": list(FIRST_NAMES), "last_names": list(LAST_NAMES)}
+    connection.execute(INSERT.replace(" % ", " %% "), {**names, "start": start, "stop": stop})
+
+
+def renamed(user: Person, *, later: int) -> Person:
+    """Return the user with another first name, changed `later` milliseconds after."""
+    return replace(user, first_name=f"New {later}", updated_at=user.updated_at + later)
+
+
+def profile_of(user: Person) -> ClerkProfile:
+    """Return the profile that the product reads from the Backend API for this user."""
+    values = {**user.claims(), "banned": user.banned}
+    return ClerkProfile(clerk_id=user.id, source=Source.API, at=user.updated_at, values=values)

@@ -1,0 +1,53 @@
+"""The environment of a proof: a running Clerk emulator, and an empty database."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from itertools import cycle, islice
+
+from django.test import override_settings
+
+from accounts.models import SyncRun, User
+from devclerk.fixtures import KEYS, RETRY_SCHEDULE, LocalClerk
+from devclerk.server import Server
+from devclerk.standin import StandIn
+from devclerk.tokens import fresh_keys
+from health.models import SyncFailure
+from health.recorder import recorder
+from webhooks.models import WebhookEvent
+
+
+@contextmanager
+def clerk_instance(
+    *, users: int = 0, retry_schedule: Sequence[float] = RETRY_SCHEDULE
+) -> Iterator[LocalClerk]:
+    """Run a Clerk emulator with this number of users; webhooks are sent again after these seconds."""
+    keys = cycle(islice(fresh_keys(), KEYS))
+    with Server(StandIn(keys=keys, users=users, retry_schedule=retry_schedule)) as server:
+        yield LocalClerk(server)
+
+
+@contextmanager
+def emulator_trusted(clerk: LocalClerk) -> Iterator[None]:
+    """Configure the project in this process for the emulator; DEBUG permits its plain http."""
+    with override_settings(
+        DEBUG=True,
+        CLERK_PUBLISHABLE_KEY="",
+        CLERK_JWT_KEY="",
+        CLERK_INSTANCE_ID="",
+        CLERK_ISSUER=clerk.issuer,
+        CLERK_JWKS_URL=clerk.jwks_url,
+        CLERK_API_URL=clerk.api_url,
+        CLERK_SECRET_KEY=clerk.secret_key,
+        CLERK_WEBHOOK_SIGNING_SECRET=(clerk.webhook_secret,),
+        CLERK_AUTHORIZED_PARTIES=(clerk.azp,),
+    ):
+        yield
+
+
+def empty_database() -> None:
+    """Delete all users, events, failures and runs."""
+    for model in (User, WebhookEvent, SyncFailure, SyncRun):
+        model.objects.all()._raw_delete("default")
+    recorder.forget()

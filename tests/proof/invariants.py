@@ -1,0 +1,75 @@
+"""The invariants of the user table, checked after every step."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+from django.db import connection
+
+from accounts.merge import NO_VERSION
+from accounts.models import DeletedBy, User
+from devclerk.people import Person
+
+Rows = list[tuple[Any, ...]]
+ALL_TABLES = ("accounts_user", "webhooks_webhookevent", "health_syncfailure")
+
+
+def row_versions(*tables: str) -> Rows:
+    """Return the physical version of every row of the tables; every write changes it."""
+    found: Rows = []
+    with connection.cursor() as cursor:
+        for table in tables or ("accounts_user",):
+            cursor.execute(f"SELECT ctid::text, xmin::text FROM {table} ORDER BY ctid")  # noqa: S608 - constant names
+            found += cursor.fetchall()
+    return found
+
+
+def expected_values(user: Person) -> dict[str, Any]:
+    """Return the values that the row of a user in Clerk must have."""
+    return {
+        "email": user.email,
+        "email_verified": user.email is not None and user.email_verified,
+        "first_name": user.first_name or "",
+        "last_name": user.last_name or "",
+        "image_url": user.image_url,
+        "banned": user.banned or user.deprovisioned,
+    }
+
+
+def row_values(row: User) -> dict[str, Any]:
+    """Return the same values of a row."""
+    return {
+        name: getattr(row, name)
+        for name in expected_values(Person(id="", handle="", created_at=0, updated_at=0))
+    }
+
+
+class InvariantChecker:
+    """Checks all rows against their earlier versions and the addresses that were ever verified in Clerk."""
+
+    def __init__(self) -> None:
+        self._versions: dict[Any, dict[str, list[int]]] = {}
+        self.verified: set[tuple[str, str | None]] = set()
+
+    def check(self) -> None:
+        """Raise AssertionError unless every invariant holds."""
+        rows = list(User.objects.exclude(clerk_id=None))
+        live = Counter(row.clerk_id for row in rows if row.deleted_at is None)
+        assert all(number == 1 for number in live.values()), f"several live rows: {live}"
+        deleted = {row.clerk_id for row in rows if row.deleted_by == DeletedBy.CLERK}
+        assert not deleted & set(live), "a live row of a user that Clerk has deleted"
+        for row in rows:
+            self._check_row(row)
+
+    def _check_row(self, row: User) -> None:
+        before = self._versions.get(row.pk, {})
+        for name, version in before.items():
+            current = row.field_versions.get(name, [0, 0])
+            # A new address resets the version of its verification; no other version ever decreases.
+            reset = name == "email_verified" and tuple(current) == NO_VERSION
+            assert current >= version or reset, f"the version of {name} fell from {version} to {current}"
+        self._versions[row.pk] = dict(row.field_versions)
+        if row.email_verified:
+            was_verified = (str(row.clerk_id), row.email) in self.verified
+            assert was_verified, "an address is marked as verified that was never verified in Clerk"
