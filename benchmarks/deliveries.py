@@ -77,7 +77,7 @@ def _event(turn: int, *, later: int, outcome: str) -> Delivery:
     who = person(FIRST + turn)
     change = Change(
         type="user.updated" if later else "user.created",
-        person=renamed(who, later=later) if later else who,
+        user=renamed(who, later=later) if later else who,
         at=int(time.time() * 1000),
         svix_id=f"msg_{turn}_{later}",
     )

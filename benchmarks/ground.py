@@ -14,8 +14,8 @@ import psycopg
 
 from benchmarks.people import insert_people, person
 from config.env import read_dotenv
-from devclerk.people import Person
-from devclerk.tokens import LIFETIME, Fault, Keyring
+from devclerk.tokens import LIFETIME_SECONDS, Fault, Keyring
+from devclerk.users import ClerkUser
 from tests.postgres import ThrowawayPostgres
 
 Connection = psycopg.Connection[tuple[object, ...]]
@@ -51,7 +51,7 @@ class Ground:
         """Open a connection beside Django's."""
         return psycopg.connect(self.url, dbname=database, autocommit=True)
 
-    def session_of(self, who: Person, *, fault: Fault | None = None) -> str:
+    def session_of(self, who: ClerkUser, *, fault: Fault | None = None) -> str:
         """Mint a token as Clerk does: it lives 60 s."""
         return self.keyring.mint(who, issuer=ISSUER, azp=PARTY, fault=fault)
 
@@ -67,7 +67,7 @@ class Wallet:
 
     def refresh(self) -> None:
         """Mint anew what is half a token's life old."""
-        if time.monotonic() - self._minted_at < LIFETIME / 2:
+        if time.monotonic() - self._minted_at < LIFETIME_SECONDS / 2:
             return
         self._minted_at = time.monotonic()
         self._held = [
@@ -79,7 +79,7 @@ class Wallet:
         return self._held[turn % len(self._held)]
 
 
-def key_of(who: Person) -> str:
+def key_of(who: ClerkUser) -> str:
     """Give the person's key for DRF's TokenAuthentication: 40 characters, as DRF makes them."""
     return who.id.removeprefix("user_").rjust(40, "k")
 

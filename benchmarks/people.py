@@ -7,7 +7,7 @@ from dataclasses import replace
 import psycopg
 
 from accounts.clerk.profiles import ClerkProfile, Source
-from devclerk.people import FIRST_NAMES, LAST_NAMES, Person, made_up_person
+from devclerk.users import FIRST_NAMES, LAST_NAMES, ClerkUser, generated_user
 
 # The same people as `person` makes. Versions as a backfill leaves them; whom a session names, this row fits.
 INSERT = """
@@ -25,9 +25,9 @@ FROM generate_series(%(start)s::int, %(stop)s::int - 1) AS n,
 """
 
 
-def person(number: int) -> Person:
+def person(number: int) -> ClerkUser:
     """Give a made-up person who is not banned."""
-    return replace(made_up_person(number), banned=False)
+    return replace(generated_user(number), banned=False)
 
 
 def insert_people(connection: psycopg.Connection[tuple[object, ...]], *, start: int, stop: int) -> None:
@@ -36,12 +36,12 @@ def insert_people(connection: psycopg.Connection[tuple[object, ...]], *, start: 
     connection.execute(INSERT.replace(" % ", " %% "), {**names, "start": start, "stop": stop})
 
 
-def renamed(who: Person, *, later: int) -> Person:
+def renamed(who: ClerkUser, *, later: int) -> ClerkUser:
     """Give the person under another name, `later` milliseconds after."""
     return replace(who, first_name=f"New {later}", updated_at=who.updated_at + later)
 
 
-def profile_of(who: Person) -> ClerkProfile:
+def profile_of(who: ClerkUser) -> ClerkProfile:
     """Give the profile that the API's answer about a person becomes."""
     values = {**who.claims(), "banned": who.banned}
     return ClerkProfile(clerk_id=who.id, source=Source.API, at=who.updated_at, values=values)

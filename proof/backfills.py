@@ -12,7 +12,7 @@ from collections.abc import Mapping
 import requests
 
 from devclerk.fixtures import LocalClerk
-from devclerk.people import Person
+from devclerk.users import ClerkUser
 from proof.clients import Ask, Load, table
 from proof.rows import await_truth, people, query
 from proof.site import Site, against, database, wait_until
@@ -63,7 +63,7 @@ def kill_backfills(*, seed: int, users: int, kills: int) -> Mapping[str, object]
 
 def _killed(site: Site, clerk: LocalClerk, *, chance: random.Random) -> bool:
     """Start a backfill and kill it a moment after one of its next pages; tell if it had not ended before."""
-    asked = clerk.standin.users_api.requests
+    asked = clerk.emulator.users_api.requests
     enough = len(asked) + chance.randint(2, 5)
     process = site.begin("backfill_users")
     wait_until(lambda: len(asked) >= enough or process.poll() is not None, what="a page")
@@ -136,10 +136,10 @@ def _ending(process: subprocess.Popen[str]) -> int:
 
 def _traffic(site: Site, clerk: LocalClerk) -> Mapping[str, Ask]:
     turn = threading.Lock()  # a person is changed or deleted by one client at a time
-    directory = clerk.standin.directory
+    directory = clerk.emulator.directory
 
-    def somebody(chance: random.Random) -> Person:
-        return directory.people(offset=chance.randrange(len(directory)), limit=1)[0]
+    def somebody(chance: random.Random) -> ClerkUser:
+        return directory.list_users(offset=chance.randrange(len(directory)), limit=1)[0]
 
     def sign_in(chance: random.Random) -> requests.Response:
         with turn:

@@ -11,8 +11,8 @@ import requests
 from psycopg import sql
 
 from devclerk.fixtures import LocalClerk
-from devclerk.people import Person
 from devclerk.tokens import Fault
+from devclerk.users import ClerkUser
 from devclerk.wire import user_object
 from proof.rows import query
 from proof.site import MONITORING, Site, against, database
@@ -144,7 +144,7 @@ def _tokens(site: Site, clerk: LocalClerk, canary: Canaries) -> Iterator[request
     yield site.me(good[:-6] + "AAAAAA")
     yield site.me(good + canary("too long") * 1000)
     yield site.me(
-        clerk.standin.keyring.sign(canary("token header").encode(), canary("token payload").encode())
+        clerk.emulator.keyring.sign(canary("token header").encode(), canary("token payload").encode())
     )
 
 
@@ -167,8 +167,8 @@ def _webhooks(site: Site, clerk: LocalClerk, canary: Canaries) -> Iterator[reque
     yield site.deliver(event(type="user.deleted", data=deleted))
 
 
-def _people(clerk: LocalClerk, canary: Canaries) -> list[Person]:
-    def somebody(**fields: object) -> Person:
+def _people(clerk: LocalClerk, canary: Canaries) -> list[ClerkUser]:
+    def somebody(**fields: object) -> ClerkUser:
         return clerk.new_person(**{"first_name": canary("first name")} | fields)
 
     return [
@@ -182,7 +182,7 @@ def _people(clerk: LocalClerk, canary: Canaries) -> list[Person]:
     ]
 
 
-def _visits(site: Site, clerk: LocalClerk, people: list[Person]) -> Iterator[requests.Response]:
+def _visits(site: Site, clerk: LocalClerk, people: list[ClerkUser]) -> Iterator[requests.Response]:
     for person in people:
         token = site.mint(person)
         yield site.me(token)
@@ -193,7 +193,7 @@ def _visits(site: Site, clerk: LocalClerk, people: list[Person]) -> Iterator[req
 
 
 def _in_trouble(
-    site: Site, clerk: LocalClerk, people: list[Person], *, trouble: Trouble, kind: str
+    site: Site, clerk: LocalClerk, people: list[ClerkUser], *, trouble: Trouble, kind: str
 ) -> list[requests.Response]:
     trouble.begin(kind)
     answers = list(_visits(site, clerk, people))

@@ -13,7 +13,7 @@ import requests
 from accounts.sync import _lock_key
 from devclerk.events import Change
 from devclerk.fixtures import LocalClerk
-from devclerk.people import Person
+from devclerk.users import ClerkUser
 from devclerk.wire import event_object
 from proof.clients import Answer, answer_of, slowest, table
 from proof.rows import differences, query
@@ -161,8 +161,8 @@ LOCKS: Mapping[str, Callable[[psycopg.Connection[tuple[object, ...]], _Visitors]
 }
 
 
-def _event(clerk: LocalClerk, person: Person) -> dict[str, object]:
-    change = Change(type="user.updated", person=person, at=person.updated_at)
+def _event(clerk: LocalClerk, person: ClerkUser) -> dict[str, object]:
+    change = Change(type="user.updated", user=person, at=person.updated_at)
     return event_object(change, instance_id=clerk.instance_id)
 
 

@@ -78,7 +78,7 @@ def misbehave(*, seed: int, workers: int, seconds: float, broken: list[str]) -> 
                     keys.behave = BROKEN[name]
                     time.sleep(seconds)
             _expect(without_key, {(kind, 503, "keys_unavailable") for kind in questions})
-            keys.behave = document(clerk.standin.keyring.jwks())
+            keys.behave = document(clerk.emulator.keyring.jwks())
             recovered = wait_until(lambda: _all_good(site, clerk), what="the recovery")
             time.sleep(2 * RETRY_AT_START)  # a worker that nobody asked looks by itself
             asked = keys.asked
@@ -141,7 +141,7 @@ def known_keys_outlive_half_an_hour_without_their_address(*, seed: int) -> Mappi
 def outlive(broken: Behaviour) -> str:
     """Serve a known key every ten seconds of that half an hour, amid unknown ones; say what it cost."""
     clock = MovedClock()
-    with clerk_instance() as clerk, serving(document(clerk.standin.keyring.jwks())) as server:
+    with clerk_instance() as clerk, serving(document(clerk.emulator.keyring.jwks())) as server:
         store = KeyStore(server.url, allow_http=True, clock=clock)
         verifier = SessionVerifier(keys=store, issuer=clerk.issuer, authorized_parties=(clerk.azp,))
         begin = time.time()

@@ -54,7 +54,7 @@ def restart_under_load(*, seed: int, restarts: int, workers: int) -> Mapping[str
         late = [each for each in load.answers if each.status != 200 and not _meets(each, outages)]
         assert not late, f"not well again at once: {late} {outages}"
         await_truth(server.url, clerk)
-        resent = Counter(each.status for each in clerk.standin.deliveries.attempts)
+        resent = Counter(each.status for each in clerk.emulator.deliveries.attempts)
     assert set(resent) <= {200, 503}
     return {
         "workers, clients, restarts": f"{workers}, {CLIENTS}, {restarts}",
@@ -84,7 +84,7 @@ def questions(site: Site, clerk: LocalClerk) -> Mapping[str, Ask]:
 
     def webhook(chance: random.Random) -> requests.Response:
         person = clerk.person(chance.choice(list(tokens)))
-        change = Change(type="user.updated", person=person, at=person.updated_at)
+        change = Change(type="user.updated", user=person, at=person.updated_at)
         return site.deliver(event_object(change, instance_id=clerk.instance_id))
 
     return {"warm": warm, "first request": first, "changed claims": changed, "webhook": webhook}
@@ -123,9 +123,9 @@ def kill_amid_webhooks(*, seed: int, kills: int) -> Mapping[str, object]:
                 site.kill_workers()
             trouble.end()
             await_truth(server.url, clerk)
-        statuses = Counter(each.status for each in clerk.standin.deliveries.attempts)
+        statuses = Counter(each.status for each in clerk.emulator.deliveries.attempts)
         ledger = query(server.url, "SELECT outcome, count(*) FROM webhooks_webhookevent GROUP BY 1")
-        events = {change.svix_id for change in clerk.standin.changes}
+        events = {change.svix_id for change in clerk.emulator.changes}
         written = query(server.url, "SELECT svix_id FROM webhooks_webhookevent")
         assert sorted(events) == sorted(svix_id for (svix_id,) in written), "not one row for each event"
         assert not {"failed"} & {outcome for outcome, _ in ledger}

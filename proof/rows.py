@@ -49,7 +49,7 @@ def differences(address: str, clerk: LocalClerk) -> dict[str, object]:
 def await_truth(address: str, clerk: LocalClerk, *, seconds: float = 60) -> None:
     """Wait until every row is what Clerk says; raise AssertionError if that never comes."""
     wait_until(
-        lambda: not clerk.standin.deliveries._queue, seconds=seconds, what="the delivery of every webhook"
+        lambda: not clerk.emulator.deliveries._queue, seconds=seconds, what="the delivery of every webhook"
     )
     deadline = time.monotonic() + 20  # one may still be on its way
     while found := differences(address, clerk):

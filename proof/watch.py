@@ -9,7 +9,7 @@ from django.db import connection
 
 from accounts.merge import NEVER
 from accounts.models import DeletedBy, User
-from devclerk.people import Person
+from devclerk.users import ClerkUser
 
 Rows = list[tuple[Any, ...]]
 EVERYTHING = ("accounts_user", "webhooks_webhookevent", "health_syncfailure")
@@ -25,7 +25,7 @@ def physical(*tables: str) -> Rows:
     return found
 
 
-def truth(person: Person) -> dict[str, Any]:
+def truth(person: ClerkUser) -> dict[str, Any]:
     """Give what the row of a person should say."""
     return {
         "email": person.email,
@@ -39,7 +39,9 @@ def truth(person: Person) -> dict[str, Any]:
 
 def told(row: User) -> dict[str, Any]:
     """Give what the row of a person says."""
-    return {name: getattr(row, name) for name in truth(Person(id="", handle="", created_at=0, updated_at=0))}
+    return {
+        name: getattr(row, name) for name in truth(ClerkUser(id="", handle="", created_at=0, updated_at=0))
+    }
 
 
 class Watcher:

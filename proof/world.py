@@ -19,8 +19,8 @@ from accounts.models import DeletedBy, User
 from accounts.reconcile import reconcile
 from devclerk.events import Change
 from devclerk.fixtures import LocalClerk
-from devclerk.people import Person, new_id
 from devclerk.tokens import ABSENT
+from devclerk.users import ClerkUser, new_id
 from devclerk.wire import event_object
 from proof.stage import empty_database
 from proof.trouble import Trouble
@@ -58,7 +58,7 @@ class World:
         self.clerk, self.clock, self.trouble, self.seen = clerk, clock, trouble, seen
         empty_database()
         clock.move_to(START)
-        clerk.standin.reset()
+        clerk.emulator.reset()
         for person in clerk.people:
             clerk.delete(person)
         self.watcher = Watcher()
@@ -80,9 +80,9 @@ class World:
         """The time in milliseconds, the same for Clerk and the product."""
         return int(timezone.now().timestamp() * 1000)
 
-    def announce(self, kind: str, person: Person, *, at: int) -> Event:
+    def announce(self, kind: str, person: ClerkUser, *, at: int) -> Event:
         """Make a webhook of what happened; it is on its way from now on."""
-        change = Change(type=kind, person=person, at=at)
+        change = Change(type=kind, user=person, at=at)
         body = json.dumps(event_object(change, instance_id=self.clerk.instance_id)).encode()
         updated_at = 0 if kind == "user.deleted" else person.updated_at
         event = Event(new_id("msg"), body, person.id, updated_at)
@@ -119,11 +119,11 @@ class World:
         claims = {name: value for name, value in person.claims().items() if name not in left_out}
         return Token(person.id, text, self.now // 1000 + lifetime, claims)
 
-    def is_alive(self, person: Person) -> bool:
+    def is_alive(self, person: ClerkUser) -> bool:
         """Tell whether Clerk knows the person."""
-        return self.clerk.standin.directory.get(person.id) is not None
+        return self.clerk.emulator.directory.get(person.id) is not None
 
-    def _note(self, person: Person) -> None:
+    def _note(self, person: ClerkUser) -> None:
         if person.email_verified:
             self.watcher.verified.add((person.id, person.email))
 
@@ -214,7 +214,7 @@ class World:
             self.must_be_true(past[-1])
         self.apart = {clerk_id for clerk_id in self.apart if self.row(clerk_id) is None}
 
-    def must_be_true(self, person: Person) -> None:
+    def must_be_true(self, person: ClerkUser) -> None:
         """Raise AssertionError if the row is not what Clerk says, but for people deleted here."""
         row = self.row(person.id)
         if not self.is_alive(person):
