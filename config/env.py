@@ -79,9 +79,9 @@ class Environment:
         """Return a number from `low` to `high`, both included; decimals are permitted."""
         return self._typed(name, partial(values.number, low=low, high=high), default=default)
 
-    def words(self, name: str) -> tuple[str, ...]:
+    def comma_separated(self, name: str) -> tuple[str, ...]:
         """Return the items of a comma separated list."""
-        return values.words(self.text(name))
+        return values.comma_separated(self.text(name))
 
     def url(self, name: str, *, default: str = "") -> str:
         """Return an absolute web address without a trailing slash."""

@@ -14,7 +14,7 @@ from accounts.clerk.profiles import DEFAULT_CLAIMS
 from accounts.clerk.publishable import frontend_api
 from config.env import Environment
 from config.logging import logging_config
-from config.values import words
+from config.values import comma_separated
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = Environment.read(BASE_DIR / ".env")
@@ -141,10 +141,10 @@ CLERK_JWKS_URL = env.url(
 CLERK_JWT_KEY = env.secret("CLERK_JWT_KEY")
 CLERK_SECRET_KEY = env.secret("CLERK_SECRET_KEY")
 CLERK_API_URL = env.url("CLERK_API_URL", default="https://api.clerk.com")
-CLERK_WEBHOOK_SIGNING_SECRET = words(env.secret("CLERK_WEBHOOK_SIGNING_SECRET"))
+CLERK_WEBHOOK_SIGNING_SECRET = comma_separated(env.secret("CLERK_WEBHOOK_SIGNING_SECRET"))
 CLERK_INSTANCE_ID = env.text("CLERK_INSTANCE_ID")
 CLERK_AUTHORIZED_PARTIES: tuple[str, ...] | None = (
-    env.words("CLERK_AUTHORIZED_PARTIES") if env.has("CLERK_AUTHORIZED_PARTIES") else None
+    env.comma_separated("CLERK_AUTHORIZED_PARTIES") if env.has("CLERK_AUTHORIZED_PARTIES") else None
 )
 CLERK_AUDIENCE = env.text("CLERK_AUDIENCE")
 CLERK_CLOCK_SKEW_SECONDS = env.integer("CLERK_CLOCK_SKEW_SECONDS", default=5, high=300)

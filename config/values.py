@@ -49,10 +49,10 @@ class Malformed(ValueError):
 
 def boolean(text: str) -> bool:
     """Read true or false, in one of eight spellings. Raise `Malformed`."""
-    word = text.lower()
-    if word in TRUE:
+    lowered = text.lower()
+    if lowered in TRUE:
         return True
-    if word in FALSE:
+    if lowered in FALSE:
         return False
     raise Malformed("must be true or false")
 
@@ -71,9 +71,9 @@ def number(text: str, *, low: float, high: float) -> float:
     return float(text)
 
 
-def words(text: str) -> tuple[str, ...]:
+def comma_separated(text: str) -> tuple[str, ...]:
     """Read a comma separated list; blanks around an item and empty items are dropped."""
-    return tuple(word for part in text.split(",") if (word := part.strip()))
+    return tuple(item for part in text.split(",") if (item := part.strip()))
 
 
 def url(text: str) -> str:
@@ -85,7 +85,7 @@ def url(text: str) -> str:
 
 def origins(text: str) -> tuple[str, ...]:
     """Read a list of web origins: scheme, host and optional port. Raise `Malformed`."""
-    found = words(text)
+    found = comma_separated(text)
     for origin in found:
         parts = _split(origin)
         if parts is None or f"{parts.scheme}://{parts.netloc}" != origin:
@@ -97,7 +97,7 @@ def origins(text: str) -> tuple[str, ...]:
 
 def hosts(text: str) -> tuple[str, ...]:
     """Read a list of host names as ALLOWED_HOSTS takes them. Raise `Malformed`."""
-    found = words(text)
+    found = comma_separated(text)
     if not all(HOST.fullmatch(host) for host in found):
         raise Malformed(
             "must be host names such as api.example.com, comma separated, without https://, a port or a path"

@@ -182,8 +182,8 @@ def _payload_with(**fields: Any) -> Callable[[Draft, Draft, int], None]:
 _APPLY: Mapping[Fault, Callable[[Draft, Draft, int], None]] = {
     Fault.EXPIRED: _expired,
     Fault.NOT_YET: _not_yet,
-    Fault.WRONG_AZP: _payload_with(azp="https://stranger.example.test"),
-    Fault.WRONG_ISSUER: _payload_with(iss="https://clerk.stranger.example.test"),
+    Fault.WRONG_AZP: _payload_with(azp="https://other.example.test"),
+    Fault.WRONG_ISSUER: _payload_with(iss="https://clerk.other.example.test"),
     Fault.ALG_NONE: _header_with(alg="none"),
     Fault.HS256: _header_with(alg="HS256"),
     Fault.TEMPLATE: _template,

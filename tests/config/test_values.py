@@ -104,7 +104,7 @@ def test_a_number_can_have_decimals() -> None:
 
 
 def test_items_are_stripped_and_empty_ones_dropped() -> None:
-    assert values.words(" a, b ,,c,") == ("a", "b", "c")
+    assert values.comma_separated(" a, b ,,c,") == ("a", "b", "c")
 
 
 def test_a_trailing_slash_is_removed() -> None:

@@ -1,4 +1,4 @@
-"""The admin with many users and events: every page uses an index. `PEOPLE=1000000` makes it a million."""
+"""The admin with many users and events: every page uses an index. `USERS=1000000` makes it a million."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from accounts.models import User
 from tests.config.admin.pages import FAILURES, LEDGER, USERS, change_page
 
 pytestmark = [pytest.mark.django_db, pytest.mark.postgresql]
-ROWS = int(os.environ.get("PEOPLE", "60000"))
+ROWS = int(os.environ.get("USERS", "60000"))
 CLERK_ID = "user_0000001234"
 FILL = (
     """
