@@ -1,4 +1,4 @@
-# The product alone: no stand-in, tests, benchmarks or clients, no compiler, no secret. `make image` builds and tries it.
+# The product alone: no emulator, tests, benchmarks, clients, compiler or secret. `make image` builds and tests it.
 ARG BASE=python:3.13-slim-trixie
 
 FROM ${BASE} AS build
@@ -16,7 +16,7 @@ COPY accounts accounts
 COPY api api
 COPY webhooks webhooks
 COPY health health
-# Needs no setting: what is missing is said when the server starts, and nothing of this process stays.
+# Needs no setting: the server reports missing ones when it starts.
 RUN /venv/bin/python manage.py collectstatic --no-input --verbosity 0 \
     && /venv/bin/python -m compileall -q -j 0 --invalidation-mode unchecked-hash /venv/lib /app
 
@@ -25,12 +25,12 @@ ENV PATH=/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 PROMETHEUS
 COPY --from=build /venv /venv
 COPY --from=build /app /app
 WORKDIR /app
-# A number, so that Kubernetes can see that it is not root. It owns nothing and writes to /dev/shm alone.
+# A number, so that Kubernetes can check that it is not root. It owns no file and writes to /dev/shm alone.
 USER 10001:10001
 EXPOSE 8000
-# Alive, not ready: an engine that replaces the unhealthy must not do so because the database is away.
+# Liveness, not readiness: an engine must not replace containers because the database is down.
 HEALTHCHECK --interval=10s --timeout=3s --start-period=30s --retries=3 \
     CMD ["python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:8000/health/live', timeout=2)"]
-# SIGTERM: gunicorn takes no new connection and finishes the requests in flight (deploy/gunicorn.conf.py).
+# SIGTERM: gunicorn accepts no new connection and finishes the requests in flight (deploy/gunicorn.conf.py).
 STOPSIGNAL SIGTERM
 CMD ["gunicorn", "config.wsgi"]

@@ -19,18 +19,18 @@ CHECK_ENVIRONMENT := DJANGO_DEBUG=true DATABASE_URL=sqlite:///.check.sqlite3 \
 	CLERK_AUTHORIZED_PARTIES=https://app.example.test
 
 help:
-	@echo "make run      the API on 127.0.0.1:$(PORT) and a local stand-in for Clerk on 127.0.0.1:$(CLERK_PORT)"
-	@echo "make test     every test, on a throwaway PostgreSQL, then on SQLite, then through PgBouncer if it is here"
-	@echo "make test-latest   the same with the newest of everything that the ranges allow, in .venv-latest"
-	@echo "make image    build the container image and try it (docker or buildah; BASE=, IMAGE=)"
+	@echo "make run      the API on 127.0.0.1:$(PORT) and a local Clerk emulator on 127.0.0.1:$(CLERK_PORT)"
+	@echo "make test     every test, on a throwaway PostgreSQL, then on SQLite, then through PgBouncer if installed"
+	@echo "make test-latest   the same with the newest releases that the ranges allow, in .venv-latest"
+	@echo "make image    build the container image and test it (docker or buildah; BASE=, IMAGE=)"
 	@echo "make check    lint, format, types, import contracts, migrations, API schema, lock"
-	@echo "make proof    the long tests: order, races, faults, fuzzing (15 minutes at most; SEED=N repeats a run)"
-	@echo "make mutants  mutation tests: 2,000 small changes of the code, an hour at most"
-	@echo "make bench    the benchmarks, with the alternatives: five minutes; make bench-quick: one"
-	@echo "make client   write the TypeScript client anew from api/openapi.yaml and build it (needs Node >= 20)"
-	@echo "make format   mend what the formatter and the linter can mend"
-	@echo "make schema   write api/openapi.yaml anew"
-	@echo "make lock     resolve the dependencies anew and write requirements*.txt (needs uv)"
+	@echo "make proof    the long proofs: order, races, faults, fuzz (15 minutes at most; SEED=N repeats a run)"
+	@echo "make mutants  mutation testing with 2,000 mutants: an hour at most"
+	@echo "make bench    the benchmark, side by side with the peers: five minutes; make bench-quick: one"
+	@echo "make client   generate the TypeScript client from api/openapi.yaml and build it (needs Node >= 20)"
+	@echo "make format   fix what the formatter and the linter can fix"
+	@echo "make schema   regenerate api/openapi.yaml"
+	@echo "make lock     resolve the dependencies and write requirements*.txt (needs uv)"
 
 run:
 	@.ci/ports PORT=$(PORT) CLERK_PORT=$(CLERK_PORT)

@@ -79,7 +79,7 @@ def _build_delivery(turn: int, *, later: int, outcome: str) -> Delivery:
     user = made_up_user(FIRST_USER + turn)
     change = Change(
         type="user.updated" if later else "user.created",
-        person=renamed(user, later=later) if later else user,
+        user=renamed(user, later=later) if later else user,
         at=int(time.time() * 1000),
         svix_id=f"msg_{turn}_{later}",
     )

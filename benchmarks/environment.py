@@ -14,8 +14,8 @@ import psycopg
 
 from benchmarks.users import insert_users, made_up_user
 from config.env import read_dotenv
-from devclerk.people import Person
-from devclerk.tokens import LIFETIME, Fault, Keyring
+from devclerk.tokens import LIFETIME_SECONDS, Fault, Keyring
+from devclerk.users import ClerkUser
 from tests.postgres import ThrowawayPostgres
 
 Connection = psycopg.Connection[tuple[object, ...]]
@@ -51,7 +51,7 @@ class Environment:
         """Open a connection of its own, apart from Django's."""
         return psycopg.connect(self.url, dbname=database, autocommit=True)
 
-    def session_of(self, user: Person, *, fault: Fault | None = None) -> str:
+    def session_of(self, user: ClerkUser, *, fault: Fault | None = None) -> str:
         """Mint a session token that is valid for 60 seconds, as Clerk does."""
         return self.keyring.mint(user, issuer=ISSUER, azp=PARTY, fault=fault)
 
@@ -67,7 +67,7 @@ class CredentialPool:
 
     def refresh(self) -> None:
         """Mint new tokens if the present ones have used up half of their lifetime."""
-        if time.monotonic() - self._minted_at < LIFETIME / 2:
+        if time.monotonic() - self._minted_at < LIFETIME_SECONDS / 2:
             return
         self._minted_at = time.monotonic()
         self._credentials = [
@@ -79,7 +79,7 @@ class CredentialPool:
         return self._credentials[turn % len(self._credentials)]
 
 
-def token_key_of(user: Person) -> str:
+def token_key_of(user: ClerkUser) -> str:
     """Return the user's key for DRF's TokenAuthentication: 40 characters, as in DRF."""
     return user.id.removeprefix("user_").rjust(40, "k")
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import psycopg
 
 from accounts.clerk.profiles import ClerkProfile, Source
-from devclerk.people import FIRST_NAMES, LAST_NAMES, Person, made_up_person
+from devclerk.users import FIRST_NAMES, LAST_NAMES, ClerkUser, generated_user
 
 # The same users as `made_up_user` returns, with the versions that a backfill writes. The rows equal the
 # claims of a session, so that a request finds nothing to change.
@@ -26,9 +26,9 @@ FROM generate_series(%(start)s::int, %(stop)s::int - 1) AS n,
 """
 
 
-def made_up_user(number: int) -> Person:
+def made_up_user(number: int) -> ClerkUser:
     """Return a made-up user that is not banned."""
-    return replace(made_up_person(number), banned=False)
+    return replace(generated_user(number), banned=False)
 
 
 def insert_users(connection: psycopg.Connection[tuple[object, ...]], *, start: int, stop: int) -> None:
@@ -37,12 +37,12 @@ def insert_users(connection: psycopg.Connection[tuple[object, ...]], *, start: i
     connection.execute(INSERT.replace(" % ", " %% "), {**names, "start": start, "stop": stop})
 
 
-def renamed(user: Person, *, later: int) -> Person:
+def renamed(user: ClerkUser, *, later: int) -> ClerkUser:
     """Return the user with another first name, changed `later` milliseconds after."""
     return replace(user, first_name=f"New {later}", updated_at=user.updated_at + later)
 
 
-def profile_of(user: Person) -> ClerkProfile:
+def profile_of(user: ClerkUser) -> ClerkProfile:
     """Return the profile that the product reads from the Backend API for this user."""
     values = {**user.claims(), "banned": user.banned}
     return ClerkProfile(clerk_id=user.id, source=Source.API, at=user.updated_at, values=values)

@@ -1,8 +1,8 @@
-"""The one place that reads the environment: strictly, and without stopping at the first mistake.
+"""The only reader of the environment. It is strict and collects all errors instead of stopping at the first.
 
-A malformed value becomes a `Problem` and its default stands in, so that the system checks can name every
-mistake in one go (`accounts.checks`) and `clerk_doctor` can start and explain them. A message never holds the
-value: it may be a secret.
+A malformed value becomes a `Problem` and its default is used, so that the system checks name every problem
+at once (`accounts.checks`) and `clerk_doctor` starts and explains them. A message never contains the value:
+it may be a secret.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ QUOTED = re.compile(r"""(['"])(.*)\1""")
 
 
 class Problem(NamedTuple):
-    """A variable that cannot be used as it is, and what is wrong with its form."""
+    """A variable with an unusable value, and the form that it should have."""
 
     variable: str
     message: str
 
 
 class Environment:
-    """Typed values by name. What is malformed stands in `problems`."""
+    """Typed values by name. No method raises: a malformed value is recorded in `problems`."""
 
     def __init__(self, variables: Mapping[str, str]) -> None:
         self._variables = variables
@@ -38,7 +38,7 @@ class Environment:
 
     @classmethod
     def read(cls, dotenv: Path) -> Environment:
-        """Read the process environment, and below it the file `dotenv` if there is one."""
+        """Read the process environment and, with less priority, the file `dotenv` if it exists."""
         lines, unreadable = read_dotenv(dotenv)
         environment = cls({**lines, **os.environ})
         for message in unreadable:
@@ -46,15 +46,15 @@ class Environment:
         return environment
 
     def has(self, name: str) -> bool:
-        """Tell whether the variable is there at all, be it empty."""
+        """Return whether the variable is set, even to an empty value."""
         return name in self._variables
 
     def text(self, name: str, *, default: str = "") -> str:
-        """Give the stripped text; an empty one counts as not set."""
+        """Return the stripped text; an empty one counts as not set."""
         return self._variables.get(name, "").strip() or default
 
     def secret(self, name: str) -> str:
-        """Give the text of `name`, or of the file that `name`_FILE names."""
+        """Return the text of `name`, or of the file that `name`_FILE names."""
         text, path = self.text(name), self.text(f"{name}_FILE")
         if not path:
             return text
@@ -68,35 +68,35 @@ class Environment:
             return ""
 
     def flag(self, name: str, *, default: bool = False) -> bool:
-        """Give a boolean."""
+        """Return a boolean."""
         return self._typed(name, values.boolean, default=default)
 
     def integer(self, name: str, *, default: int, low: int = 0, high: int) -> int:
-        """Give a whole number from `low` to `high`, both included."""
+        """Return a whole number from `low` to `high`, both included."""
         return self._typed(name, partial(values.whole_number, low=low, high=high), default=default)
 
     def number(self, name: str, *, default: float, low: float = 0, high: float) -> float:
-        """Give a number from `low` to `high`, both included; decimals are permitted."""
+        """Return a number from `low` to `high`, both included; decimals are permitted."""
         return self._typed(name, partial(values.number, low=low, high=high), default=default)
 
-    def words(self, name: str) -> tuple[str, ...]:
-        """Give the words of a comma separated list."""
-        return values.words(self.text(name))
+    def comma_separated(self, name: str) -> tuple[str, ...]:
+        """Return the items of a comma separated list."""
+        return values.comma_separated(self.text(name))
 
     def url(self, name: str, *, default: str = "") -> str:
-        """Give an absolute web address without a slash at its end."""
+        """Return an absolute web address without a trailing slash."""
         return self._typed(name, values.url, default=default)
 
     def origins(self, name: str) -> tuple[str, ...]:
-        """Give a list of web origins."""
+        """Return the origins of a comma separated list."""
         return self._typed(name, values.origins, default=())
 
     def hosts(self, name: str) -> tuple[str, ...]:
-        """Give a list of host names."""
+        """Return the host names of a comma separated list."""
         return self._typed(name, values.hosts, default=())
 
     def database(self, name: str, *, default: str, root: Path) -> dict[str, Any]:
-        """Give Django's entry for the database that a (secret) address names."""
+        """Return Django's entry for the database of a (secret) address."""
         text = self.secret(name) or default
         try:
             return values.database(text, root=root)
@@ -105,7 +105,7 @@ class Environment:
             return values.database(default, root=root)
 
     def folder(self, name: str) -> str:
-        """Give a folder that this process can write to, made if it is missing; empty where it cannot be."""
+        """Return a writable folder, created if it is missing; empty if that is not possible."""
         path = self.text(name)
         if not path:
             return ""
@@ -118,7 +118,7 @@ class Environment:
         return path
 
     def reject(self, name: str, *, message: str) -> None:
-        """Record that `name` cannot be used. `message` continues the sentence and never holds the value."""
+        """Record that `name` cannot be used. `message` continues the sentence and omits the value."""
         self.problems.append(Problem(name, message))
 
     def _typed(self, name: str, convert: Callable[[str], T], *, default: T) -> T:
@@ -133,14 +133,14 @@ class Environment:
 
 
 def read_dotenv(path: Path) -> tuple[dict[str, str], list[str]]:
-    """Read NAME=value lines, quotes optional, nothing expanded; give them and what is wrong with the rest."""
+    """Read NAME=value lines, without expansion; quotes are optional. Return the values and the problems."""
     if not path.exists():
         return {}, []
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, ValueError):
         return {}, ["must be a UTF-8 text file that this process can read"]
-    found, wrong = {}, []
+    found, problems = {}, []
     for number, raw in enumerate(text.splitlines(), start=1):
         line = raw.strip()
         if not line or line.startswith("#"):
@@ -148,8 +148,8 @@ def read_dotenv(path: Path) -> tuple[dict[str, str], list[str]]:
         if match := ASSIGNMENT.fullmatch(line):
             found[match[1]] = _unquoted(match[2])
         else:
-            wrong.append(f"line {number} must look like NAME=value")
-    return found, wrong
+            problems.append(f"line {number} must look like NAME=value")
+    return found, problems
 
 
 def _unquoted(text: str) -> str:

@@ -1,7 +1,7 @@
-"""Logging: JSON lines outside debug, plain lines in debug, the request's id on both, and nothing personal.
+"""Logging: JSON lines outside debug, plain lines in debug, both with the request id and no personal data.
 
-A path, a host header or the text of an exception may hold whatever a stranger typed or a row contains, so
-outside debug none of them reaches a line: a failure is told by its class and the place in the code.
+A path, a host header or the text of an exception may contain any input of a client or any value of a row.
+Outside debug none of them is logged: a failure is logged as its class and its place in the code.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ ExcInfo = tuple[type[BaseException], BaseException, TracebackType | None] | tupl
 
 
 def logging_config(*, debug: bool) -> dict[str, Any]:
-    """Give Django's LOGGING."""
+    """Return the value of Django's LOGGING."""
     return {
         "version": 1,
         "disable_existing_loggers": False,
@@ -48,21 +48,21 @@ def logging_config(*, debug: bool) -> dict[str, Any]:
         },
         "root": {"handlers": ["console"], "level": "INFO"},
         "loggers": {
-            # Django's own handlers would print some records twice.
+            # Django's own handlers would write some records twice.
             "django": {"handlers": [], "level": "INFO", "propagate": True},
-            # A 4xx is the client's business, and has its line from the request middleware.
+            # The request middleware logs each 4xx already.
             "django.request": {"level": "ERROR"},
-            # It says each retry; whoever asked says in the end what came of them.
+            # It logs each retry; the caller logs or reports the result.
             "urllib3": {"level": "ERROR"},
         },
     }
 
 
 class JSONLineFormatter(JsonFormatter):
-    """One JSON object a line; an exception is its classes and code places, without their texts."""
+    """Writes one JSON object per line; an exception becomes its classes and code places, without texts."""
 
     def formatException(self, ei: ExcInfo) -> str:  # noqa: N802 - logging's name
-        """Describe the exception and what it came from, the cause first."""
+        """Describe the exception and its causes, the first cause first."""
         return "\n".join(_describe(error) for error in reversed(list(_chain(ei[1]))))
 
 
@@ -77,10 +77,10 @@ class PlainLineFormatter(logging.Formatter):
 
 
 class ConstantMessageFilter(logging.Filter):
-    """Replace the messages that Django makes of a stranger's words: the path, the host header, the form."""
+    """Replaces messages of Django that contain input of a client: the path, the host header, the form."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Keep every record; those of django.request and django.security lose their variable part."""
+        """Keep every record; remove the variable part of those of django.request and django.security."""
         if record.name == "django.request":
             record.msg, record.args = "The request failed", ()
         elif record.name.startswith("django.security"):

@@ -1,4 +1,4 @@
-"""Django settings. Values come from the environment through `config.env`; README lists them."""
+"""Django settings. Values come from the environment through `config.env`; README lists the variables."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from accounts.clerk.profiles import DEFAULT_CLAIMS
 from accounts.clerk.publishable import frontend_api
 from config.env import Environment
 from config.logging import logging_config
-from config.values import words
+from config.values import comma_separated
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = Environment.read(BASE_DIR / ".env")
@@ -23,7 +23,7 @@ env = Environment.read(BASE_DIR / ".env")
 DEBUG = env.flag("DJANGO_DEBUG")
 SECRET_KEY = env.secret("DJANGO_SECRET_KEY")
 if not SECRET_KEY:
-    # A stand-in of this process alone, so that the checks can run and say what is missing.
+    # A random key of this process alone, so that the checks can run and report the missing one.
     SECRET_KEY = get_random_secret_key()
     if not DEBUG:
         env.reject("DJANGO_SECRET_KEY", message="must be set outside debug: a long random text, kept secret")
@@ -34,14 +34,14 @@ ROOT_URLCONF = "config.urls"
 WSGI_APPLICATION = "config.wsgi.application"
 AUTH_USER_MODEL = "accounts.User"
 AUTHENTICATION_BACKENDS = ["accounts.backends.StaffBackend"]
-# No redirect may lose the body of a POST; the addresses of the API have no slash at their end.
+# A redirect loses the body of a POST; the addresses of the API have no trailing slash.
 APPEND_SLASH = False
 TIME_ZONE = "UTC"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 LOGGING = logging_config(debug=DEBUG)
 
 INSTALLED_APPS = [
-    # Leaves static files to the middleware under runserver too, behind the request ids.
+    # Under runserver too, the middleware serves static files, so that they have request ids.
     "whitenoise.runserver_nostatic",
     "django.contrib.admin",
     "django.contrib.auth",
@@ -60,7 +60,7 @@ INSTALLED_APPS = [
     "health",
 ]
 if find_spec("devclerk"):
-    # The production image is built without it.
+    # The production image does not contain it.
     INSTALLED_APPS.append("devclerk")
 
 MIDDLEWARE = [
@@ -95,7 +95,7 @@ TEMPLATES = [
 # Database
 DATABASES = {"default": env.database("DATABASE_URL", default="sqlite:///db.sqlite3", root=BASE_DIR)}
 
-# Staff sign in to the admin with a password; people who come from Clerk have none.
+# Staff sign in to the admin with a password; users of Clerk have none.
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
@@ -103,7 +103,7 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
 ]
 
-# Static files: whitenoise serves what collectstatic gathered; in debug, or without it, what the packages hold
+# Static files: whitenoise serves the output of collectstatic; in debug, or without it, files of the packages
 STATIC_URL = "/static/"
 STATIC_ROOT = BASE_DIR / "staticfiles"
 STORAGES = {
@@ -117,15 +117,15 @@ HTTPS = env.flag("DJANGO_HTTPS", default=not DEBUG)
 SECURE_SSL_REDIRECT = HTTPS
 SECURE_REDIRECT_EXEMPT = [r"^health/", r"^metrics$"]
 SECURE_HSTS_SECONDS = 31_536_000 if HTTPS else 0
-# The API's host and what is below it; browsers preload only a domain that its owner hands in himself.
+# The host of the API and its subdomains; browsers preload only a domain that its owner submits.
 SECURE_HSTS_INCLUDE_SUBDOMAINS = HTTPS
 SECURE_HSTS_PRELOAD = HTTPS
-# Believed only together with the promise that the proxy in front sets it.
+# Trusted only with DJANGO_HTTPS, which promises that the proxy in front sets it.
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if HTTPS else None
 SESSION_COOKIE_SECURE = HTTPS
 CSRF_COOKIE_SECURE = HTTPS
 
-# CORS: a bearer token, never a cookie
+# CORS: bearer tokens, no cookies
 CORS_ALLOWED_ORIGINS = list(env.origins("CORS_ALLOWED_ORIGINS"))
 CORS_URLS_REGEX = r"^/api/"
 CORS_ALLOW_CREDENTIALS = False
@@ -142,10 +142,10 @@ CLERK_JWKS_URL = env.url(
 CLERK_JWT_KEY = env.secret("CLERK_JWT_KEY")
 CLERK_SECRET_KEY = env.secret("CLERK_SECRET_KEY")
 CLERK_API_URL = env.url("CLERK_API_URL", default="https://api.clerk.com")
-CLERK_WEBHOOK_SIGNING_SECRET = words(env.secret("CLERK_WEBHOOK_SIGNING_SECRET"))
+CLERK_WEBHOOK_SIGNING_SECRET = comma_separated(env.secret("CLERK_WEBHOOK_SIGNING_SECRET"))
 CLERK_INSTANCE_ID = env.text("CLERK_INSTANCE_ID")
 CLERK_AUTHORIZED_PARTIES: tuple[str, ...] | None = (
-    env.words("CLERK_AUTHORIZED_PARTIES") if env.has("CLERK_AUTHORIZED_PARTIES") else None
+    env.comma_separated("CLERK_AUTHORIZED_PARTIES") if env.has("CLERK_AUTHORIZED_PARTIES") else None
 )
 CLERK_AUDIENCE = env.text("CLERK_AUDIENCE")
 CLERK_CLOCK_SKEW_SECONDS = env.integer("CLERK_CLOCK_SKEW_SECONDS", default=5, high=300)
@@ -159,7 +159,7 @@ CLERK_CLAIMS = env.text("CLERK_CLAIMS", default=DEFAULT_CLAIMS)
 HEALTH_TOKEN = env.secret("HEALTH_TOKEN")
 HEALTH_MISSED_WEBHOOK_MINUTES = env.number("HEALTH_MISSED_WEBHOOK_MINUTES", default=10, low=0.01, high=99_999)
 HEALTH_WEBHOOK_LAG_SECONDS = env.integer("HEALTH_WEBHOOK_LAG_SECONDS", default=300, low=1, high=1_000_000)
-# prometheus-client looks at the environment itself, and opens its files there whatever the value is.
+# prometheus-client reads the environment itself and does not check the folder.
 os.environ.pop("PROMETHEUS_MULTIPROC_DIR", None)
 if _series := env.folder("PROMETHEUS_MULTIPROC_DIR"):
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = _series
@@ -175,7 +175,7 @@ REST_FRAMEWORK: dict[str, Any] = {
     "DEFAULT_CONTENT_NEGOTIATION_CLASS": "api.negotiation.ContentNegotiation",
     "DEFAULT_PAGINATION_CLASS": "api.pagination.PageNumberPagination",
     "DEFAULT_SCHEMA_CLASS": "api.schema.AutoSchema",
-    # OPTIONS would tell a stranger about the implementation; CORS preflights never come this far.
+    # An answer to OPTIONS would describe the implementation; CORS preflights end in the middleware.
     "DEFAULT_METADATA_CLASS": None,
     "EXCEPTION_HANDLER": "drf_standardized_errors.handler.exception_handler",
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
@@ -183,14 +183,14 @@ REST_FRAMEWORK: dict[str, Any] = {
 }
 DRF_STANDARDIZED_ERRORS: dict[str, Any] = {
     "EXCEPTION_HANDLER_CLASS": "api.errors.ExceptionHandler",
-    # The envelope is the contract in debug too.
+    # The error envelope is the contract in debug too.
     "ENABLE_IN_DEBUG_FOR_UNHANDLED_EXCEPTIONS": True,
     "ALLOWED_ERROR_STATUS_CODES": _ERROR_STATUSES,
     "ERROR_SCHEMAS": dict.fromkeys(_ERROR_STATUSES, "api.schema.ErrorResponseSerializer"),
 }
 SPECTACULAR_SETTINGS: dict[str, Any] = {
     "TITLE": "django-clerk-sync",
-    "DESCRIPTION": "The people who sign in with Clerk, as local users.",
+    "DESCRIPTION": "Users who sign in with Clerk, as local users.",
     "VERSION": "1.0.0",
     # 3.1 copies `nullable`, which typed clients then reject.
     "OAS_VERSION": "3.0.3",
@@ -201,7 +201,7 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
     "SERVE_INCLUDE_SCHEMA": False,
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
-    # No validator: it would send the schema to a stranger.
+    # No validator: it would send the schema to a third party.
     "SWAGGER_UI_SETTINGS": {"deepLinking": True, "tryItOutEnabled": True, "validatorUrl": None},
 }
 

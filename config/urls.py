@@ -1,11 +1,11 @@
-"""Every address of the product. Each room owns its own."""
+"""All addresses of the product; each package has its own."""
 
 from __future__ import annotations
 
 from django.contrib import admin
 from django.urls import include, path, re_path
 
-import config.admin  # noqa: F401 - no app of its own, so nothing else would find it
+import config.admin  # noqa: F401 - config is no app, so autodiscovery does not import it
 from api.errors import not_found
 
 handler400 = "api.errors.bad_request"
@@ -18,6 +18,6 @@ urlpatterns = [
     path("", include("api.urls")),
     path("", include("webhooks.urls")),
     path("", include("health.urls")),
-    # Routed, not left to `handler404`: in debug Django would show a page of its own.
+    # Routed here instead of `handler404`, which debug replaces by Django's own page.
     re_path(r"^(api|webhooks)/", not_found),
 ]

@@ -10,24 +10,24 @@ from django.core.wsgi import get_wsgi_application
 
 from config.headers import readable
 
-# gunicorn takes this exit code of a worker for a failed start and stops; after another it would try for ever.
-FAILED_TO_BOOT = 3
+# gunicorn stops when a worker exits with this status; after any other status it starts workers without end.
+WORKER_BOOT_ERROR_STATUS = 3
 
 
-def refuse_bad_settings() -> None:
-    """Run the system checks, which Django leaves to manage.py; at an error end the process with its text."""
+def require_valid_settings() -> None:
+    """Run the system checks, which only manage.py does by itself. Print an error and raise `SystemExit`."""
     try:
         BaseCommand().check()
     except SystemCheckError as error:
         sys.stderr.write(f"{error}\n")
-        sys.exit(FAILED_TO_BOOT)
+        sys.exit(WORKER_BOOT_ERROR_STATUS)
 
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 application = readable(get_wsgi_application())
-refuse_bad_settings()
+require_valid_settings()
 
-from accounts.conf import get_key_source  # noqa: E402 - the settings must be known to be good before
+from accounts.conf import get_key_source  # noqa: E402 - the settings are checked before
 
-# Each worker fetches the keys at its own start and keeps trying: a request never waits for it.
+# Each worker fetches the keys when it starts, and retries: no request waits for that.
 get_key_source().start()

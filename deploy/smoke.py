@@ -1,7 +1,7 @@
 # ruff: noqa: INP001, PLR2004, S101, T201 - a script for the standard input of a container
-"""Try a fresh image from the inside: `docker run --rm -i IMAGE python - <deploy/smoke.py`.
+"""Test a new image from inside a container: `docker run --rm -i IMAGE python - <deploy/smoke.py`.
 
-Starts what the image starts, with settings of its own and an SQLite file in memory.
+It starts the command of the image, with its own settings and an SQLite file in memory.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from pathlib import Path
 SETTINGS = {
     "DATABASE_URL": "sqlite:////dev/shm/smoke.sqlite3",
     "ALLOW_SQLITE": "true",
-    "DJANGO_SECRET_KEY": "of this try alone",
+    "DJANGO_SECRET_KEY": "a secret of this test alone",
     "DJANGO_ALLOWED_HOSTS": "127.0.0.1",
     "DJANGO_HTTPS": "false",
     "CLERK_ISSUER": "https://clerk.example.test",
@@ -31,25 +31,25 @@ ABSENT = ("devclerk", "tests", "benchmarks", "pytest", "pip")
 
 
 def main() -> None:
-    """Raise AssertionError with a sentence at the first thing that is not as it should be."""
-    look_around()
+    """Run all checks. Raise `AssertionError` with a sentence at the first failure."""
+    check_contents()
     environment = os.environ | SETTINGS
     subprocess.run([sys.executable, "manage.py", "migrate", "-v0"], env=environment, check=True)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         address = f"127.0.0.1:{listener.getsockname()[1]}"
     command = ["gunicorn", "--bind", address, "config.wsgi"]
-    with subprocess.Popen(command, env=environment) as server:  # noqa: S603 - our own words
+    with subprocess.Popen(command, env=environment) as server:  # noqa: S603 - a command of our own
         try:
-            ask(f"http://{address}")
+            check_answers(f"http://{address}")
         finally:
             server.send_signal(signal.SIGTERM)
             ended = server.wait(timeout=30)
-    assert ended == 0, "SIGTERM did not end the server well."
-    print("The image is well.")
+    assert ended == 0, "The server did not exit with status 0 after SIGTERM."
+    print("The image passed its checks.")
 
 
-def look_around() -> None:
-    """Check what is in the image and what it may do."""
+def check_contents() -> None:
+    """Check the contents of the image and the rights of its account."""
     assert os.getuid() != 0, "The image runs as root."
     for name in ABSENT:
         assert find_spec(name) is None, f"The image holds {name}."
@@ -61,19 +61,19 @@ def look_around() -> None:
     assert Path("staticfiles/admin/css/base.css.gz").exists(), "The static files are not collected."
 
 
-def ask(site: str) -> None:
-    """Check the answers of the server."""
+def check_answers(site: str) -> None:
+    """Check the answers of the running server."""
     deadline = time.monotonic() + 30
     while not (alive := status(f"{site}/health/live")) and time.monotonic() < deadline:
         time.sleep(0.1)
     assert alive == 200, "/health/live does not answer 200."
     assert status(f"{site}/static/admin/css/base.css") == 200, "The static files are not served."
     assert status(f"{site}/api/v1/me") == 401, "/api/v1/me does not ask for a token."
-    assert status(f"{site}/health/ready") == 503, "It is ready without a key to verify tokens with."
+    assert status(f"{site}/health/ready") == 503, "/health/ready is not 503 without a verification key."
 
 
 def status(address: str) -> int:
-    """Give the status of the answer, 0 for none."""
+    """Return the status of the answer, or 0 without an answer."""
     try:
         with urllib.request.urlopen(address, timeout=5) as answer:  # noqa: S310 - our own server
             return int(answer.status)

@@ -1,4 +1,4 @@
-"""How the commands talk to the stand-in that is running."""
+"""HTTP client of the commands for a running emulator."""
 
 from __future__ import annotations
 
@@ -9,57 +9,62 @@ from urllib.parse import quote
 
 import requests
 
-TIMEOUT = 20.0
-OUTCOME_SECONDS = 10.0
+from devclerk.web import loopback_session
+
+TIMEOUT_SECONDS = 20.0
+DELIVERY_WAIT_SECONDS = 10.0
+POLL_SECONDS = 0.05
 
 
-class Refused(Exception):
-    """The stand-in is not there, or will not do that. The text is for people."""
+class EmulatorError(Exception):
+    """The emulator does not answer, or refuses the request. The text is for the user of the command."""
 
 
 class Client:
-    """Speaks to the controls of the stand-in on this port. Every method raises `Refused`."""
+    """Calls the control API of the emulator on this port. Every method raises `EmulatorError`."""
 
     def __init__(self, port: int) -> None:
         self._origin = f"http://127.0.0.1:{port}"
-        self._port = port
-        self._session = requests.Session()
-        self._session.trust_env = False  # a proxy has no business on the loopback
+        self._session = loopback_session()
 
-    def people(self) -> dict[str, Any]:
-        """Give the count and the first people."""
-        return self._ask("GET", "/_dev/people")
+    def list_users(self) -> dict[str, Any]:
+        """Return the number of users, and the first of them."""
+        return self._call("GET", "/_dev/people")
 
-    def token(self, name: str, options: Mapping[str, Any]) -> str:
-        """Mint a token."""
-        return str(self._ask("POST", _address(name, "token"), body=options)["token"])
+    def mint_token(self, name: str, options: Mapping[str, Any]) -> str:
+        """Return a session token of this user."""
+        return str(self._call("POST", _user_path(name, "token"), body=options)["token"])
 
-    def change(self, path: str, body: Mapping[str, Any], *, name: str = "") -> dict[str, Any]:
-        """Ask for a change of a person or of the stand-in itself."""
-        return self._ask("POST", _address(name, path) if name else f"/_dev/{path}", body=body)
+    def change_user(self, name: str, action: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        """Run an action on a user. Return the change and the id of its webhook."""
+        return self._call("POST", _user_path(name, action), body=body)
 
-    def attempts(self, svix_id: str, *, number: int = 1) -> list[dict[str, Any]]:
-        """Give the attempts to deliver an event, once there are so many or a few seconds have gone by."""
-        give_up_at = time.monotonic() + OUTCOME_SECONDS
+    def change_emulator(self, action: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        """Run an action on the emulator itself. Return its answer."""
+        return self._call("POST", f"/_dev/{action}", body=body)
+
+    def wait_for_attempts(self, svix_id: str, *, count: int = 1) -> list[dict[str, Any]]:
+        """Return the delivery attempts of an event, once there are `count` or the wait is over."""
+        give_up_at = time.monotonic() + DELIVERY_WAIT_SECONDS
         while True:
-            attempts = self._ask("GET", f"/_dev/deliveries/{svix_id}")["attempts"]
-            if len(attempts) >= number or time.monotonic() > give_up_at:
+            attempts = self._call("GET", f"/_dev/deliveries/{svix_id}")["attempts"]
+            if len(attempts) >= count or time.monotonic() > give_up_at:
                 return list(attempts)
-            time.sleep(0.05)
+            time.sleep(POLL_SECONDS)
 
-    def _ask(self, method: str, path: str, *, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    def _call(self, method: str, path: str, *, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
         try:
-            response = self._session.request(method, self._origin + path, json=body, timeout=TIMEOUT)
+            response = self._session.request(method, self._origin + path, json=body, timeout=TIMEOUT_SECONDS)
             answer = response.json()
         except (requests.RequestException, ValueError):
-            raise Refused(
-                f"No stand-in answers at {self._origin}: start it with `make run`, "
+            raise EmulatorError(
+                f"No emulator answers at {self._origin}: start it with `make run`, "
                 f"or name its port with --clerk-port or CLERK_PORT."
             ) from None
         if not response.ok:
-            raise Refused(str(answer.get("detail", f"The stand-in answered {response.status_code}.")))
+            raise EmulatorError(str(answer.get("detail", f"The emulator answered {response.status_code}.")))
         return dict(answer)
 
 
-def _address(name: str, action: str) -> str:
+def _user_path(name: str, action: str) -> str:
     return f"/_dev/people/{quote(name, safe='')}/{action}"

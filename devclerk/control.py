@@ -1,4 +1,4 @@
-"""The controls under /_dev/: what the commands and the sandbox ask the stand-in to do."""
+"""The control API below /_dev/, which the commands and the sandbox call."""
 
 from __future__ import annotations
 
@@ -9,134 +9,144 @@ from http import HTTPStatus
 from typing import Any
 from urllib.parse import unquote
 
-from devclerk.directory import UnknownPerson, now_ms
+from devclerk.directory import UnknownUser, now_ms
+from devclerk.emulator import Emulator, KeysState
 from devclerk.events import Change, Faults
-from devclerk.people import Person
-from devclerk.standin import KeysState, StandIn
+from devclerk.users import ClerkUser
 from devclerk.web import Answer, Request
 
-PEOPLE_SHOWN = 100
+USERS_SHOWN = 100
 EVENT_TYPES = ("user.created", "user.updated", "user.deleted")
 Body = dict[str, Any]
 
 
 class Control:
-    """Answers requests whose origin has been checked already. A body that makes no sense is a 400."""
+    """Answers requests whose origin is checked already. An unusable body is a 400."""
 
-    def __init__(self, standin: StandIn, *, issuer: str) -> None:
-        self._standin = standin
+    def __init__(self, emulator: Emulator, *, issuer: str) -> None:
+        self._emulator = emulator
         self._issuer = issuer
-        self._person_actions: Mapping[str, Callable[[Person, Body], Answer]] = {
-            "token": self._token,
-            "update": self._update,
-            "delete": self._delete,
-            "send": self._send,
+        self._user_actions: Mapping[str, Callable[[ClerkUser, Body], Answer]] = {
+            "token": self._mint_token,
+            "update": self._update_user,
+            "delete": self._delete_user,
+            "send": self._send_event,
         }
         self._actions: Mapping[str, Callable[[Body], Answer]] = {
-            "people": self._create,
-            "rotate": self._rotate,
-            "keys": self._keys,
-            "api": self._api,
+            "people": self._create_user,
+            "rotate": self._rotate_keys,
+            "keys": self._set_keys_state,
+            "api": self._plan_api_failures,
         }
 
     def answer(self, request: Request) -> Answer:
-        """Answer one request."""
+        """Answer one request; an error becomes a 400 or 404."""
         try:
             if request.method == "GET":
-                return self._look(request)
+                return self._get(request)
             if request.method == "POST":
-                return self._act(request)
-        except UnknownPerson as error:
+                return self._post(request)
+        except UnknownUser as error:
             return Answer.refusal(str(error), status=HTTPStatus.NOT_FOUND)
         except (TypeError, ValueError) as error:
             return Answer.refusal(
                 f"That cannot be done: {str(error).removesuffix('.')}.", status=HTTPStatus.BAD_REQUEST
             )
-        return Answer.refusal("There is no such control.", status=HTTPStatus.NOT_FOUND)
+        return _no_such_control()
 
-    def _look(self, request: Request) -> Answer:
+    def _get(self, request: Request) -> Answer:
         if request.path == "/_dev/people":
-            people = self._standin.directory.people(limit=PEOPLE_SHOWN)
-            return Answer.json({"count": len(self._standin.directory), "people": list(map(_shown, people))})
+            users = self._emulator.directory.list_users(limit=USERS_SHOWN)
+            count = len(self._emulator.directory)
+            return Answer.json({"count": count, "people": list(map(_user_fields, users))})
         if match := re.fullmatch(r"/_dev/deliveries/(\w+)", request.path):
-            attempts = [one for one in tuple(self._standin.deliveries.attempts) if one.svix_id == match[1]]
+            attempts = [one for one in tuple(self._emulator.deliveries.attempts) if one.svix_id == match[1]]
             return Answer.json({"attempts": [asdict(attempt) for attempt in attempts]})
-        return Answer.refusal("There is no such control.", status=HTTPStatus.NOT_FOUND)
+        return _no_such_control()
 
-    def _act(self, request: Request) -> Answer:
+    def _post(self, request: Request) -> Answer:
         body = request.json_object()
         if match := re.fullmatch(r"/_dev/people/([^/]+)/(\w+)", request.path):
-            person = self._standin.directory.find(unquote(match[1]))
-            if action := self._person_actions.get(match[2]):
-                return action(person, body)
-        elif plain := self._actions.get(request.path.removeprefix("/_dev/")):
-            return plain(body)
-        return Answer.refusal("There is no such control.", status=HTTPStatus.NOT_FOUND)
+            user = self._emulator.directory.find(unquote(match[1]))
+            if user_action := self._user_actions.get(match[2]):
+                return user_action(user, body)
+        elif action := self._actions.get(request.path.removeprefix("/_dev/")):
+            return action(body)
+        return _no_such_control()
 
-    def _token(self, person: Person, body: Body) -> Answer:
+    def _mint_token(self, user: ClerkUser, body: Body) -> Answer:
         azp = body.pop("azp", self._issuer)
-        self._standin.stories.wait(person, body.get("claims", {}))
-        token = self._standin.keyring.mint(person, issuer=self._issuer, azp=azp, **body)
+        self._emulator.token_pacer.wait(user, body.get("claims", {}))
+        token = self._emulator.keyring.mint(user, issuer=self._issuer, azp=azp, **body)
         return Answer.json({"token": token})
 
-    def _create(self, body: Body) -> Answer:
-        faults = _faults(body)
+    def _create_user(self, body: Body) -> Answer:
+        faults = _pop_faults(body)
         handle = str(body.get("handle", "")).partition("@")[0]
         if not handle:
             raise ValueError("a handle is needed.")
-        self._refuse_taken(handle)
-        made_up = {"email": f"{handle}@example.test", "first_name": handle.title()}
-        person = self._standin.directory.create(faults=faults, **made_up | body | {"handle": handle})
-        return self._sent(person)
+        self._require_free(handle)
+        defaults = {"email": f"{handle}@example.test", "first_name": handle.title()}
+        user = self._emulator.directory.create(faults=faults, **defaults | body | {"handle": handle})
+        return self._answer_change(user)
 
-    def _refuse_taken(self, handle: str) -> None:
+    def _require_free(self, handle: str) -> None:
         try:
-            self._standin.directory.find(handle)
-        except UnknownPerson:
+            self._emulator.directory.find(handle)
+        except UnknownUser:
             return
-        raise ValueError(f"somebody is called {handle!r} already.")
+        raise ValueError(f"a user is called {handle!r} already.")
 
-    def _update(self, person: Person, body: Body) -> Answer:
-        faults = _faults(body)
-        return self._sent(self._standin.directory.update(person, faults=faults, **body))
+    def _update_user(self, user: ClerkUser, body: Body) -> Answer:
+        faults = _pop_faults(body)
+        return self._answer_change(self._emulator.directory.update(user, faults=faults, **body))
 
-    def _delete(self, person: Person, body: Body) -> Answer:
-        self._standin.directory.delete(person, faults=_faults(body))
-        return self._sent(person)
+    def _delete_user(self, user: ClerkUser, body: Body) -> Answer:
+        self._emulator.directory.delete(user, faults=_pop_faults(body))
+        return self._answer_change(user)
 
-    def _send(self, person: Person, body: Body) -> Answer:
-        kind = body.get("type")
-        if kind not in EVENT_TYPES:
+    def _send_event(self, user: ClerkUser, body: Body) -> Answer:
+        event_type = body.get("type")
+        if event_type not in EVENT_TYPES:
             raise ValueError(f"the type must be one of {', '.join(EVENT_TYPES)}.")
-        # A deletion carries no time of its own, the others that of the last change.
-        at = now_ms() if kind == "user.deleted" else person.updated_at
-        self._standin.announce(Change(type=kind, person=person, at=at, faults=_faults(body)))
-        return self._sent(person)
+        # A deletion carries no time of its own, the other events that of the last change.
+        at = now_ms() if event_type == "user.deleted" else user.updated_at
+        self._emulator.record_change(Change(type=event_type, user=user, at=at, faults=_pop_faults(body)))
+        return self._answer_change(user)
 
-    def _sent(self, person: Person) -> Answer:
-        change = next(one for one in reversed(tuple(self._standin.changes)) if one.person.id == person.id)
-        sent = self._standin.deliveries.url is not None and not change.faults.drop
+    def _answer_change(self, user: ClerkUser) -> Answer:
+        change = next(one for one in reversed(tuple(self._emulator.changes)) if one.user.id == user.id)
+        sent = self._emulator.deliveries.url is not None and not change.faults.drop
         return Answer.json(
-            {"person": _shown(change.person), "type": change.type, "svix_id": change.svix_id, "sent": sent}
+            {
+                "person": _user_fields(change.user),
+                "type": change.type,
+                "svix_id": change.svix_id,
+                "sent": sent,
+            }
         )
 
-    def _rotate(self, body: Body) -> Answer:
-        return Answer.json({"kid": self._standin.keyring.rotate(keep_old=bool(body.get("keep_old")))})
+    def _rotate_keys(self, body: Body) -> Answer:
+        return Answer.json({"kid": self._emulator.keyring.rotate(keep_old=bool(body.get("keep_old")))})
 
-    def _keys(self, body: Body) -> Answer:
-        self._standin.set_keys_state(KeysState(str(body.get("state"))))
-        return Answer.json({"state": self._standin.keys_state})
+    def _set_keys_state(self, body: Body) -> Answer:
+        self._emulator.set_keys_state(KeysState(str(body.get("state"))))
+        return Answer.json({"state": self._emulator.keys_state})
 
-    def _api(self, body: Body) -> Answer:
-        self._standin.users_api.fail(**body)
+    def _plan_api_failures(self, body: Body) -> Answer:
+        self._emulator.users_api.plan_failures(**body)
         return Answer.json({"planned": body})
 
 
-def _faults(body: Body) -> Faults:
+def _no_such_control() -> Answer:
+    return Answer.refusal("There is no such control.", status=HTTPStatus.NOT_FOUND)
+
+
+def _pop_faults(body: Body) -> Faults:
     return Faults(**body.pop("faults", {}))
 
 
-def _shown(person: Person) -> dict[str, Any]:
-    fields = asdict(person)
+def _user_fields(user: ClerkUser) -> dict[str, Any]:
+    fields = asdict(user)
     del fields["raw"]
     return fields

@@ -1,8 +1,8 @@
-"""Who is signed up: the store that every change goes through.
+"""The users of the emulated instance: a thread-safe store in order of sign-up.
 
-    UnknownPerson       nobody has that handle, id or e-mail
+    UnknownUser         no user has that handle, id or e-mail address
 
-Half a million made-up people cost nothing until they change.
+Generated users take no memory until they change, so there can be half a million of them.
 """
 
 from __future__ import annotations
@@ -17,160 +17,164 @@ from itertools import islice
 from typing import Any
 
 from devclerk.events import NO_FAULTS, Change, Faults
-from devclerk.people import (
-    Person,
-    image_of,
-    made_up_key,
-    made_up_number,
-    made_up_person,
+from devclerk.users import (
+    ClerkUser,
+    generated_key,
+    generated_number,
+    generated_user,
+    image_url_of,
     new_id,
-    seeded_people,
+    seeded_users,
 )
 
 Key = tuple[int, str]
 
 
-class UnknownPerson(LookupError):
-    """Nobody has that handle, id or e-mail. The text is for people."""
+class UnknownUser(LookupError):
+    """No user has that handle, id or e-mail address. The text is for the user of the command."""
 
 
 def now_ms() -> int:
-    """Give the time in milliseconds."""
+    """Return the time in milliseconds since the epoch."""
     return time.time_ns() // 1_000_000
 
 
 class Directory:
-    """A thread-safe store. Each change gives the person a greater `updated_at` and is announced, in order.
+    """Stores users. Each change raises the user's `updated_at` and is passed to `on_change`, in order.
 
-    `users` made-up people stand between those seeded and those who sign up later; they take memory only
-    once they change.
+    `users` is the number of generated users, which signed up after the seeded users and before those that are
+    created later.
     """
 
-    def __init__(self, *, announce: Callable[[Change], None], users: int = 0) -> None:
-        self._announce = announce
+    def __init__(self, *, on_change: Callable[[Change], None], users: int = 0) -> None:
+        self._on_change = on_change
         self._lock = threading.RLock()
         self.reset(users=users)
 
     def reset(self, *, users: int = 0) -> None:
-        """Go back to the people of the start, silently."""
+        """Restore the users of the start, without a change event."""
         with self._lock:
-            self._users = users
-            self._gone: set[str] = set()
-            self._people = {person.id: person for person in seeded_people()}
-            self._order = sorted((person.created_at, person.id) for person in self._people.values())
+            self._generated = users
+            self._deleted_generated: set[str] = set()
+            self._stored = {user.id: user for user in seeded_users()}
+            self._order = sorted((user.created_at, user.id) for user in self._stored.values())
 
     def __len__(self) -> int:
         with self._lock:
-            return len(self._order) + self._users - len(self._gone)
+            return len(self._order) + self._generated - len(self._deleted_generated)
 
-    def get(self, user_id: str) -> Person | None:
-        """Give the person of a Clerk id."""
+    def get(self, user_id: str) -> ClerkUser | None:
+        """Return the user with this Clerk id, or None."""
         with self._lock:
-            return self._people.get(user_id) or self._made_up(user_id)
+            return self._stored.get(user_id) or self._get_generated(user_id)
 
-    def find(self, name: str) -> Person:
-        """Give the person of a handle, an id or an e-mail. Raise `UnknownPerson`."""
+    def find(self, name: str) -> ClerkUser:
+        """Return the user with this handle, id or e-mail address. Raise `UnknownUser`."""
         with self._lock:
-            if person := self.get(name):
-                return person
-            for person in self._people.values():
-                if name in (person.handle, person.email):
-                    return person
-            number = made_up_number(name)
-            person = self.get(made_up_key(number)[1]) if number is not None else None
-            if person and name in (person.handle, person.email):
-                return person
-        raise UnknownPerson(f"Nobody is called {name!r} here: give a handle such as ada, an id or an e-mail.")
+            if user := self.get(name):
+                return user
+            for user in self._stored.values():
+                if name in (user.handle, user.email):
+                    return user
+            number = generated_number(name)
+            user = self.get(generated_key(number)[1]) if number is not None else None
+            if user and name in (user.handle, user.email):
+                return user
+        raise UnknownUser(
+            f"No user is called {name!r}: use a handle such as ada, an id or an e-mail address."
+        )
 
-    def people(
+    def list_users(
         self,
         *,
-        after: Person | None = None,
+        after: ClerkUser | None = None,
         offset: int = 0,
         limit: int | None = None,
         descending: bool = False,
-        where: Callable[[Person], bool] | None = None,
-    ) -> list[Person]:
-        """Give people in the order of their sign-up, from the one after `after`."""
+        where: Callable[[ClerkUser], bool] | None = None,
+    ) -> list[ClerkUser]:
+        """Return users in the order of their sign-up, from the one that follows `after`."""
+        end = None if limit is None else offset + limit
         with self._lock:
             keys = self._keys(after=after, descending=descending)
             if where is None:
-                return [self._person(key) for key in islice(keys, offset, _end(offset, limit))]
-            found = filter(where, map(self._person, keys))
-            return list(islice(found, offset, _end(offset, limit)))
+                return [self._at(key) for key in islice(keys, offset, end)]
+            return list(islice(filter(where, map(self._at, keys)), offset, end))
 
-    def create(self, *, faults: Faults = NO_FAULTS, **fields: Any) -> Person:
-        """Sign somebody up; what `fields` (of `Person`) leave out is made up."""
+    def create(self, *, faults: Faults = NO_FAULTS, **fields: Any) -> ClerkUser:
+        """Create a user; fields that are not named are generated.
+
+        Raise `ValueError` for an id that is in use, `TypeError` for a field that `ClerkUser` does not have.
+        """
         now = now_ms()
         user_id = fields.pop("id", None) or new_id()
         handle = fields.pop("handle", None) or user_id
-        stamp = fields.pop("created_at", now)
-        fields = {"updated_at": stamp, "image_url": image_of(handle)} | fields
-        person = Person(id=user_id, handle=handle, created_at=stamp, **fields)
+        created_at = fields.pop("created_at", now)
+        fields = {"updated_at": created_at, "image_url": image_url_of(handle)} | fields
+        user = ClerkUser(id=user_id, handle=handle, created_at=created_at, **fields)
         with self._lock:
             if self.get(user_id):
                 raise ValueError(f"{user_id} is signed up already.")
-            self._people[user_id] = person
-            insort(self._order, (person.created_at, user_id))
-            self._announce(Change(type="user.created", person=person, at=person.updated_at, faults=faults))
-        return person
+            self._stored[user_id] = user
+            insort(self._order, (user.created_at, user_id))
+            self._on_change(Change(type="user.created", user=user, at=user.updated_at, faults=faults))
+        return user
 
-    def update(self, person: Person, *, faults: Faults = NO_FAULTS, **changes: Any) -> Person:
-        """Change the fields named. Raise `UnknownPerson` when the person is gone."""
+    def update(self, user: ClerkUser, *, faults: Faults = NO_FAULTS, **changes: Any) -> ClerkUser:
+        """Change the named fields and return the user.
+
+        Raise `UnknownUser` for a deleted user, `TypeError` for a field that `ClerkUser` does not have.
+        """
         with self._lock:
-            current = self._living(person)
+            current = self._require(user)
             # Two changes within a millisecond still have an order.
             changed = replace(current, **{"updated_at": max(now_ms(), current.updated_at + 1)} | changes)
-            self._people[changed.id] = changed
-            self._announce(Change(type="user.updated", person=changed, at=changed.updated_at, faults=faults))
+            self._stored[changed.id] = changed
+            self._on_change(Change(type="user.updated", user=changed, at=changed.updated_at, faults=faults))
         return changed
 
-    def delete(self, person: Person, *, faults: Faults = NO_FAULTS) -> None:
-        """Take the person away for good. Raise `UnknownPerson` when that has happened already."""
+    def delete(self, user: ClerkUser, *, faults: Faults = NO_FAULTS) -> None:
+        """Delete the user. Raise `UnknownUser` for a deleted one."""
         with self._lock:
-            current = self._living(person)
-            if made_up_number(current.id) is None:
+            current = self._require(user)
+            if generated_number(current.id) is None:
                 self._order.remove((current.created_at, current.id))
             else:
-                self._gone.add(current.id)
-            self._people.pop(current.id, None)
+                self._deleted_generated.add(current.id)
+            self._stored.pop(current.id, None)
             at = max(now_ms(), current.updated_at + 1)
-            self._announce(Change(type="user.deleted", person=current, at=at, faults=faults))
+            self._on_change(Change(type="user.deleted", user=current, at=at, faults=faults))
 
-    def _living(self, person: Person) -> Person:
-        if current := self.get(person.id):
+    def _require(self, user: ClerkUser) -> ClerkUser:
+        if current := self.get(user.id):
             return current
-        raise UnknownPerson(f"{person.id} is not signed up any more.")
+        raise UnknownUser(f"{user.id} is deleted.")
 
-    def _keys(self, *, after: Person | None, descending: bool) -> Iterator[Key]:
-        made_up = range(self._users)
+    def _keys(self, *, after: ClerkUser | None, descending: bool) -> Iterator[Key]:
+        generated = range(self._generated)
         order: Iterable[Key]
         if not descending:
             key = (after.created_at, after.id) if after else (0, "")
             order = self._order[bisect_right(self._order, key) :]
-            numbers = made_up[bisect_right(made_up, key, key=made_up_key) :]
+            numbers = generated[bisect_right(generated, key, key=generated_key) :]
         else:
-            top, last = len(self._order), self._users
+            end, generated_end = len(self._order), self._generated
             if after:
                 key = (after.created_at, after.id)
-                top = bisect_left(self._order, key)
-                last = bisect_left(made_up, key, key=made_up_key)
-            order = self._order[:top][::-1]
-            numbers = made_up[:last][::-1]
-        merged = heapq.merge(order, map(made_up_key, numbers), reverse=descending)
-        return (key for key in merged if key[1] not in self._gone)
+                end = bisect_left(self._order, key)
+                generated_end = bisect_left(generated, key, key=generated_key)
+            order = self._order[:end][::-1]
+            numbers = generated[:generated_end][::-1]
+        merged = heapq.merge(order, map(generated_key, numbers), reverse=descending)
+        return (key for key in merged if key[1] not in self._deleted_generated)
 
-    def _person(self, key: Key) -> Person:
-        person = self.get(key[1])
-        assert person is not None  # noqa: S101 - a key comes from the store itself
-        return person
+    def _at(self, key: Key) -> ClerkUser:
+        user = self.get(key[1])
+        assert user is not None  # noqa: S101 - a key comes from the store itself
+        return user
 
-    def _made_up(self, user_id: str) -> Person | None:
-        number = made_up_number(user_id)
-        if number is None or number >= self._users or user_id in self._gone:
+    def _get_generated(self, user_id: str) -> ClerkUser | None:
+        number = generated_number(user_id)
+        if number is None or number >= self._generated or user_id in self._deleted_generated:
             return None
-        return made_up_person(number) if made_up_key(number)[1] == user_id else None
-
-
-def _end(offset: int, limit: int | None) -> int | None:
-    return None if limit is None else offset + limit
+        return generated_user(number) if generated_key(number)[1] == user_id else None

@@ -1,15 +1,15 @@
-"""What happened to a person, and in which ways the news of it shall go wrong."""
+"""Changes of users, and the faults of their webhook deliveries."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from devclerk.people import Person, new_id
+from devclerk.users import ClerkUser, new_id
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Faults:
-    """How one event is delivered: `copies` times, after the next event, late (seconds), never, or spoiled."""
+    """How one event is delivered: `copies` times, after the next event, late (seconds), never, or invalid."""
 
     copies: int = 1
     reorder: bool = False
@@ -24,10 +24,10 @@ NO_FAULTS = Faults()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """One event about one person, as of `at` (ms). `svix_id` stays the same through all its deliveries."""
+    """One event about one user, at `at` (ms). All deliveries of an event share its `svix_id`."""
 
     type: str
-    person: Person
+    user: ClerkUser
     at: int
     faults: Faults = NO_FAULTS
     svix_id: str = field(default_factory=lambda: new_id("msg"))

@@ -1,11 +1,11 @@
-"""pytest fixtures: a running stand-in with real keys, real signatures and real HTTP.
+"""pytest fixtures: a running emulator with real keys, real signatures and real HTTP.
 
     pytest_plugins = ["devclerk.fixtures"]
 
     def test_me(clerk, clerk_settings, client):
         response = client.get("/api/v1/me", headers={"Authorization": f"Bearer {clerk.mint('ada')}"})
 
-One server runs for the whole run; each test finds it as new.
+One server serves the whole test run; each test finds it reset.
 """
 
 from __future__ import annotations
@@ -18,81 +18,82 @@ from typing import Any
 import pytest
 from pytest_django import Settings
 
-from devclerk.directory import UnknownPerson
-from devclerk.people import Person, new_id
+from devclerk.directory import UnknownUser
+from devclerk.emulator import Emulator, KeysState
 from devclerk.server import Server
-from devclerk.standin import KeysState, StandIn
 from devclerk.tokens import fresh_keys
+from devclerk.users import ClerkUser, new_id
 from devclerk.webhooks import signed_headers
 
-KEYS = 4  # a new one takes a tenth of a second to make; rotations go round
-# Short, so that a test may wait for all of Svix's attempts.
-RETRY_SCHEDULE = (0.05, 0.1, 0.1)
+KEY_COUNT = 4  # a new key takes 0.1 s to generate, so rotations reuse these
+# Short, so that a test can wait for every attempt.
+RETRY_SCHEDULE_SECONDS = (0.05, 0.1, 0.1)
 
 
 class LocalClerk:
-    """A stand-in for one test. `standin` gives all that has no short name here."""
+    """The emulator for one test. `emulator` is the whole object behind these shortcuts."""
 
     def __init__(self, server: Server) -> None:
-        self.standin: StandIn = server.standin
+        self.emulator: Emulator = server.emulator
         self.issuer = self.api_url = self.azp = server.origin
         self.jwks_url = f"{server.origin}/.well-known/jwks.json"
-        self.secret_key = self.standin.secret_key
-        self.webhook_secret = self.standin.deliveries.secret
-        self.instance_id = self.standin.instance_id
+        self.secret_key = self.emulator.secret_key
+        self.webhook_secret = self.emulator.deliveries.secret
+        self.instance_id = self.emulator.instance_id
 
     @property
     def kid(self) -> str:
-        """Name the key that signs."""
-        return self.standin.keyring.kid
+        """Return the id of the signing key."""
+        return self.emulator.keyring.kid
 
     @property
     def pem(self) -> str:
-        """Give the public key, as CLERK_JWT_KEY takes it."""
-        return self.standin.keyring.pem
+        """Return the public key, as CLERK_JWT_KEY takes it."""
+        return self.emulator.keyring.pem
 
     @property
-    def people(self) -> list[Person]:
-        """Give everybody in the order of their sign-up."""
-        return self.standin.directory.people()
+    def people(self) -> list[ClerkUser]:
+        """Return all users in the order of their sign-up."""
+        return self.emulator.directory.list_users()
 
     @property
     def key_requests(self) -> int:
-        """Count how often the address of the keys was asked."""
-        return self.standin.key_requests
+        """Return the number of requests to the JWKS endpoints."""
+        return self.emulator.key_requests
 
     @property
     def api_requests(self) -> list[tuple[str, str]]:
-        """Give method and path of every call to the Backend API."""
-        return [(request.method, request.path) for request in self.standin.users_api.requests]
+        """Return method and path of every call to the Backend API."""
+        return [(request.method, request.path) for request in self.emulator.users_api.requests]
 
-    def mint(self, who: Person | str, **options: Any) -> str:
-        """Mint a token with the options of `Keyring.mint`.
+    def mint(self, who: ClerkUser | str, **options: Any) -> str:
+        """Return a session token, with the options of `Keyring.mint`.
 
-        A user id that nobody has gives a token without the custom claims.
+        A user id that no user has gets a token without the custom claims. Raise `UnknownUser` for any other
+        unknown name, and what `Keyring.mint` raises.
         """
         options = {"issuer": self.issuer, "azp": self.azp} | options
-        return self.standin.keyring.mint(self._known(who), **options)
+        return self.emulator.keyring.mint(self._find_or_id(who), **options)
 
-    def person(self, name: str) -> Person:
-        """Give somebody by handle, id or e-mail, as they are now."""
-        return self.standin.directory.find(name)
+    def person(self, name: str) -> ClerkUser:
+        """Return the current user with this handle, id or e-mail address. Raise `UnknownUser`."""
+        return self.emulator.directory.find(name)
 
-    def new_person(self, **fields: Any) -> Person:
-        """Sign somebody up, with the fields of `Person`."""
-        return self.standin.directory.create(**fields)
+    def new_person(self, **fields: Any) -> ClerkUser:
+        """Create a user with these fields of `ClerkUser`. Raise what `Directory.create` raises."""
+        return self.emulator.directory.create(**fields)
 
     def make_up(self, users: int) -> None:
-        """Put so many made-up people beside the seeded ones; whoever was signed up by hand is gone."""
-        self.standin.directory.reset(users=users)
+        """Reset the users to the seeded ones and this number of generated ones."""
+        self.emulator.directory.reset(users=users)
 
-    def update(self, who: Person | str, **changes: Any) -> Person:
-        """Change somebody."""
-        return self.standin.directory.update(self._somebody(who), **changes)
+    def update(self, who: ClerkUser | str, **changes: Any) -> ClerkUser:
+        """Change a user. Raise `UnknownUser`, and what `Directory.update` raises."""
+        return self.emulator.directory.update(self._find(who), **changes)
 
-    def delete(self, who: Person | str) -> None:
-        """Delete somebody."""
-        self.standin.directory.delete(self._somebody(who))
+    def delete(self, who: ClerkUser | str) -> None:
+        """Delete a user. Raise `UnknownUser`."""
+        self.emulator.directory.delete(self._find(who))
 
     def sign_webhook(
         self,
@@ -102,7 +103,7 @@ class LocalClerk:
         at: float | None = None,
         secret: str | None = None,
     ) -> tuple[dict[str, str], bytes]:
-        """Give headers and body of one delivery, signed at `at` (seconds; now)."""
+        """Return headers and body of one delivery, signed at `at` (seconds since the epoch; default now)."""
         body = event if isinstance(event, bytes) else json.dumps(event).encode()
         headers = signed_headers(
             body, secret=secret or self.webhook_secret, svix_id=svix_id or new_id("msg"), at=at
@@ -110,36 +111,36 @@ class LocalClerk:
         return headers, body
 
     def send_webhooks_to(self, url: str | None) -> None:
-        """Deliver the events of this test there."""
-        self.standin.deliveries.url = url
+        """Deliver the events of this test to `url`, or nowhere."""
+        self.emulator.deliveries.url = url
 
     def rotate_keys(self, *, keep_old: bool = False) -> str:
-        """Sign with another key from now on and give its `kid`."""
-        return self.standin.keyring.rotate(keep_old=keep_old)
+        """Sign with another key from now on and return its `kid`."""
+        return self.emulator.keyring.rotate(keep_old=keep_old)
 
     def keys_down(self) -> None:
-        """Let the address of the keys answer 503."""
-        self.standin.set_keys_state(KeysState.DOWN)
+        """Answer requests to the JWKS endpoints with 503."""
+        self.emulator.set_keys_state(KeysState.DOWN)
 
     def keys_slow(self) -> None:
-        """Let the address of the keys answer too late."""
-        self.standin.set_keys_state(KeysState.SLOW)
+        """Answer requests to the JWKS endpoints too late."""
+        self.emulator.set_keys_state(KeysState.SLOW)
 
     def keys_up(self) -> None:
-        """Let the address of the keys answer again."""
-        self.standin.set_keys_state(KeysState.UP)
+        """Answer requests to the JWKS endpoints again."""
+        self.emulator.set_keys_state(KeysState.UP)
 
     def api_fails(self, status: int, *, times: int = 1, retry_after: int | None = None) -> None:
-        """Let the Backend API answer the next calls with this status."""
-        self.standin.users_api.fail(status, times=times, retry_after=retry_after)
+        """Answer the next calls to the Backend API with this status."""
+        self.emulator.users_api.plan_failures(status, times=times, retry_after=retry_after)
 
-    def _somebody(self, who: Person | str) -> Person:
-        return who if isinstance(who, Person) else self.person(who)
+    def _find(self, who: ClerkUser | str) -> ClerkUser:
+        return who if isinstance(who, ClerkUser) else self.person(who)
 
-    def _known(self, who: Person | str) -> Person | str:
+    def _find_or_id(self, who: ClerkUser | str) -> ClerkUser | str:
         try:
-            return self._somebody(who)
-        except UnknownPerson:
+            return self._find(who)
+        except UnknownUser:
             if str(who).startswith("user_"):
                 return who
             raise
@@ -147,23 +148,23 @@ class LocalClerk:
 
 @pytest.fixture(scope="session")
 def clerk_server() -> Iterator[Server]:
-    """Run one stand-in for the whole run; tests want `clerk`, which is it as new."""
-    keys = cycle(islice(fresh_keys(), KEYS))
-    with Server(StandIn(keys=keys, retry_schedule=RETRY_SCHEDULE)) as server:
+    """Run one emulator for the whole test run. Tests use `clerk`, which resets it."""
+    keys = cycle(islice(fresh_keys(), KEY_COUNT))
+    with Server(Emulator(keys=keys, retry_schedule=RETRY_SCHEDULE_SECONDS)) as server:
         yield server
 
 
 @pytest.fixture
 def clerk(clerk_server: Server) -> Iterator[LocalClerk]:
-    """Give a running stand-in: the seeded people, one key, no webhook address, no trouble."""
-    clerk_server.standin.reset()
+    """Return a running emulator with the seeded users, one key, no webhook address and no faults."""
+    clerk_server.emulator.reset()
     yield LocalClerk(clerk_server)
-    clerk_server.standin.reset()
+    clerk_server.emulator.reset()
 
 
 @pytest.fixture
 def clerk_settings(clerk: LocalClerk, settings: Settings) -> Settings:
-    """Let the project trust the stand-in; DEBUG is what permits its plain http."""
+    """Configure the project to trust the emulator; DEBUG permits its plain http."""
     settings.DEBUG = True
     settings.CLERK_PUBLISHABLE_KEY = settings.CLERK_JWT_KEY = settings.CLERK_INSTANCE_ID = ""
     settings.CLERK_ISSUER = clerk.issuer

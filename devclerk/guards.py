@@ -1,18 +1,18 @@
-"""What keeps the stand-in out of production, as far as the settings can tell."""
+"""The check that keeps the emulator out of production."""
 
 from __future__ import annotations
 
 from django.conf import settings
 
 
-class OutsideDebug(Exception):
-    """DEBUG is off. The text is for people."""
+class DebugRequired(Exception):
+    """DEBUG is off. The text is for the user of the command."""
 
 
 def require_debug() -> None:
-    """Raise `OutsideDebug` unless DEBUG is on: whoever reaches the stand-in can sign in as anybody."""
+    """Raise `DebugRequired` unless DEBUG is on: the emulator lets any client sign in as any user."""
     if not settings.DEBUG:
-        raise OutsideDebug(
-            "devclerk is for development alone and DJANGO_DEBUG is off: its tokens would let anybody in. "
+        raise DebugRequired(
+            "devclerk is for development alone and DJANGO_DEBUG is off: its tokens would let any client in. "
             "Set DJANGO_DEBUG=true for this command (`make run` writes it to .run/env), never in production."
         )

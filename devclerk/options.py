@@ -9,64 +9,66 @@ from pathlib import Path
 from typing import Any
 
 from devclerk.control import EVENT_TYPES
-from devclerk.standin import KeysState
-from devclerk.tokens import LIFETIME, Fault
-from devclerk.webhooks import RETRY_SCHEDULE
+from devclerk.emulator import KeysState
+from devclerk.tokens import LIFETIME_SECONDS, Fault
+from devclerk.webhooks import REORDER_SECONDS, RETRY_SCHEDULE_SECONDS
 
 FIELDS = ("first_name", "last_name", "email", "image_url", "external_id")
 ENV_FILE = Path(".run/env")
 FAULTS = ("reorder", "drop", "bad_signature", "stale")
+NAME_HELP = "a handle such as ada, a user id or an e-mail address"
+LONGEST_SECONDS = 400 * 86_400
 
 
 def add_actions(parser: ArgumentParser, *, clerk_port: int) -> None:
-    """Add every action; `clerk_port` is where the stand-in is unless `--clerk-port` says otherwise."""
+    """Add every action; `clerk_port` is the default port of the emulator."""
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
 
     def add(name: str, purpose: str) -> ArgumentParser:
         action = actions.add_parser(name, help=purpose, description=purpose)
         if name != "serve":
-            action.add_argument("--clerk-port", type=_port, default=clerk_port, help="where the stand-in is")
+            action.add_argument("--clerk-port", type=_port, default=clerk_port, help="port of the emulator")
         return action
 
-    serve = add("serve", "Run the stand-in until Ctrl-C.")
+    serve = add("serve", "Run the emulator until Ctrl-C.")
     serve.add_argument("--port", dest="clerk_port", type=_port, default=clerk_port)
-    _add_serving(serve)
-    serve.add_argument("--webhook-url", help="where webhooks go; without it they go nowhere")
-    up = add("up", "Run the API and the stand-in together until Ctrl-C.")
-    up.add_argument("--port", type=_port, default=8000, help="where the API shall be")
+    _add_emulator(serve)
+    serve.add_argument("--webhook-url", help="address for webhooks; without it none is sent")
+    up = add("up", "Run the API and the emulator together until Ctrl-C.")
+    up.add_argument("--port", type=_port, default=8000, help="port of the API")
     up.add_argument("--env-file", type=Path, default=ENV_FILE, help="settings for other terminals")
-    _add_serving(up)
+    _add_emulator(up)
     _add_token(add("token", "Print a session token."))
-    for name, purpose in (("create", "Sign somebody up."), ("update", "Change somebody.")):
+    for name, purpose in (("create", "Create a user."), ("update", "Change a user.")):
         action = add(name, purpose)
         _add_fields(action)
-        _add_person(action)
+        _add_user(action)
     for name in ("delete", "ban", "unban"):
-        _add_person(add(name, f"{name.title()} somebody."))
+        _add_user(add(name, f"{name.title()} a user."))
     send = add("send", "Send a webhook without a change.")
     send.add_argument("type", choices=EVENT_TYPES)
-    _add_person(send)
+    _add_user(send)
     rotate = add("rotate", "Sign with a new key from now on.")
     rotate.add_argument("--keep-old", action="store_true", help="keep the old key in the set")
-    add("keys", "Put the address of the keys in order or out of it.").add_argument(
+    add("keys", "Set the state of the JWKS endpoint.").add_argument(
         "state", choices=[str(state) for state in KeysState]
     )
-    api = add("api", "Let the Backend API answer the next calls with an error.")
+    api = add("api", "Answer the next calls to the Backend API with an error.")
     api.add_argument("status", type=_number(int, low=400, high=599))
     api.add_argument("--times", type=_number(int, low=1, high=10_000), default=1)
     api.add_argument("--retry-after", type=_number(int, low=0, high=86_400), help="seconds")
-    add("people", "List who is signed up.")
+    add("people", "List the users.")
 
 
 def token_body(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Give what `token` asks of the stand-in."""
+    """Return the body of a request for a token."""
     body = {name: options[name] for name in ("expires", "age", "azp", "fault", "actor")}
-    given = {name: value for name, value in body.items() if value is not None}
-    return given | {"claims": dict(options["claim"])}
+    named = {name: value for name, value in body.items() if value is not None}
+    return named | {"claims": dict(options["claim"])}
 
 
 def fields_of(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Give the fields of a person that were named; an empty one stands for none."""
+    """Return the user fields that the options name; an empty value means None."""
     fields = {name: options[name] or None for name in FIELDS if options[name] is not None}
     if "image_url" in fields:
         fields["image_url"] = options["image_url"]
@@ -76,31 +78,29 @@ def fields_of(options: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def faults_of(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Give how the webhook of this command shall go wrong."""
+    """Return the faults of the webhook that the options name."""
     faults = {name: True for name in FAULTS if options[name]}
     return {"copies": options["duplicate"], "delay": options["delay"], **faults}
 
 
-def _add_serving(parser: ArgumentParser) -> None:
+def _add_emulator(parser: ArgumentParser) -> None:
     parser.add_argument("--users", type=_number(int, low=0, high=10_000_000), default=0, metavar="N")
     parser.add_argument(
         "--retry-schedule",
         type=_schedule,
-        default=RETRY_SCHEDULE,
+        default=RETRY_SCHEDULE_SECONDS,
         metavar="S,S,...",
         help="seconds from a failed delivery to the next; Svix takes up to ten hours",
     )
 
 
 def _add_token(parser: ArgumentParser) -> None:
-    parser.add_argument("name", help="a handle such as ada, a user id or an e-mail")
+    parser.add_argument("name", help=NAME_HELP)
     parser.add_argument(
-        "--expires", type=_number(float), default=LIFETIME, metavar="S", help="seconds from now"
+        "--expires", type=_number(float), default=LIFETIME_SECONDS, metavar="S", help="seconds from now"
     )
-    parser.add_argument(
-        "--age", type=_number(float), metavar="S", help="claims as they were read S seconds ago"
-    )
-    parser.add_argument("--azp", help="another origin than the stand-in's; empty: none")
+    parser.add_argument("--age", type=_number(float), metavar="S", help="age of the claims in seconds")
+    parser.add_argument("--azp", help="another origin than the emulator's; empty: none")
     parser.add_argument("--actor", metavar="USER_ID", help="impersonated by")
     parser.add_argument("--claim", type=_claim, action="append", default=[], metavar="NAME=VALUE")
     parser.add_argument("--fault", choices=[str(fault) for fault in Fault])
@@ -114,19 +114,21 @@ def _add_fields(parser: ArgumentParser) -> None:
     verified.add_argument("--unverified", dest="email_verified", action="store_false", default=None)
 
 
-def _add_person(parser: ArgumentParser) -> None:
-    parser.add_argument("name", help="a handle such as ada, a user id or an e-mail")
-    group = parser.add_argument_group("how the webhook goes wrong")
+def _add_user(parser: ArgumentParser) -> None:
+    parser.add_argument("name", help=NAME_HELP)
+    group = parser.add_argument_group("faults of the webhook")
     group.add_argument("--duplicate", type=_number(int, low=1, high=1000), default=1, metavar="N")
-    group.add_argument("--reorder", action="store_true", help="after the next event, or 3 s late")
+    group.add_argument(
+        "--reorder", action="store_true", help=f"after the next event, or {REORDER_SECONDS:.0f} s late"
+    )
     group.add_argument("--delay", type=_number(float), default=0.0, metavar="S")
-    group.add_argument("--drop", action="store_true", help="never")
+    group.add_argument("--drop", action="store_true", help="never sent")
     group.add_argument("--bad-signature", action="store_true")
     group.add_argument("--stale", action="store_true", help="signed ten minutes ago")
 
 
 def _number(
-    kind: Callable[[str], float], *, low: float = 0, high: float = 400 * 86_400
+    kind: Callable[[str], float], *, low: float = 0, high: float = LONGEST_SECONDS
 ) -> Callable[[str], float]:
     def number(text: str) -> float:
         value = kind(text)

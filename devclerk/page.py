@@ -1,15 +1,15 @@
-"""The front page of the stand-in: who is there, and what can be done."""
+"""The front page of the emulator: its users and the commands."""
 
 from __future__ import annotations
 
 from html import escape
 from itertools import starmap
 
-from devclerk.people import Person
-from devclerk.standin import StandIn
+from devclerk.emulator import Emulator
+from devclerk.users import ClerkUser
 from devclerk.web import Answer
 
-SHOWN = 50
+USERS_SHOWN = 50
 PAGE = """<!doctype html>
 <html lang="en">
 <meta charset="utf-8">
@@ -22,47 +22,50 @@ table {{ border-collapse: collapse; width: 100% }}
 td, th {{ border-bottom: 1px solid #8884; overflow-wrap: anywhere; padding: .3rem .6rem; text-align: left }}
 </style>
 <h1>devclerk</h1>
-<p>A local stand-in for Clerk, for development alone. Issuer <code>{issuer}</code>, {count} people.
+<p>A local Clerk emulator, for development alone. Issuer <code>{issuer}</code>, {count} users.
 <a href="/sandbox">The sandbox</a> is a frontend to try them with.</p>
 <table>
 <tr><th>Name for commands</th><th>Clerk id</th><th>E-mail</th>
 <th>First name</th><th>Last name</th><th>State</th></tr>
 {rows}
 </table>
-<h2>What can be done</h2>
+<h2>Commands</h2>
 <ul>{commands}</ul>
 """
 COMMANDS = (
     ("token ada", "a session token (--expires, --claim, --fault)"),
     ("update ada --first-name Augusta", "a change and its webhook (--duplicate, --reorder, --delay, ...)"),
-    ("create NAME, delete NAME, ban NAME, unban NAME", "the same for people who come and go"),
+    (
+        "create NAME, delete NAME, ban NAME, unban NAME",
+        "create, delete, ban and unban a user, with the webhook",
+    ),
     ("send user.updated ada", "a webhook without a change"),
     ("rotate", "a new signing key"),
-    ("keys down, keys slow, keys up", "trouble at the address of the keys"),
-    ("api 429 --retry-after 2", "trouble at the Backend API"),
+    ("keys down, keys slow, keys up", "state of the JWKS endpoint"),
+    ("api 429 --retry-after 2", "an error of the Backend API"),
 )
 
 
-def index_page(standin: StandIn, *, issuer: str) -> Answer:
-    """Show the first people and the commands."""
-    people = standin.directory.people(limit=SHOWN)
+def index_page(emulator: Emulator, *, issuer: str) -> Answer:
+    """Return the page with the first users and the commands."""
+    users = emulator.directory.list_users(limit=USERS_SHOWN)
     page = PAGE.format(
         issuer=escape(issuer),
-        count=len(standin.directory),
-        rows="\n".join(map(_row, people)),
+        count=len(emulator.directory),
+        rows="\n".join(map(_row, users)),
         commands="".join(starmap(_command, COMMANDS)),
     )
     return Answer(body=page.encode(), content_type="text/html; charset=utf-8")
 
 
-def _row(person: Person) -> str:
-    email = person.email or "none"
-    if person.email and not person.email_verified:
+def _row(user: ClerkUser) -> str:
+    email = user.email or "none"
+    if user.email and not user.email_verified:
         email += " (not verified)"
-    state = "banned" if person.banned else ""
-    cells = (person.handle, person.id, email, person.first_name, person.last_name, state)
+    state = "banned" if user.banned else ""
+    cells = (user.handle, user.id, email, user.first_name, user.last_name, state)
     return "<tr>" + "".join(f"<td>{escape(cell or '')}</td>" for cell in cells) + "</tr>"
 
 
-def _command(words: str, purpose: str) -> str:
-    return f"<li><code>manage.py devclerk {escape(words)}</code>: {escape(purpose)}</li>"
+def _command(line: str, purpose: str) -> str:
+    return f"<li><code>manage.py devclerk {escape(line)}</code>: {escape(purpose)}</li>"

@@ -1,4 +1,4 @@
-"""The sandbox: a frontend on the stand-in's own origin, with the real client, to watch the two at work."""
+"""The sandbox: a frontend on the emulator's own origin that uses the real TypeScript client."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from devclerk.web import Answer
 
 ASSETS = Path(__file__).parent / "assets"
-# Built by `make client`; without it the page says so.
+# Built by `make client`; without it the address answers 404.
 CLIENT = Path(__file__).parent.parent / "clients" / "typescript" / "dist" / "browser.js"
 JAVASCRIPT = "text/javascript; charset=utf-8"
 FILES = {
@@ -18,12 +18,12 @@ FILES = {
     "/sandbox.css": (ASSETS / "sandbox.css", "text/css; charset=utf-8"),
     "/client.js": (CLIENT, JAVASCRIPT),
 }
-# What people are called must not run, and nothing but the API and this server is asked. Pictures are Clerk's.
+# Scripts run from this server alone, and requests go to it and the API. Images may come from anywhere.
 POLICY = "default-src 'none'; script-src 'self'; style-src 'self'; img-src *; connect-src 'self' {api}"
 
 
 def sandbox_answer(path: str, *, webhook_url: str | None) -> Answer | None:
-    """Answer with the page or a file of it; None for any other path. The API is where the webhooks go."""
+    """Return the page, one of its files, or None for another path. The API is the origin of `webhook_url`."""
     if path == "/sandbox":
         address = urlsplit(webhook_url or "")
         api = f"{address.scheme}://{address.netloc}" if address.netloc else ""

@@ -1,6 +1,6 @@
-"""The stand-in over HTTP: on the loopback alone, and deaf to pages of other origins.
+"""The HTTP server of the emulator: on loopback alone, with controls that are closed to other origins.
 
-The Host header is checked, so that a name that a stranger points at 127.0.0.1 (DNS rebinding) gets nothing.
+The Host header is checked against DNS rebinding: a foreign name that resolves to 127.0.0.1 gets a 421.
 """
 
 from __future__ import annotations
@@ -15,65 +15,62 @@ from typing import Any, Self
 from urllib.parse import parse_qs, urlsplit
 
 from devclerk.control import Control
+from devclerk.emulator import Emulator
 from devclerk.page import index_page
 from devclerk.sandbox import sandbox_answer
-from devclerk.standin import StandIn
 from devclerk.web import Answer, Request
 
 logger = logging.getLogger(__name__)
 
 LOOPBACK = "127.0.0.1"
 NAMES = (LOOPBACK, "localhost")
-BODY_MAX = 1_000_000
+POLL_SECONDS = 0.05
+MAX_BODY_BYTES = 1_000_000
 
 
 class Server:
-    """Serves a stand-in on a port of the loopback (0: any free one) from `start` to `stop`."""
+    """Serves an emulator on a loopback port (0: any free one), as a context manager.
 
-    def __init__(self, standin: StandIn, *, port: int = 0) -> None:
-        self.standin = standin
+    Raise `OSError` for a port that is in use.
+    """
+
+    def __init__(self, emulator: Emulator, *, port: int = 0) -> None:
+        self.emulator = emulator
         self._http = _LoopbackServer((LOOPBACK, port), _Handler)
         self.port = int(self._http.server_address[1])
         self.origin = f"http://{LOOPBACK}:{self.port}"
         self.origins = tuple(f"http://{name}:{self.port}" for name in NAMES)
         self._http.site = self
-        self._control = Control(standin, issuer=self.origin)
-
-    def start(self) -> None:
-        """Serve in a background thread."""
-        threading.Thread(target=self.run, name="devclerk", daemon=True).start()
-
-    def run(self) -> None:
-        """Serve until `stop` is called from another thread."""
-        self._http.serve_forever(poll_interval=0.05)
-
-    def stop(self) -> None:
-        """Stop serving and free the port."""
-        self.standin.close()
-        self._http.shutdown()
-        self._http.server_close()
+        self._control = Control(emulator, issuer=self.origin)
 
     def __enter__(self) -> Self:
-        self.start()
+        """Serve in a background thread."""
+        options = {"poll_interval": POLL_SECONDS}
+        threading.Thread(
+            target=self._http.serve_forever, kwargs=options, name="devclerk", daemon=True
+        ).start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.stop()
+        """Stop serving and free the port."""
+        self.emulator.close()
+        self._http.shutdown()
+        self._http.server_close()
 
     def answer(self, request: Request) -> Answer:
         """Answer one request."""
         if f"http://{request.headers.get('host', '')}" not in self.origins:
-            detail = f"The stand-in answers at {self.origin} and to no other Host."
+            detail = f"The emulator answers at {self.origin} and to no other Host."
             return Answer.refusal(detail, status=HTTPStatus.MISDIRECTED_REQUEST)
         if request.path in {"/.well-known/jwks.json", "/v1/jwks"}:
-            return self.standin.answer_keys(request)
+            return self.emulator.answer_keys(request)
         if request.path.startswith("/v1/"):
-            return self.standin.users_api.answer(request)
+            return self.emulator.users_api.answer(request)
         if request.path.startswith("/_dev/"):
             return self._answer_control(request)
         if request.path == "/":
-            return index_page(self.standin, issuer=self.origin)
-        found = sandbox_answer(request.path, webhook_url=self.standin.deliveries.url)
+            return index_page(self.emulator, issuer=self.origin)
+        found = sandbox_answer(request.path, webhook_url=self.emulator.deliveries.url)
         return found or Answer.refusal("There is nothing at this address.", status=HTTPStatus.NOT_FOUND)
 
     def _answer_control(self, request: Request) -> Answer:
@@ -81,25 +78,25 @@ class Server:
         origin = request.headers.get("origin")
         site = request.headers.get("sec-fetch-site", "none")
         if origin not in {None, f"http://{request.headers['host']}"} or site not in {"same-origin", "none"}:
-            detail = "The controls of the stand-in are closed to pages of other origins."
+            detail = "The controls of the emulator are closed to pages of other origins."
             return Answer.refusal(detail, status=HTTPStatus.FORBIDDEN)
         return self._control.answer(request)
 
 
 class _LoopbackServer(ThreadingHTTPServer):
     daemon_threads = True
-    request_queue_size = 256  # a herd of test threads at once
+    request_queue_size = 256  # many test threads connect at once
     site: Server
 
     def server_bind(self) -> None:
-        """Bind without the look-up of a name, which takes seconds where no resolver answers."""
+        """Bind without a name look-up, which takes seconds where no resolver answers."""
         TCPServer.server_bind(self)
         self.server_name, self.server_port = LOOPBACK, int(self.server_address[1])
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Say nothing about a client that went away; a test may well do that."""
+        """Log what is not a lost connection; tests close theirs early."""
         if not isinstance(sys.exception(), OSError):
-            logger.exception("The stand-in failed to answer.")  # noqa: LOG004 - the base calls this in its handler
+            logger.exception("The emulator failed to answer.")  # noqa: LOG004 - the base calls this in its handler
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -107,14 +104,14 @@ class _Handler(BaseHTTPRequestHandler):
     server_version = "devclerk"
     sys_version = ""
     timeout = 120
-    # Head and body leave in one piece; else Nagle's algorithm makes each answer 40 ms late.
+    # Head and body are sent together; else Nagle's algorithm makes each answer 40 ms late.
     wbufsize = -1
     disable_nagle_algorithm = True
     server: _LoopbackServer
 
     def _answer(self) -> None:
         length = self.headers.get("Content-Length", "0")
-        if not length.isdigit() or int(length) > BODY_MAX:
+        if not length.isdigit() or int(length) > MAX_BODY_BYTES:
             self.close_connection = True
             self._send(Answer.refusal("The body is too large.", status=HTTPStatus.REQUEST_ENTITY_TOO_LARGE))
             return
@@ -142,5 +139,5 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.flush()
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - as in the base
-        """Keep the terminal for what matters."""
+        """Log requests at the debug level alone."""
         logger.debug(format, *args)

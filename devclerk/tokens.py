@@ -1,6 +1,6 @@
-"""Session tokens as Clerk makes them, in good order or broken in one named way.
+"""Session tokens in Clerk's format, valid or with one named fault.
 
-The keys live in memory alone: nothing here writes one down.
+The keys live in memory alone.
 """
 
 from __future__ import annotations
@@ -20,15 +20,16 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPubl
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from devclerk.people import NOTHING, Person, new_id, steady_id
+from devclerk.users import EMPTY, ClerkUser, new_id, stable_id
 
-LIFETIME = 60  # seconds (Clerk)
-SKEW = 10  # seconds that nbf lies before iat
+LIFETIME_SECONDS = 60  # as in Clerk
+NBF_SKEW_SECONDS = 10  # nbf lies before iat by this
+# Values of the header field `cat`
 SESSION, TEMPLATE, MACHINE = "cl_B7d4PD111AAA", "cl_B7d4PD222AAA", "cl_B7d4PD333AAA"
 
 
 class Absent:
-    """Stands for a claim or a header field that is left out."""
+    """Marks a claim or a header field that is left out."""
 
 
 ABSENT: Final = Absent()
@@ -36,7 +37,7 @@ Draft = dict[str, Any]
 
 
 class Fault(StrEnum):
-    """What is wrong with a token."""
+    """The fault of a token."""
 
     EXPIRED = "expired"
     NOT_YET = "not_yet"
@@ -51,13 +52,13 @@ class Fault(StrEnum):
 
 
 def fresh_keys() -> Iterator[RSAPrivateKey]:
-    """Make one key after another."""
+    """Yield new RSA keys without end."""
     while True:
         yield generate_private_key(public_exponent=65537, key_size=2048)
 
 
 class Keyring:
-    """The keys of an instance. The one that signs is the last; `kid` is what Clerk calls it."""
+    """The keys of an instance; the last one signs."""
 
     def __init__(self, keys: Iterator[RSAPrivateKey] | None = None) -> None:
         self._keys = keys or fresh_keys()
@@ -67,53 +68,53 @@ class Keyring:
 
     @property
     def kid(self) -> str:
-        """Name the key that signs."""
+        """Return the id of the signing key."""
         return self._held[-1][0]
 
     @property
     def pem(self) -> str:
-        """Give the public half of the key that signs, as CLERK_JWT_KEY takes it."""
+        """Return the public half of the signing key, as CLERK_JWT_KEY takes it."""
         key = self._held[-1][1].public_key()
         return key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
 
     def rotate(self, *, keep_old: bool = False) -> str:
-        """Sign with a new key from now on and give its `kid`; the old ones leave the set unless kept."""
+        """Sign with a new key from now on and return its `kid`; old keys leave the set unless `keep_old`."""
         entry = (new_id("ins"), next(self._keys))
         self._held = [*self._held, entry] if keep_old else [entry]
         return entry[0]
 
     def reset(self) -> None:
-        """Go back to the first key."""
+        """Restore the first key."""
         self._held = [self._first]
 
     def jwks(self) -> dict[str, Any]:
-        """Give the public set."""
+        """Return the public key set (RFC 7517)."""
         return {"keys": [_jwk(kid, key.public_key()) for kid, key in self._held]}
 
     def sign(self, header: Mapping[str, Any] | bytes, payload: Mapping[str, Any] | bytes) -> str:
-        """Give a signed token around these parts, whatever is in them."""
+        """Return a signed token with exactly these parts, valid or not."""
         signed = _signing_input(header, payload)
         signature = self._held[-1][1].sign(signed.encode(), PKCS1v15(), SHA256())
         return f"{signed}.{_base64url(signature)}"
 
     def mint(
         self,
-        who: Person | str,
+        who: ClerkUser | str,
         *,
         issuer: str,
         azp: str | None,
-        expires: float = LIFETIME,
+        expires: float = LIFETIME_SECONDS,
         age: float = 0,
-        claims: Mapping[str, Any] = NOTHING,
-        header: Mapping[str, Any] = NOTHING,
+        claims: Mapping[str, Any] = EMPTY,
+        header: Mapping[str, Any] = EMPTY,
         actor: str | None = None,
         fault: Fault | str | None = None,
         now: float | None = None,
     ) -> str:
-        """Mint a session token for a person (a bare user id: without the custom claims).
+        """Return a session token for a user (for a bare user id: without the custom claims).
 
-        It ends `expires` seconds from now; what it says was read `age` seconds ago. `claims` and `header`
-        replace what would stand there, `ABSENT` takes it away.
+        It expires `expires` seconds from `now`; its claims are `age` seconds old. `claims` and `header`
+        replace single fields; `ABSENT` removes one. Raise `ValueError` for an unknown `fault`.
         """
         moment = time.time() if now is None else now
         fields, payload = _draft(who, read_at=int(moment - age), ends_at=int(moment + expires))
@@ -122,7 +123,7 @@ class Keyring:
         if actor:
             payload["act"] = {"iss": "https://dashboard.clerk.com", "sid": new_id("sess"), "sub": actor}
         if fault:
-            _FAULTS[Fault(fault)](fields, payload, int(moment))
+            _APPLY[Fault(fault)](fields, payload, int(moment))
         fields, payload = _without_absent({**fields, **header}), _without_absent({**payload, **claims})
         if fault == Fault.ALG_NONE:
             return f"{_signing_input(fields, payload)}."
@@ -131,8 +132,8 @@ class Keyring:
         return self.sign(fields, payload)
 
 
-def _draft(who: Person | str, *, read_at: int, ends_at: int) -> tuple[Draft, Draft]:
-    user_id = who.id if isinstance(who, Person) else who
+def _draft(who: ClerkUser | str, *, read_at: int, ends_at: int) -> tuple[Draft, Draft]:
+    user_id = who.id if isinstance(who, ClerkUser) else who
     header = {"alg": "RS256", "cat": SESSION, "oiat": read_at, "typ": "JWT"}
     payload = {
         "exp": ends_at,
@@ -140,23 +141,23 @@ def _draft(who: Person | str, *, read_at: int, ends_at: int) -> tuple[Draft, Dra
         "fva": [0, -1],
         "iat": read_at,
         "jti": secrets.token_hex(10),
-        "nbf": read_at - SKEW,
+        "nbf": read_at - NBF_SKEW_SECONDS,
         "pla": "u:free",
-        "sid": steady_id(user_id, prefix="sess"),
+        "sid": stable_id(user_id, prefix="sess"),
         "sts": "active",
         "sub": user_id,
         "v": 2,
     }
-    return header, payload | (who.claims() if isinstance(who, Person) else {})
+    return header, payload | (who.claims() if isinstance(who, ClerkUser) else {})
 
 
 def _expired(header: Draft, payload: Draft, now: int) -> None:
     header["oiat"] = now - 3600
-    payload |= {"iat": now - 3600, "nbf": now - 3600 - SKEW, "exp": now - 3600 + LIFETIME}
+    payload |= {"iat": now - 3600, "nbf": now - 3600 - NBF_SKEW_SECONDS, "exp": now - 3600 + LIFETIME_SECONDS}
 
 
 def _not_yet(_: Draft, payload: Draft, now: int) -> None:
-    payload |= {"nbf": now + 3600, "exp": now + 3600 + LIFETIME}
+    payload |= {"nbf": now + 3600, "exp": now + 3600 + LIFETIME_SECONDS}
 
 
 def _template(header: Draft, payload: Draft, _: int) -> None:
@@ -178,11 +179,11 @@ def _payload_with(**fields: Any) -> Callable[[Draft, Draft, int], None]:
     return lambda _header, payload, _now: payload.update(fields)
 
 
-_FAULTS: Mapping[Fault, Callable[[Draft, Draft, int], None]] = {
+_APPLY: Mapping[Fault, Callable[[Draft, Draft, int], None]] = {
     Fault.EXPIRED: _expired,
     Fault.NOT_YET: _not_yet,
-    Fault.WRONG_AZP: _payload_with(azp="https://stranger.example.test"),
-    Fault.WRONG_ISSUER: _payload_with(iss="https://clerk.stranger.example.test"),
+    Fault.WRONG_AZP: _payload_with(azp="https://other.example.test"),
+    Fault.WRONG_ISSUER: _payload_with(iss="https://clerk.other.example.test"),
     Fault.ALG_NONE: _header_with(alg="none"),
     Fault.HS256: _header_with(alg="HS256"),
     Fault.TEMPLATE: _template,

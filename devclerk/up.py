@@ -1,7 +1,8 @@
-"""`make run`: the API and the stand-in side by side, made for each other, until Ctrl-C."""
+"""`make run`: the API and the emulator, configured for each other, until Ctrl-C."""
 
 from __future__ import annotations
 
+import os
 import shlex
 import signal
 import socket
@@ -15,63 +16,65 @@ from typing import Any
 
 import requests
 from django.conf import settings
+from django.core.management import call_command
 from django.db import DatabaseError, connection
 
 from devclerk.client import Client
-from devclerk.local import admin_login, environment, make_settings, migrate
+from devclerk.environment import ensure_admin, new_environment
+from devclerk.web import loopback_session
 
 START_SECONDS = 30.0
 STOP_SECONDS = 5.0
-TOKEN_SECONDS = 3600  # long enough to paste; Clerk's own live for 60 s
+TOKEN_SECONDS = 3600  # long enough to paste; Clerk's own tokens expire after 60 s
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 GREETING = """
   curl -H "Authorization: Bearer {token}" {api}/api/v1/me
 
-That token is good for an hour. More of them, and changes with their webhooks, from another terminal:
+The token expires in an hour. For more tokens, and for changes with their webhooks, in another terminal:
 
   . {env_file}
   {python} manage.py devclerk token ada
   {python} manage.py devclerk update ada --first-name Augusta
 
-Sandbox                  {clerk}/sandbox
-The stand-in for Clerk   {clerk}/
-API documentation        {api}/api/docs
-Admin                    {api}/admin/   {admin}, {password}
+Sandbox             {clerk}/sandbox
+Clerk emulator      {clerk}/
+API documentation   {api}/api/docs
+Admin               {api}/admin/   {admin}, {password}
 
 Ctrl-C ends both.
 """
 
 
 class StartFailed(Exception):
-    """One of the two did not start, or ended on its own. The text is for people."""
+    """The API or the emulator did not start, or ended by itself. The text is for the user of the command."""
 
 
 class _Ended(Exception):
-    """A signal asked for the end."""
+    """A signal ended the command."""
 
 
 def up(options: Mapping[str, Any]) -> int:
-    """Start both, say how to use them, and wait. Give the exit status; raise `StartFailed`."""
+    """Start both, print how to use them, and wait. Return the exit status; raise `StartFailed`."""
     port, clerk_port = options["port"], options["clerk_port"]
     _require_free({"PORT": port, "CLERK_PORT": clerk_port})
     for number in SIGNALS:
         signal.signal(number, _end)
-    made, env_file = make_settings(clerk_port=clerk_port), settings.BASE_DIR / options["env_file"]
+    variables, env_file = new_environment(clerk_port=clerk_port), settings.BASE_DIR / options["env_file"]
     try:
         with ExitStack() as stack:
-            clerk = stack.enter_context(_child(_stand_in_arguments(options), made))
+            clerk = stack.enter_context(_child(_emulator_arguments(options), variables))
             _reach_database()
-            # It is ready to answer by the time that the database is.
-            api = stack.enter_context(_child(["runserver", f"127.0.0.1:{port}", "--noreload"], made))
-            migrate()
-            admin, password = admin_login()
-            children = {"API": api, "stand-in": clerk}
-            _await(f"http://127.0.0.1:{clerk_port}/_dev/people", children)
-            _await(f"http://127.0.0.1:{port}/health/live", children)
-            _await(f"http://127.0.0.1:{port}/health/ready", children)
-            stack.enter_context(_written(env_file, made))
-            words = {
-                "token": Client(clerk_port).token("ada", {"expires": TOKEN_SECONDS}),
+            # It starts while the database is migrated.
+            api = stack.enter_context(_child(["runserver", f"127.0.0.1:{port}", "--noreload"], variables))
+            call_command("migrate", verbosity=0, interactive=False)
+            admin, password = ensure_admin()
+            children = {"API": api, "emulator": clerk}
+            _wait_until_ok(f"http://127.0.0.1:{clerk_port}/_dev/people", children)
+            _wait_until_ok(f"http://127.0.0.1:{port}/health/live", children)
+            _wait_until_ok(f"http://127.0.0.1:{port}/health/ready", children)
+            stack.enter_context(_written(env_file, variables))
+            values = {
+                "token": Client(clerk_port).mint_token("ada", {"expires": TOKEN_SECONDS}),
                 "api": f"http://127.0.0.1:{port}",
                 "clerk": f"http://127.0.0.1:{clerk_port}",
                 "env_file": _short(env_file),
@@ -79,20 +82,20 @@ def up(options: Mapping[str, Any]) -> int:
                 "admin": admin,
                 "password": password,
             }
-            print(GREETING.format(**words), flush=True)  # noqa: T201 - what the command is for
+            print(GREETING.format(**values), flush=True)  # noqa: T201 - the output of a command
             return _wait(api, clerk)
     except _Ended:
         return 0
 
 
 def _end(*_: object) -> None:
-    # Whoever asks twice must not break into the tidying up.
+    # A second signal must not interrupt the cleanup.
     for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)
     raise _Ended
 
 
-def _stand_in_arguments(options: Mapping[str, Any]) -> list[str]:
+def _emulator_arguments(options: Mapping[str, Any]) -> list[str]:
     return [
         *("devclerk", "serve", "--port", str(options["clerk_port"]), "--users", str(options["users"])),
         *("--webhook-url", f"http://127.0.0.1:{options['port']}/webhooks/clerk"),
@@ -112,23 +115,23 @@ def _reach_database() -> None:
 def _require_free(ports: Mapping[str, int]) -> None:
     for name, port in ports.items():
         with socket.socket() as probe:
-            # As the servers do it: a connection of the last run that is still closing does not count.
+            # As the servers do: a connection of the last run that is still closing does not count.
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 probe.bind(("127.0.0.1", port))
             except OSError as error:
                 raise StartFailed(
                     f"Port {port} cannot be used ({error.strerror}): "
-                    f"stop what listens there, or choose another one: make run {name}={port + 10}"
+                    f"stop the program that uses it, or choose another port: make run {name}={port + 10}"
                 ) from None
 
 
 @contextmanager
-def _child(arguments: Sequence[str], made: Mapping[str, str]) -> Iterator[subprocess.Popen[bytes]]:
-    """Run a management command beside this one; its errors and its log reach the terminal, its banner not."""
+def _child(arguments: Sequence[str], variables: Mapping[str, str]) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a management command as a child process; its errors and log are shown, its output is not."""
     child = subprocess.Popen(  # noqa: S603 - our own commands
         [sys.executable, str(settings.BASE_DIR / "manage.py"), *arguments],
-        env=environment(made),
+        env={**os.environ, **variables},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
     )
@@ -143,37 +146,36 @@ def _child(arguments: Sequence[str], made: Mapping[str, str]) -> Iterator[subpro
             child.wait()
 
 
-def _await(url: str, children: Mapping[str, subprocess.Popen[bytes]]) -> None:
+def _wait_until_ok(url: str, children: Mapping[str, subprocess.Popen[bytes]]) -> None:
     give_up_at = time.monotonic() + START_SECONDS
-    with requests.Session() as session:
-        session.trust_env = False
+    with loopback_session() as session:
         while time.monotonic() < give_up_at:
             for name, child in children.items():
                 if child.poll() is not None:
-                    raise StartFailed(f"The {name} ended as it started: the lines above say why.")
+                    raise StartFailed(f"The {name} ended while it started: see the lines above.")
             try:
                 if session.get(url, timeout=2).ok:
                     return
             except requests.RequestException:
                 pass
             time.sleep(0.05)
-    raise StartFailed(f"{url} gave no good answer within {START_SECONDS:.0f} s: the lines above may say why.")
+    raise StartFailed(f"{url} was not ready within {START_SECONDS:.0f} s: see the lines above.")
 
 
 def _wait(api: subprocess.Popen[bytes], clerk: subprocess.Popen[bytes]) -> int:
-    """Wait for the API. It outlives the stand-in, as it would outlive an outage of Clerk's."""
+    """Wait for the API to end. It goes on without the emulator, as during an outage of Clerk."""
     while clerk.poll() is None and api.poll() is None:
         time.sleep(0.2)
     if api.poll() is None:
-        print("The stand-in ended. The API goes on with the keys that it holds.", flush=True)  # noqa: T201
+        print("The emulator ended. The API goes on with the keys that it holds.", flush=True)  # noqa: T201
     api.wait()
-    raise StartFailed("The API ended, and the stand-in with it.")
+    raise StartFailed("The API ended, and the emulator with it.")
 
 
 @contextmanager
-def _written(path: Path, made: Mapping[str, str]) -> Iterator[None]:
-    """Keep the settings in a file that this user alone may read, for as long as they are of use."""
-    text = "".join(f"export {name}={shlex.quote(value)}\n" for name, value in made.items())
+def _written(path: Path, variables: Mapping[str, str]) -> Iterator[None]:
+    """Write the settings to a file that only this account can read; remove it at the end."""
+    text = "".join(f"export {name}={shlex.quote(value)}\n" for name, value in variables.items())
     path.parent.mkdir(mode=0o700, exist_ok=True)
     path.unlink(missing_ok=True)
     path.touch(mode=0o600)
@@ -181,7 +183,7 @@ def _written(path: Path, made: Mapping[str, str]) -> Iterator[None]:
     try:
         yield
     finally:
-        if path.exists() and path.read_text() == text:  # else it is another run's by now
+        if path.exists() and path.read_text() == text:  # else another run has replaced it
             path.unlink()
 
 

@@ -1,4 +1,4 @@
-"""What the parts of the stand-in are asked, and what they answer."""
+"""Requests and answers of the emulator, and the session of its own HTTP clients."""
 
 from __future__ import annotations
 
@@ -7,12 +7,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
 
-from devclerk.people import NOTHING
+import requests
+
+from devclerk.users import EMPTY
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """One request; `query` holds every value of a name, headers answer to small letters."""
+    """One request; `query` holds every value of a name, names of headers are lower case."""
 
     method: str
     path: str
@@ -21,14 +23,14 @@ class Request:
     body: bytes = b""
 
     def one(self, name: str, default: str = "") -> str:
-        """Give the first value of a query parameter."""
+        """Return the first value of a query parameter."""
         return self.query.get(name, [default])[0]
 
     def json_object(self) -> dict[str, Any]:
-        """Give the JSON object in the body (nothing: an empty one). Raise `ValueError`."""
+        """Return the JSON object in the body; an empty body is an empty object. Raise `ValueError`."""
         body = json.loads(self.body or b"{}")
         if not isinstance(body, dict):
-            raise ValueError("The body must be a JSON object.")  # noqa: TRY004 - one error for a body of no use
+            raise ValueError("The body must be a JSON object.")  # noqa: TRY004 - one error for every unusable body
         return body
 
 
@@ -42,11 +44,18 @@ class Answer:
     headers: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
-    def json(cls, value: object, *, status: int = 200, headers: Mapping[str, str] = NOTHING) -> Self:
-        """Answer in JSON."""
+    def json(cls, value: object, *, status: int = 200, headers: Mapping[str, str] = EMPTY) -> Self:
+        """Return an answer in JSON."""
         return cls(body=json.dumps(value).encode(), status=status, headers=headers)
 
     @classmethod
     def refusal(cls, detail: str, *, status: int) -> Self:
-        """Answer with one sentence that says why not."""
+        """Return a refusal with its reason, one sentence."""
         return cls.json({"detail": detail}, status=status)
+
+
+def loopback_session() -> requests.Session:
+    """Return a session for loopback addresses: it ignores the proxies of the environment."""
+    session = requests.Session()
+    session.trust_env = False
+    return session

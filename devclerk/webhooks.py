@@ -1,6 +1,6 @@
-"""Webhooks as Svix sends them for Clerk: signed, tried again on a schedule, and faulty on demand.
+"""Webhooks as Svix sends them for Clerk: signed, retried on a schedule, and faulty on demand.
 
-One background thread makes one delivery at a time, so that nothing is out of order unless it is asked for.
+One background thread makes one delivery at a time, so that only a fault changes the order.
 """
 
 from __future__ import annotations
@@ -22,18 +22,19 @@ from typing import Any
 import requests
 
 from devclerk.events import NO_FAULTS, Faults
+from devclerk.web import loopback_session
 
-# Svix: seconds from a failed attempt to the next one.
-RETRY_SCHEDULE = (5.0, 300.0, 1800.0, 7200.0, 18_000.0, 36_000.0, 36_000.0)
-ATTEMPT_SECONDS = 15.0
-STALE_SECONDS = 600  # twice the tolerance
-REORDER_SECONDS = 3.0  # how long an event is held back when no other follows
-LOG_LENGTH = 1000
+# Svix: from a failed attempt to the next one.
+RETRY_SCHEDULE_SECONDS = (5.0, 300.0, 1800.0, 7200.0, 18_000.0, 36_000.0, 36_000.0)
+ATTEMPT_SECONDS = 15.0  # Svix: an attempt without an answer has failed after this
+STALE_SECONDS = 600  # twice the tolerance of Svix's verification
+REORDER_SECONDS = 3.0  # the longest that a reordered event waits for another one
+ATTEMPTS_KEPT = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt:
-    """One delivery that was tried: its status, or None when no answer came."""
+    """One delivery attempt; `status` is None without an answer."""
 
     svix_id: str
     type: str
@@ -44,7 +45,7 @@ class Attempt:
 
 @dataclass(order=True, slots=True)
 class Delivery:
-    """One copy of a message on its way, in order of the moment when it is due (monotonic seconds)."""
+    """One copy of a message in the queue, ordered by `due` (monotonic seconds)."""
 
     due: float
     number: int
@@ -55,15 +56,18 @@ class Delivery:
     attempts: int = field(default=0, compare=False)
 
 
-def new_secret() -> str:
-    """Make a signing secret."""
+def new_webhook_secret() -> str:
+    """Return a new signing secret."""
     return "whsec_" + base64.b64encode(secrets.token_bytes(24)).decode()
 
 
 def signed_headers(
     body: bytes, *, secret: str, svix_id: str, at: float | None = None, good: bool = True
 ) -> dict[str, str]:
-    """Give Svix's headers for a body, signed at `at` (seconds; now); not `good`: with another secret."""
+    """Return Svix's headers for a body, signed at `at` (seconds since the epoch; default now).
+
+    Unless `good`, the signature is made with another secret.
+    """
     stamp = str(int(time.time() if at is None else at))
     key = base64.b64decode(secret.removeprefix("whsec_")) if good else secrets.token_bytes(24)
     digest = hmac.digest(key, f"{svix_id}.{stamp}.".encode() + body, hashlib.sha256)
@@ -77,15 +81,23 @@ def signed_headers(
 
 
 class Deliveries:
-    """The queue of one endpoint. Without a `url` an event is made, counted and goes nowhere."""
+    """The queue of one endpoint. Without a `url` nothing is sent."""
 
     def __init__(
-        self, *, secret: str, url: str | None = None, retry_schedule: Sequence[float] = RETRY_SCHEDULE
+        self,
+        *,
+        secret: str,
+        url: str | None = None,
+        retry_schedule: Sequence[float] = RETRY_SCHEDULE_SECONDS,
+        attempt_seconds: float = ATTEMPT_SECONDS,
+        reorder_seconds: float = REORDER_SECONDS,
     ) -> None:
         self.secret = secret
         self.url = url
         self.retry_schedule = tuple(retry_schedule)
-        self.attempts: deque[Attempt] = deque(maxlen=LOG_LENGTH)
+        self._attempt_seconds = attempt_seconds
+        self._reorder_seconds = reorder_seconds
+        self.attempts: deque[Attempt] = deque(maxlen=ATTEMPTS_KEPT)
         self._queue: list[Delivery] = []
         self._numbers = itertools.count()
         self._wake = threading.Condition()
@@ -95,7 +107,7 @@ class Deliveries:
         self._thread.start()
 
     def send(self, event: Mapping[str, Any], *, svix_id: str, faults: Faults = NO_FAULTS) -> None:
-        """Put an event on its way."""
+        """Queue an event."""
         if self.url is None or faults.drop:
             return
         body = json.dumps(event).encode()
@@ -105,47 +117,46 @@ class Deliveries:
                 copy = Delivery(due, next(self._numbers), svix_id, str(event["type"]), body, faults)
                 self._push(copy)
             if not faults.reorder:
-                self._let_go(due)
+                self._release_reordered(due)
             self._wake.notify()
 
     def reset(self) -> None:
-        """Forget what is on its way and what has been."""
+        """Empty the queue and forget all attempts."""
         with self._wake:
             self._generation += 1
             self._queue.clear()
             self.attempts.clear()
 
     def stop(self) -> None:
-        """End the thread after the attempt it is making."""
+        """End the thread after its current attempt."""
         with self._wake:
             self._stopped = True
             self._wake.notify()
-        self._thread.join(ATTEMPT_SECONDS)
+        self._thread.join(self._attempt_seconds)
 
     def _push(self, delivery: Delivery) -> None:
         if delivery.faults.reorder and not delivery.attempts:
-            delivery.due += REORDER_SECONDS
+            delivery.due += self._reorder_seconds
         heapq.heappush(self._queue, delivery)
 
-    def _let_go(self, due: float) -> None:
-        """Make the events held back due right after the one that is due then."""
+    def _release_reordered(self, due: float) -> None:
+        """Schedule the reordered events right after the event that is due then."""
         for delivery in self._queue:
             if delivery.faults.reorder and not delivery.attempts:
                 delivery.due, delivery.number = min(delivery.due, due), next(self._numbers)
         heapq.heapify(self._queue)
 
     def _run(self) -> None:
-        with requests.Session() as session:
-            session.trust_env = False  # a proxy has no business on the loopback
-            while (taken := self._take()) is not None:
-                delivery, generation = taken
+        with loopback_session() as session:
+            while (next_one := self._next_due()) is not None:
+                delivery, generation = next_one
                 attempt = self._attempt(session, delivery)
                 with self._wake:
                     if generation == self._generation:
                         self.attempts.append(attempt)
-                        self._schedule_again(delivery, status=attempt.status)
+                        self._schedule_retry(delivery, status=attempt.status)
 
-    def _take(self) -> tuple[Delivery, int] | None:
+    def _next_due(self) -> tuple[Delivery, int] | None:
         with self._wake:
             while not self._stopped:
                 wait = self._queue[0].due - time.monotonic() if self._queue else None
@@ -167,7 +178,7 @@ class Deliveries:
                 str(self.url),
                 data=delivery.body,
                 headers=headers,
-                timeout=ATTEMPT_SECONDS,
+                timeout=self._attempt_seconds,
                 allow_redirects=False,
             )
             status, answer = response.status_code, response.text[:300]
@@ -181,8 +192,8 @@ class Deliveries:
             answer=answer,
         )
 
-    def _schedule_again(self, delivery: Delivery, *, status: int | None) -> None:
-        done = status is not None and 200 <= status < 300  # noqa: PLR2004 - Svix: a 2xx and nothing else
+    def _schedule_retry(self, delivery: Delivery, *, status: int | None) -> None:
+        done = status is not None and 200 <= status < 300  # noqa: PLR2004 - Svix: any 2xx
         if done or delivery.attempts > len(self.retry_schedule):
             return
         delivery.due = time.monotonic() + self.retry_schedule[delivery.attempts - 1]

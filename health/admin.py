@@ -13,7 +13,6 @@ from django.utils import timezone
 
 from accounts.admin_actions import sync_people_again
 from accounts.admin_search import CappedPaginator
-from health.chart import draw_day
 from health.models import SyncFailure, SyncFailureQuerySet
 from health.report import build_report
 
@@ -83,7 +82,7 @@ class SyncFailureAdmin(ModelAdmin):
         return super().changelist_view(request, extra_context)
 
     def today(self, request: HttpRequest) -> HttpResponse:
-        """Show the report in words, the day as a picture, the open failures."""
+        """Show the report in words, links to the webhook events and the open failures."""
         if not self.has_view_permission(request):
             raise PermissionDenied
         now = timezone.now()
@@ -92,7 +91,6 @@ class SyncFailureAdmin(ModelAdmin):
             "title": "Sync health today",
             "opts": self.model._meta,
             "report": report,
-            "chart": None if report.is_blind else draw_day(now=now),
             "failures": [] if report.is_blind else SyncFailure.objects.open().order_by("-last_at")[:SHOWN],
             "can_sync": self.has_sync_permission(request),
         }

@@ -48,7 +48,7 @@ def rows() -> dict[str, tuple[Any, ...]]:
 
 def test_everybody_in_clerk_becomes_a_row(clerk: LocalClerk) -> None:
     clerk.make_up(1200)
-    people = len(clerk.standin.directory)
+    people = len(clerk.emulator.directory)
     code, report = backfill()
     assert code == 0
     assert (report["seen"], report["created"], report["failed"]) == (people, people, 0)
@@ -75,7 +75,7 @@ def test_nobody_stops_a_command_by_what_they_wrote_about_themselves(
 
 
 def test_a_page_costs_one_call_and_a_run_two_more_at_most(clerk: LocalClerk) -> None:
-    clerk.make_up(1500 - len(clerk.standin.directory))
+    clerk.make_up(1500 - len(clerk.emulator.directory))
     backfill()
     assert len(clerk.api_requests) <= 3 + 2
 
@@ -107,7 +107,7 @@ def test_a_dry_run_writes_nothing_at_all(clerk: LocalClerk) -> None:
     with CaptureQueriesContext(connection) as statements:
         code, report = backfill("--dry-run")
     assert code == 1
-    assert report["created"] == len(clerk.standin.directory) - 1
+    assert report["created"] == len(clerk.emulator.directory) - 1
     assert not [each["sql"] for each in statements if each["sql"].lstrip().upper().startswith(WRITES)]
     assert not User.objects.exists()
     assert not SyncRun.objects.exists()
@@ -118,7 +118,7 @@ def test_a_limit_takes_the_oldest_and_leaves_the_rest_to_a_full_run(clerk: Local
     assert set(User.objects.values_list("first_name", flat=True)) == {"Ada", "Grace"}
     assert backfill("--limit", "2")[1]["unchanged"] == 2
     code, report = backfill()
-    assert (code, report["seen"]) == (0, len(clerk.standin.directory))
+    assert (code, report["seen"]) == (0, len(clerk.emulator.directory))
 
 
 @pytest.mark.parametrize("number", ["0", "-1", "x", "1.5"])
@@ -133,14 +133,14 @@ def test_somebody_unusable_is_counted_and_skipped(clerk: LocalClerk, raw: dict[s
     code, report = backfill()
     assert code == 1
     assert report["failed"] == 1
-    assert report["created"] == len(clerk.standin.directory) - 1
+    assert report["created"] == len(clerk.emulator.directory) - 1
 
 
 def test_the_run_is_written_down(clerk: LocalClerk) -> None:
     backfill()
     run = SyncRun.objects.get()
     assert (run.kind, run.status, run.error) == (SyncRun.Kind.BACKFILL, SyncRun.Status.DONE, "")
-    assert run.counts["created"] == len(clerk.standin.directory)
+    assert run.counts["created"] == len(clerk.emulator.directory)
     assert run.finished_at is not None
     assert run.started_at < run.finished_at
 
@@ -172,11 +172,11 @@ def test_a_run_that_failed_is_taken_up_where_it_was(clerk: LocalClerk, wire: Wir
     wire.tamper = lambda _request, response: response
     wire.calls.clear()
     code, report = backfill()
-    assert (code, report["seen"]) == (0, len(clerk.standin.directory))
+    assert (code, report["seen"]) == (0, len(clerk.emulator.directory))
     assert [call for call in wire.calls if "limit" in call] == [
         call for call in wire.calls if "starting_after" in call
     ]
-    assert User.objects.count() == len(clerk.standin.directory)
+    assert User.objects.count() == len(clerk.emulator.directory)
     assert SyncRun.objects.get().status == SyncRun.Status.DONE
 
 
@@ -229,7 +229,7 @@ def test_a_restart_begins_anew(clerk: LocalClerk) -> None:
         status=SyncRun.Status.RUNNING,
         cursor=clerk.person("person599").id,
     )
-    assert backfill("--restart")[1]["created"] == len(clerk.standin.directory)
+    assert backfill("--restart")[1]["created"] == len(clerk.emulator.directory)
 
 
 def test_a_finished_run_is_followed_by_a_new_one(clerk: LocalClerk) -> None:
@@ -265,13 +265,13 @@ def test_killed_on_the_way_it_goes_on_after_the_last_page(clerk: LocalClerk) -> 
         process.kill()
         process.communicate()
     assert 0 < User.objects.count() < 5000
-    clerk.standin.users_api.requests.clear()
+    clerk.emulator.users_api.requests.clear()
     again = programs.run("backfill_users", "--json", clerk=clerk)
     assert again.returncode == 0, again.stderr
-    walked = [request for request in clerk.standin.users_api.requests if request.path == "/v1/users"]
+    walked = [request for request in clerk.emulator.users_api.requests if request.path == "/v1/users"]
     assert all(request.one("starting_after") >= cursor for request in walked)
-    assert User.objects.count() == len(clerk.standin.directory)
-    assert json.loads(again.stdout)["seen"] >= len(clerk.standin.directory)
+    assert User.objects.count() == len(clerk.emulator.directory)
+    assert json.loads(again.stdout)["seen"] >= len(clerk.emulator.directory)
     assert SyncRun.objects.get().status == SyncRun.Status.DONE
 
 

@@ -31,9 +31,9 @@ from accounts.instance import (
 )
 from accounts.models import SyncRun, User
 from accounts.sync import delete_user
+from devclerk.emulator import Emulator
 from devclerk.fixtures import LocalClerk
 from devclerk.server import Server
-from devclerk.standin import StandIn
 from devclerk.tokens import Keyring
 from health.models import SyncFailure
 from tests.accounts.wire import Wire
@@ -58,14 +58,14 @@ FIREWALL = Response("<h1>Forbidden</h1>", status=403, content_type="text/html")
 
 @pytest.fixture(scope="session")
 def other_server() -> Iterator[Server]:
-    with Server(StandIn()) as server:
+    with Server(Emulator()) as server:
         yield server
 
 
 @pytest.fixture
 def other(other_server: Server) -> LocalClerk:
     """Return another instance: other keys, other users."""
-    other_server.standin.reset()
+    other_server.emulator.reset()
     other = LocalClerk(other_server)
     replace_users(other, name="other", number=0)
     return other
@@ -172,12 +172,12 @@ def test_the_same_kid_with_another_modulus_is_another_instance(clerk: LocalClerk
 
 
 def test_the_same_modulus_with_another_exponent_is_another_instance(clerk: LocalClerk, wire: Wire) -> None:
-    serve_keys(wire, jwk(clerk.standin.keyring, e="Aw"))
+    serve_keys(wire, jwk(clerk.emulator.keyring, e="Aw"))
     assert "another instance" in refusal("reconcile_users", "--apply")
 
 
 def test_one_key_in_common_is_the_same_instance_whatever_its_kid(clerk: LocalClerk, wire: Wire) -> None:
-    serve_keys(wire, jwk(Keyring()), jwk(clerk.standin.keyring, kid="ins_renamed"))
+    serve_keys(wire, jwk(Keyring()), jwk(clerk.emulator.keyring, kid="ins_renamed"))
     call_command("backfill_users", stdout=StringIO())
     assert User.objects.live().exists()
 

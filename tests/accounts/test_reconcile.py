@@ -23,7 +23,7 @@ from accounts.reconcile import reconcile as run_reconcile
 from accounts.runs import only_run
 from accounts.sync import delete_locally, delete_user
 from devclerk.fixtures import LocalClerk
-from devclerk.people import Person
+from devclerk.users import ClerkUser
 from tests.accounts import programs
 from tests.accounts.plans import plans, walks_for_an_id
 from tests.accounts.wire import Wire
@@ -32,7 +32,7 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("
 
 
 @pytest.fixture
-def everybody(clerk: LocalClerk, clerk_settings: Settings) -> list[Person]:
+def everybody(clerk: LocalClerk, clerk_settings: Settings) -> list[ClerkUser]:
     """Bring forty people here."""
     clerk.make_up(31)
     call_command("backfill_users", stdout=StringIO())
@@ -53,7 +53,7 @@ def found(report: dict[str, Any]) -> dict[str, int]:
     return {kind: each["found"] for kind, each in report["drift"].items() if each["found"]}
 
 
-def live(person: Person) -> User | None:
+def live(person: ClerkUser) -> User | None:
     return User.objects.by_clerk_id(person.id)
 
 
@@ -76,7 +76,7 @@ def test_two_equal_sides_have_no_drift() -> None:
     assert reconcile("--apply")[0] == 0
 
 
-def test_somebody_missing_here_is_found_and_made(clerk: LocalClerk, everybody: list[Person]) -> None:
+def test_somebody_missing_here_is_found_and_made(clerk: LocalClerk, everybody: list[ClerkUser]) -> None:
     new = clerk.new_person(first_name="New")
     code, report = reconcile()
     assert (code, found(report)) == (1, {"missing_here": 1})
@@ -87,7 +87,7 @@ def test_somebody_missing_here_is_found_and_made(clerk: LocalClerk, everybody: l
     assert reconcile()[0] == 0
 
 
-def test_an_edit_behind_our_back_is_found_and_mended(clerk: LocalClerk, everybody: list[Person]) -> None:
+def test_an_edit_behind_our_back_is_found_and_mended(clerk: LocalClerk, everybody: list[ClerkUser]) -> None:
     clerk.update(everybody[3], first_name="Other")
     code, report = reconcile()
     assert (code, found(report)) == (1, {"stale_here": 1})
@@ -97,7 +97,7 @@ def test_an_edit_behind_our_back_is_found_and_mended(clerk: LocalClerk, everybod
     assert row.first_name == "Other"
 
 
-def test_somebody_gone_from_clerk_is_found_and_deleted(clerk: LocalClerk, everybody: list[Person]) -> None:
+def test_somebody_gone_from_clerk_is_found_and_deleted(clerk: LocalClerk, everybody: list[ClerkUser]) -> None:
     clerk.delete(everybody[3])
     code, report = reconcile()
     assert (code, found(report)) == (1, {"deleted_in_clerk": 1})
@@ -108,7 +108,7 @@ def test_somebody_gone_from_clerk_is_found_and_deleted(clerk: LocalClerk, everyb
     assert reconcile()[0] == 0
 
 
-def test_somebody_deleted_here_by_mistake_but_alive_in_clerk_is_restored(everybody: list[Person]) -> None:
+def test_somebody_deleted_here_by_mistake_but_alive_in_clerk_is_restored(everybody: list[ClerkUser]) -> None:
     delete_user(everybody[3].id, at=everybody[3].updated_at + 1000)
     code, report = reconcile()
     assert (code, found(report)) == (1, {"deleted_here_but_alive_in_clerk": 1})
@@ -120,7 +120,7 @@ def test_somebody_deleted_here_by_mistake_but_alive_in_clerk_is_restored(everybo
 
 @pytest.mark.parametrize("is_restored", [True, False])
 def test_an_absurd_date_makes_nobody_undeletable_or_unrestorable(
-    clerk: LocalClerk, everybody: list[Person], monkeypatch: pytest.MonkeyPatch, *, is_restored: bool
+    clerk: LocalClerk, everybody: list[ClerkUser], monkeypatch: pytest.MonkeyPatch, *, is_restored: bool
 ) -> None:
     date = "Fri, 01 Jan 2100 00:00:00 GMT"
     monkeypatch.setattr(BaseHTTPRequestHandler, "date_time_string", lambda *_: date)
@@ -137,7 +137,7 @@ def test_an_absurd_date_makes_nobody_undeletable_or_unrestorable(
 
 
 @pytest.mark.postgresql
-def test_whom_clerk_deletes_while_it_is_asked_is_not_restored(everybody: list[Person], wire: Wire) -> None:
+def test_whom_clerk_deletes_while_it_is_asked_is_not_restored(everybody: list[ClerkUser], wire: Wire) -> None:
     delete_user(everybody[3].id, at=everybody[3].updated_at + 1000)
 
     def delete(request: Request, response: Response) -> Response:
@@ -151,7 +151,7 @@ def test_whom_clerk_deletes_while_it_is_asked_is_not_restored(everybody: list[Pe
     assert live(everybody[3]) is None
 
 
-def test_people_whom_an_operator_deleted_are_information(everybody: list[Person]) -> None:
+def test_people_whom_an_operator_deleted_are_information(everybody: list[ClerkUser]) -> None:
     row = live(everybody[3])
     assert row is not None
     delete_locally(row)
@@ -162,7 +162,7 @@ def test_people_whom_an_operator_deleted_are_information(everybody: list[Person]
 
 
 def test_shared_addresses_are_information_without_the_address(
-    clerk: LocalClerk, everybody: list[Person]
+    clerk: LocalClerk, everybody: list[ClerkUser]
 ) -> None:
     twin = clerk.new_person(email=str(everybody[3].email).upper())
     code, report = reconcile("--apply")
@@ -171,14 +171,14 @@ def test_shared_addresses_are_information_without_the_address(
     assert str(everybody[3].email) not in json.dumps(report).lower()
 
 
-def test_somebody_unusable_is_drift_that_stays(clerk: LocalClerk, everybody: list[Person]) -> None:
+def test_somebody_unusable_is_drift_that_stays(clerk: LocalClerk, everybody: list[ClerkUser]) -> None:
     clerk.new_person(raw={"id": None})
     assert reconcile("--apply")[0] == 1
     code, report = reconcile()
     assert (code, found(report)) == (1, {"failed_to_store": 1})
 
 
-def test_local_staff_are_nobodys_drift(everybody: list[Person]) -> None:
+def test_local_staff_are_nobodys_drift(everybody: list[ClerkUser]) -> None:
     User.objects.create_superuser("boss", password="a long enough word")
     assert reconcile("--apply")[0] == 0
     assert User.objects.filter(username="boss", deleted_at=None).exists()
@@ -186,7 +186,7 @@ def test_local_staff_are_nobodys_drift(everybody: list[Person]) -> None:
 
 @pytest.mark.parametrize(("deleted", "code"), [(10, 0), (11, 2)])
 def test_a_mass_deletion_stops_before_the_first_row(
-    clerk: LocalClerk, everybody: list[Person], deleted: int, code: int
+    clerk: LocalClerk, everybody: list[ClerkUser], deleted: int, code: int
 ) -> None:
     for person in everybody[:deleted]:
         clerk.delete(person)
@@ -218,7 +218,7 @@ def drop_half_the_list(_request: Request, response: Response) -> Response:
 
 @pytest.mark.parametrize("option", ["--json", "--allow-mass-deletion"])
 def test_a_list_that_broke_off_deletes_nobody_whatever_the_options(
-    everybody: list[Person], wire: Wire, option: str
+    everybody: list[ClerkUser], wire: Wire, option: str
 ) -> None:
     wire.tamper = drop_half_the_list
     before = User.objects.live().count()
@@ -228,7 +228,7 @@ def test_a_list_that_broke_off_deletes_nobody_whatever_the_options(
 
 
 def test_somebody_whom_the_list_forgot_is_alive_by_an_answer_of_their_own(
-    everybody: list[Person], wire: Wire
+    everybody: list[ClerkUser], wire: Wire
 ) -> None:
     def forget(request: Request, response: Response) -> Response:
         if "limit" in request.args:
@@ -242,7 +242,7 @@ def test_somebody_whom_the_list_forgot_is_alive_by_an_answer_of_their_own(
     assert live(everybody[3]) is not None
 
 
-def test_a_404_of_a_proxy_deletes_nobody(clerk: LocalClerk, everybody: list[Person], wire: Wire) -> None:
+def test_a_404_of_a_proxy_deletes_nobody(clerk: LocalClerk, everybody: list[ClerkUser], wire: Wire) -> None:
     clerk.delete(everybody[3])
     wire.tamper = lambda _request, response: (
         Response("<h1>Not Found</h1>", status=404) if response.status_code == 404 else response
@@ -254,7 +254,7 @@ def test_a_404_of_a_proxy_deletes_nobody(clerk: LocalClerk, everybody: list[Pers
 
 
 def test_a_network_that_goes_away_deletes_nobody(
-    clerk: LocalClerk, everybody: list[Person], wire: Wire
+    clerk: LocalClerk, everybody: list[ClerkUser], wire: Wire
 ) -> None:
     clerk.delete(everybody[3])
     wire.tamper = lambda request, response: Response(status=502) if "limit" in request.args else response
@@ -265,7 +265,7 @@ def test_a_network_that_goes_away_deletes_nobody(
     assert SyncRun.objects.get(kind=SyncRun.Kind.RECONCILE).status == SyncRun.Status.FAILED
 
 
-def test_an_instance_that_lists_no_user_deletes_no_row(everybody: list[Person], wire: Wire) -> None:
+def test_an_instance_that_lists_no_user_deletes_no_row(everybody: list[ClerkUser], wire: Wire) -> None:
     def empty(request: Request, response: Response) -> Response:
         if request.path != "/v1/jwks":
             response.set_data('{"total_count": 0}' if "count" in request.path else "[]")
@@ -277,7 +277,7 @@ def test_an_instance_that_lists_no_user_deletes_no_row(everybody: list[Person], 
     assert User.objects.live().count() == 40
 
 
-def keep_users(clerk: LocalClerk, number: int) -> list[Person]:
+def keep_users(clerk: LocalClerk, number: int) -> list[ClerkUser]:
     """Leave so many of the seeded users in Clerk, and make them local rows."""
     for person in clerk.people[number:]:
         clerk.delete(person)
@@ -311,7 +311,7 @@ def test_more_than_half_of_few_rows_is_a_mass_deletion(
 
 
 def test_rows_that_the_same_run_creates_do_not_make_a_mass_deletion_small(
-    clerk: LocalClerk, everybody: list[Person]
+    clerk: LocalClerk, everybody: list[ClerkUser]
 ) -> None:
     for person in everybody[:11]:
         clerk.delete(person)
@@ -355,7 +355,7 @@ def test_without_a_secret_key_it_cannot_run(clerk_settings: Settings) -> None:
 
 
 def test_the_exit_codes_are_those_of_the_process_and_nothing_personal_is_printed(
-    clerk: LocalClerk, everybody: list[Person]
+    clerk: LocalClerk, everybody: list[ClerkUser]
 ) -> None:
     assert programs.run("reconcile_users", clerk=clerk).returncode == 0
     clerk.update("ada", first_name="Augusta")

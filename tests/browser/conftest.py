@@ -1,7 +1,7 @@
 """Chromium, driven by Playwright, and the running project.
 
-Playwright keeps an event loop running in the main thread, in which Django refuses its ORM: so these tests
-speak to the project over HTTP alone, and the browser ends before another folder's tests begin.
+Playwright keeps an event loop running in the main thread, and Django refuses its ORM there. So these tests
+use the project over HTTP alone, and the browser ends before the tests of another folder start.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from tests.browser.site import ROOT, Site, running_site
 from tests.browser.watch import Watch
 
 SCREENSHOTS = ROOT / "test-output" / "screenshots"
-# As root there is no sandbox; the rest keeps the browser from looking for its maker's servers.
+# Chromium has no sandbox as root. The rest prevents requests to the servers of its vendor.
 SWITCHES = (
     "--no-sandbox",
     "--disable-gpu",
@@ -30,14 +30,14 @@ SWITCHES = (
     "--disable-component-update",
     "--disable-sync",
 )
-# Milliseconds; a machine may do much else beside.
-PATIENCE = 30_000
+# Long, because the machine may be busy.
+TIMEOUT_MS = 30_000
 Open = Callable[..., Page]
 
 
 @pytest.fixture(scope="session")
 def chromium() -> str:
-    """Give the path of Debian's Chromium. Without one the tests are skipped, or fail if it is required."""
+    """Return the path of Chromium. Without it the tests are skipped, or fail with REQUIRE_BROWSER."""
     found = shutil.which("chromium")
     if found:
         return found
@@ -49,7 +49,7 @@ def chromium() -> str:
 
 @pytest.fixture(scope="session")
 def site(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    """Run the project once for all; every test signs up people of its own."""
+    """Run the project once for all tests; each creates its own users."""
     with running_site(tmp_path_factory.mktemp("site")) as site:
         yield site
 
@@ -57,7 +57,7 @@ def site(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Si
 @pytest.fixture(scope="package")
 def browser(chromium: str) -> Iterator[Browser]:
     with sync_playwright() as playwright:
-        expect.set_options(timeout=PATIENCE)
+        expect.set_options(timeout=TIMEOUT_MS)
         browser = playwright.chromium.launch(executable_path=chromium, args=list(SWITCHES))
         yield browser
         browser.close()
@@ -65,23 +65,23 @@ def browser(chromium: str) -> Iterator[Browser]:
 
 @pytest.fixture
 def new_page(browser: Browser, site: Site) -> Iterator[Open]:
-    """Open pages of fresh browsers (options as of Browser.new_context), under watch."""
+    """Return a function that opens a page in a new, watched context, with options of Browser.new_context."""
     watch, contexts = Watch(site.api, site.clerk), []
 
     def new_page(**options: Any) -> Page:
         contexts.append(browser.new_context(locale="en-GB", timezone_id="UTC", **options))
-        contexts[-1].set_default_timeout(PATIENCE)
-        return watch.over(contexts[-1])
+        contexts[-1].set_default_timeout(TIMEOUT_MS)
+        return watch.open_page(contexts[-1])
 
     yield new_page
     for context in contexts:
         context.close()
-    assert watch.trouble == []
+    assert watch.problems == []
 
 
 @pytest.fixture
 def shoot(request: pytest.FixtureRequest) -> Callable[..., Path]:
-    """Keep a picture of a page in test-output/screenshots."""
+    """Return a function that saves a screenshot of a page in test-output/screenshots."""
 
     def shoot(page: Page, name: str) -> Path:
         path = SCREENSHOTS / f"{re.sub(r'[^a-z0-9-]+', '-', name.lower())}.png"

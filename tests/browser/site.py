@@ -1,4 +1,4 @@
-"""`make run` as a child process: the API, the admin and the stand-in, each at an address of its own."""
+"""`make run` as a child process: the API, the admin and the emulator."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ START_SECONDS = 60.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Site:
-    """Where everything is, and what a test asks of it without the browser."""
+    """The addresses of the project, and requests to it without the browser."""
 
     api: str
     clerk: str
@@ -32,42 +32,42 @@ class Site:
     password: str
 
     def control(self, path: str, **body: Any) -> dict[str, Any]:
-        """Ask something of the stand-in."""
+        """Call the control API of the emulator."""
         answer = requests.post(f"{self.clerk}/_dev/{path}", json=body, timeout=20)
         assert answer.ok, answer.text
         return dict(answer.json())
 
-    def sign_up(self, handle: str, **fields: Any) -> str:
-        """Sign somebody up in Clerk, without a webhook: no row yet. Give the Clerk id."""
-        made = self.control("people", handle=handle, faults={"drop": True}, **fields)
-        return str(made["person"]["id"])
+    def create_user(self, handle: str, **fields: Any) -> str:
+        """Create a user in Clerk without a webhook, so without a local row. Return the Clerk id."""
+        answer = self.control("people", handle=handle, faults={"drop": True}, **fields)
+        return str(answer["person"]["id"])
 
     def token(self, handle: str) -> str:
-        """Give a session token."""
+        """Return a session token."""
         return str(self.control(f"people/{handle}/token")["token"])
 
     def me(self, token: str) -> requests.Response:
-        """Ask the API who that is; the first request makes the row."""
+        """Request /api/v1/me; the first request creates the local row."""
         return requests.get(f"{self.api}/api/v1/me", headers={"Authorization": f"Bearer {token}"}, timeout=20)
 
-    def signed_in(self, handle: str, **fields: Any) -> dict[str, Any]:
-        """Sign somebody up and in, and give the row as the API shows it."""
-        self.sign_up(handle, **fields)
+    def sign_in(self, handle: str, **fields: Any) -> dict[str, Any]:
+        """Create a user and sign in. Return the row as the API shows it."""
+        self.create_user(handle, **fields)
         return dict(self.me(self.token(handle)).json())
 
 
 @contextmanager
 def running_site(folder: Path) -> Iterator[Site]:
-    """Run it on a throwaway PostgreSQL, as `make run` does; the folder takes its output."""
+    """Run the project on a throwaway PostgreSQL, as `make run` does; its output goes to the folder."""
     database, password = ThrowawayPostgres(), "a password for the browser"
     port, clerk_port = free_port(), free_port()
-    words = ("up", "--port", port, "--clerk-port", clerk_port, "--env-file", folder / "env")
+    arguments = ("up", "--port", port, "--clerk-port", clerk_port, "--env-file", folder / "env")
     output = folder / "output.txt"
     try:
         database.start()
         with output.open("w") as sink:
             child = subprocess.Popen(
-                [sys.executable, "manage.py", "devclerk", *map(str, words)],
+                [sys.executable, "manage.py", "devclerk", *map(str, arguments)],
                 cwd=ROOT,
                 env={
                     "PATH": os.environ["PATH"],

@@ -1,4 +1,4 @@
-"""What a support team does in the admin, in a real browser against the running project."""
+"""The work of a support team in the admin, in a real browser with the running project."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ import pytest
 import requests
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.reading import fits, too_pale
+from tests.browser.reading import fits_width, low_contrast_texts
 from tests.browser.site import Site
 
-PEOPLE = "/admin/accounts/user/"
+USERS = "/admin/accounts/user/"
 Shoot = Callable[[Page, str], Any]
 Open = Callable[..., Page]
 
@@ -30,7 +30,7 @@ def sign_in(page: Page, site: Site, *, name: str, password: str) -> None:
 
 @pytest.fixture(scope="package")
 def signed_in(browser: Browser, site: Site) -> Any:
-    """Sign the superuser in once, and give what the browser keeps of it."""
+    """Sign the superuser in once and return the state of the browser."""
     with browser.new_context() as context:
         sign_in(context.new_page(), site, name=site.admin, password=site.password)
         return context.storage_state()
@@ -42,15 +42,15 @@ def admin(new_page: Open, signed_in: Any) -> Page:
 
 
 def search(page: Page, site: Site, term: str, *, state: str = "") -> None:
-    page.goto(f"{site.api}{PEOPLE}" + (f"?state={state}" if state else ""))
+    page.goto(f"{site.api}{USERS}" + (f"?state={state}" if state else ""))
     page.locator("#searchbar").fill(term)
     page.get_by_role("button", name="Search").click()
     page.wait_for_url("**q=**")
 
 
-def choose(page: Page, action: str, *, shoot: Shoot | None = None) -> None:
-    """Choose the action for all people of the list, read the question, say yes."""
-    # Django's script counts the ticks anew at `pageshow`, and would take back an earlier one.
+def run_action(page: Page, action: str, *, shoot: Shoot | None = None) -> None:
+    """Run the action on all users of the list and confirm it."""
+    # Django's script resets the checkboxes at `pageshow`.
     page.wait_for_load_state()
     page.locator("#action-toggle").check()
     expect(page.locator(".action-counter")).not_to_have_text(re.compile(r"^0 "))
@@ -62,15 +62,15 @@ def choose(page: Page, action: str, *, shoot: Shoot | None = None) -> None:
     page.get_by_role("button", name="Yes, go on").click()
 
 
-def test_a_person_is_found_filtered_and_opened(admin: Page, site: Site, shoot: Shoot) -> None:
-    ada = site.signed_in("augusta", first_name="Augusta", last_name="King")
-    site.signed_in("charles", first_name="Charles", last_name="Babbage")
+def test_a_user_is_found_filtered_and_opened(admin: Page, site: Site, shoot: Shoot) -> None:
+    ada = site.sign_in("augusta", first_name="Augusta", last_name="King")
+    site.sign_in("charles", first_name="Charles", last_name="Babbage")
     search(admin, site, "augusta@")
     rows = admin.locator("#result_list tbody tr")
     expect(rows).to_have_count(1)
     expect(rows).to_contain_text("Augusta King")
     expect(rows).to_contain_text("augusta@example.test")
-    shoot(admin, "admin-people")
+    shoot(admin, "admin-users")
     admin.get_by_role("link", name="deactivated here").click()
     expect(rows).to_have_count(0)
     admin.get_by_role("link", name="live", exact=True).click()
@@ -78,46 +78,44 @@ def test_a_person_is_found_filtered_and_opened(admin: Page, site: Site, shoot: S
     expect(admin.locator("#content")).to_contain_text("Clerk owns these")
     link = admin.get_by_role("link", name=ada["clerk_id"])
     assert str(link.get_attribute("href")).startswith("https://dashboard.clerk.com/")
-    shoot(admin, "admin-person")
+    shoot(admin, "admin-user")
 
 
-def test_a_lost_webhook_is_mended_by_syncing_again(admin: Page, site: Site, shoot: Shoot) -> None:
-    site.signed_in("lost", first_name="Old")
+def test_sync_again_fixes_a_lost_webhook(admin: Page, site: Site, shoot: Shoot) -> None:
+    site.sign_in("lost", first_name="Old")
     site.control("people/lost/update", first_name="New", faults={"drop": True})
     search(admin, site, "lost@")
     rows = admin.locator("#result_list tbody tr")
     expect(rows).to_contain_text("Old")
-    choose(admin, "Sync again from Clerk", shoot=shoot)
+    run_action(admin, "Sync again from Clerk", shoot=shoot)
     expect(admin.locator(".messagelist .success")).to_contain_text("from Clerk: updated.")
     expect(rows).to_contain_text("New")
     expect(rows).to_contain_text("api")
 
 
-def test_who_is_deactivated_is_shut_out_of_the_api_until_activated(
-    admin: Page, site: Site, shoot: Shoot
-) -> None:
-    site.signed_in("shut")
-    token = site.token("shut")
+def test_a_deactivated_user_is_403_in_the_api_until_activated(admin: Page, site: Site, shoot: Shoot) -> None:
+    site.sign_in("inactive")
+    token = site.token("inactive")
     assert site.me(token).status_code == 200
-    search(admin, site, "shut@")
-    choose(admin, "Deactivate", shoot=shoot)
+    search(admin, site, "inactive@")
+    run_action(admin, "Deactivate", shoot=shoot)
     expect(admin.locator("#result_list tbody tr")).to_contain_text("deactivated here")
     refused = site.me(token)
     assert (refused.status_code, refused.json()["errors"][0]["code"]) == (403, "user_inactive")
-    choose(admin, "Activate")
+    run_action(admin, "Activate")
     expect(admin.locator(".messagelist .success")).to_contain_text("Activated")
     assert site.me(token).status_code == 200
 
 
-def test_who_is_deleted_here_gets_a_fresh_row_at_the_next_sign_in(
+def test_a_locally_deleted_user_gets_another_row_at_the_next_sign_in(
     admin: Page, site: Site, shoot: Shoot
 ) -> None:
-    first = site.signed_in("gone")
-    search(admin, site, "gone@")
-    choose(admin, "Delete here", shoot=shoot)
+    first = site.sign_in("removed")
+    search(admin, site, "removed@")
+    run_action(admin, "Delete here", shoot=shoot)
     expect(admin.locator(".messagelist .success")).to_contain_text("The next sign-in makes a fresh row.")
     expect(admin.locator("#result_list tbody tr")).to_have_count(0)
-    second = site.me(site.token("gone")).json()
+    second = site.me(site.token("removed")).json()
     assert (second["clerk_id"], second["id"] != first["id"]) == (first["clerk_id"], True)
     search(admin, site, first["clerk_id"])
     states = admin.locator("#result_list .field-state")
@@ -125,57 +123,57 @@ def test_who_is_deleted_here_gets_a_fresh_row_at_the_next_sign_in(
     shoot(admin, "admin-deleted-here")
 
 
-def test_who_is_deleted_in_clerk_is_found_by_the_filter_and_not_restored(admin: Page, site: Site) -> None:
-    site.signed_in("buried")
-    _await_delivery(site, site.control("people/buried/delete")["svix_id"])
-    expect_row = admin.locator("#result_list tbody tr")
-    search(admin, site, "buried@", state="clerk")
-    expect(expect_row).to_contain_text("deleted in Clerk")
-    choose(admin, "Restore")
-    expect(admin.locator(".messagelist .error")).to_contain_text("there is nobody to restore")
-    search(admin, site, "buried@")
-    expect(expect_row).to_have_count(0)
+def test_a_user_deleted_in_clerk_is_found_by_the_filter_and_cannot_be_restored(
+    admin: Page, site: Site
+) -> None:
+    site.sign_in("clerk-deleted")
+    _await_delivery(site, site.control("people/clerk-deleted/delete")["svix_id"])
+    rows = admin.locator("#result_list tbody tr")
+    search(admin, site, "clerk-deleted@", state="clerk")
+    expect(rows).to_contain_text("deleted in Clerk")
+    run_action(admin, "Restore")
+    expect(admin.locator(".messagelist .error")).to_contain_text("Clerk has no user")
+    search(admin, site, "clerk-deleted@")
+    expect(rows).to_have_count(0)
 
 
-def test_clerk_away_during_an_action_is_a_message(admin: Page, site: Site, shoot: Shoot) -> None:
-    site.signed_in("twin1")
-    site.signed_in("twin2")
+def test_an_outage_of_clerk_during_an_action_is_a_message(admin: Page, site: Site, shoot: Shoot) -> None:
+    site.sign_in("twin1")
+    site.sign_in("twin2")
     search(admin, site, "twin")
     expect(admin.locator("#result_list tbody tr")).to_have_count(2)
-    site.control("api", status=503, times=2)  # the call and its one more try
-    choose(admin, "Sync again from Clerk")
+    site.control("api", status=503, times=2)  # the call and its retry
+    run_action(admin, "Sync again from Clerk")
     expect(admin.locator(".messagelist .error")).to_contain_text("Clerk's Backend API answered 503")
     expect(admin.locator(".messagelist .warning")).to_contain_text("Nothing was done for the other 1")
     shoot(admin, "admin-clerk-away")
 
 
-def test_what_an_operator_did_stands_in_the_persons_history(admin: Page, site: Site) -> None:
-    site.signed_in("logged", first_name="Logged")
+def test_an_action_is_in_the_history_of_the_user(admin: Page, site: Site) -> None:
+    site.sign_in("logged", first_name="Logged")
     search(admin, site, "logged@")
-    choose(admin, "Deactivate")
+    run_action(admin, "Deactivate")
     admin.get_by_role("link", name="Logged").click()
     admin.get_by_role("link", name="History").click()
     expect(admin.locator("#change-history")).to_contain_text("Deactivated user_")
 
 
-def test_a_webhook_is_found_in_the_ledger_from_the_persons_page(
-    admin: Page, site: Site, shoot: Shoot
-) -> None:
-    ada = site.signed_in("told", first_name="Told")
-    told = site.control("people/told/update", first_name="Retold")
-    _await_delivery(site, told["svix_id"])
+def test_the_page_of_a_user_links_to_its_events(admin: Page, site: Site, shoot: Shoot) -> None:
+    ada = site.sign_in("notified", first_name="Before")
+    change = site.control("people/notified/update", first_name="After")
+    _await_delivery(site, change["svix_id"])
     search(admin, site, ada["clerk_id"])
-    admin.get_by_role("link", name="Retold").click()
-    expect(admin.locator(".field-events")).to_contain_text("user.updated")
-    shoot(admin, "admin-person-told")
-    admin.get_by_role("link", name="All of them").first.click()
+    admin.get_by_role("link", name="After").click()
+    shoot(admin, "admin-user-links")
+    admin.get_by_role("link", name="Show the events of this user").click()
     expect(admin.locator("#result_list tbody tr")).to_have_count(1)
     expect(admin.locator("#result_list tbody tr")).to_contain_text(ada["clerk_id"])
+    expect(admin.locator("#result_list tbody tr")).to_contain_text("user.updated")
     shoot(admin, "admin-ledger")
 
 
-def test_local_staff_are_made_and_sign_in(admin: Page, new_page: Open, site: Site) -> None:
-    admin.goto(f"{site.api}{PEOPLE}add/")
+def test_local_staff_are_created_and_sign_in(admin: Page, new_page: Open, site: Site) -> None:
+    admin.goto(f"{site.api}{USERS}add/")
     admin.get_by_label("Username").fill("olaf")
     for label in ("Password:", "Password confirmation:"):
         admin.get_by_label(label, exact=True).fill("q9!xkWm2vL-long")
@@ -189,8 +187,8 @@ def test_local_staff_are_made_and_sign_in(admin: Page, new_page: Open, site: Sit
 
 
 PAGES = {
-    "people": PEOPLE,
-    "person": PEOPLE + "{row}/change/",
+    "users": USERS,
+    "user": USERS + "{row}/change/",
     "ledger": "/admin/webhooks/webhookevent/",
     "failures": "/admin/health/syncfailure/?state=all",
     "today": "/admin/health/syncfailure/today/",
@@ -199,20 +197,20 @@ PAGES = {
 
 
 @pytest.mark.parametrize("name", PAGES)
-def test_every_page_fits_a_phone_and_can_be_read_by_day_and_by_night(
+def test_every_page_is_readable_on_a_phone_in_light_and_dark(
     new_page: Open, signed_in: Any, site: Site, shoot: Shoot, name: str
 ) -> None:
-    ada = site.signed_in(f"phone-{name}", first_name="Ada")
-    told = site.control(f"people/phone-{name}/update", last_name="Lovelace")
-    _await_delivery(site, told["svix_id"])
+    ada = site.sign_in(f"phone-{name}", first_name="Ada")
+    change = site.control(f"people/phone-{name}/update", last_name="Lovelace")
+    _await_delivery(site, change["svix_id"])
     phone = new_page(viewport={"width": 390, "height": 844}, storage_state=signed_in)
     phone.goto(site.api + PAGES[name].format(row=ada["id"]))
-    assert fits(phone)
+    assert fits_width(phone)
     schemes: tuple[Literal["light", "dark"], ...] = ("light", "dark")
     for scheme in schemes:
         phone.emulate_media(color_scheme=scheme)
         shoot(phone, f"phone-{name}-{scheme}")
-        assert too_pale(phone, "#content, #content *") == []
+        assert low_contrast_texts(phone, "#content, #content *") == []
 
 
 def _await_delivery(site: Site, svix_id: str) -> None:

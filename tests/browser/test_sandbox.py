@@ -1,4 +1,4 @@
-"""The sandbox: the built client in a real browser, on another origin than the API's."""
+"""The sandbox: the built client in a real browser, on another origin than the API."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from devclerk.sandbox import CLIENT
-from tests.browser.reading import fits, too_pale
+from tests.browser.reading import fits_width, low_contrast_texts
 from tests.browser.site import Site
 
 Shoot = Callable[[Page, str], Path]
@@ -21,7 +21,7 @@ Open = Callable[..., Page]
 
 @pytest.fixture
 def built() -> None:
-    """Ask for the client. Without it the tests are skipped, or fail where Node is required."""
+    """Require the built client. Without it the tests are skipped, or fail with REQUIRE_NODE."""
     if CLIENT.exists():
         return
     reason = "the TypeScript client is not built (make client)"
@@ -39,17 +39,17 @@ def sandbox(built: None, new_page: Open, site: Site) -> Page:
 
 
 def press(page: Page, name: str, *, until: str = "") -> None:
-    """Press a button, and wait until the log says so."""
+    """Press a button and wait until the last line of the log contains `until`."""
     page.get_by_role("button", name=name, exact=True).click()
     if until:
         expect(log(page).last).to_contain_text(until)
 
 
 def sign_in(page: Page, site: Site, handle: str, **fields: Any) -> str:
-    """Sign somebody up in Clerk and in to the page, and give the Clerk id."""
-    clerk_id = site.sign_up(handle, **fields)
+    """Create a user in Clerk and sign in to the page. Return the Clerk id."""
+    clerk_id = site.create_user(handle, **fields)
     page.reload()
-    page.get_by_label("Person").select_option(label=handle)
+    page.get_by_label("User").select_option(label=handle)
     press(page, "Sign in")
     expect(row(page)).to_contain_text(clerk_id)
     return clerk_id
@@ -63,24 +63,22 @@ def log(page: Page) -> Locator:
     return page.locator("#log li")
 
 
-def told(page: Page) -> list[str]:
-    """Give the log without its times, once the last call has been answered."""
+def log_lines(page: Page) -> list[str]:
+    """Return the lines of the log without their times."""
     return [re.sub(r"^\S+\s+", "", line) for line in log(page).all_inner_texts()]
 
 
-def test_who_signs_in_gets_a_row_and_sees_the_session(sandbox: Page, site: Site, shoot: Shoot) -> None:
+def test_a_sign_in_creates_a_row_and_shows_the_session(sandbox: Page, site: Site, shoot: Shoot) -> None:
     clerk_id = sign_in(sandbox, site, "sandy", first_name="Sandy", last_name="Shore")
     expect(row(sandbox)).to_contain_text("Sandy")
-    assert told(sandbox) == ["signed in as sandy", "getToken: a first token", "GET /api/v1/me: 200"]
+    assert log_lines(sandbox) == ["signed in as sandy", "getToken: a first token", "GET /api/v1/me: 200"]
     press(sandbox, "GET /session")
     expect(sandbox.locator("#claims")).to_contain_text(clerk_id)
     expect(sandbox.locator("#claims")).to_contain_text(site.clerk)
     shoot(sandbox, "sandbox-signed-in")
 
 
-def test_a_changed_name_comes_by_webhook_and_shows_in_the_row(
-    sandbox: Page, site: Site, shoot: Shoot
-) -> None:
+def test_a_changed_name_arrives_by_webhook(sandbox: Page, site: Site, shoot: Shoot) -> None:
     sign_in(sandbox, site, "renamed", first_name="Before")
     sandbox.get_by_label("First name").fill("<b>After</b>")
     press(sandbox, "Save")
@@ -89,13 +87,13 @@ def test_a_changed_name_comes_by_webhook_and_shows_in_the_row(
     shoot(sandbox, "sandbox-renamed")
 
 
-def test_an_expired_token_is_renewed_unseen(sandbox: Page, site: Site, shoot: Shoot) -> None:
+def test_an_expired_token_is_renewed_automatically(sandbox: Page, site: Site, shoot: Shoot) -> None:
     sign_in(sandbox, site, "expired")
     press(sandbox, "Expire the token", until="ended an hour ago")
     press(sandbox, "Clear")
     press(sandbox, "GET /me")
     expect(log(sandbox).last).to_contain_text("200")
-    assert told(sandbox) == [
+    assert log_lines(sandbox) == [
         "getToken: the token that is held",
         "GET /api/v1/me: 401 token_expired",
         "getToken: the token that is held",
@@ -105,48 +103,46 @@ def test_an_expired_token_is_renewed_unseen(sandbox: Page, site: Site, shoot: Sh
     shoot(sandbox, "sandbox-expired")
 
 
-def test_five_calls_with_an_expired_token_ask_for_one_other(sandbox: Page, site: Site) -> None:
+def test_five_calls_with_an_expired_token_renew_it_once(sandbox: Page, site: Site) -> None:
     sign_in(sandbox, site, "five")
     press(sandbox, "Expire the token", until="ended an hour ago")
     press(sandbox, "Clear")
     press(sandbox, "Five at once")
     expect(log(sandbox).filter(has_text=": 200")).to_have_count(5)
-    assert told(sandbox).count("getToken, skipCache: a fresh token") == 1
+    assert log_lines(sandbox).count("getToken, skipCache: a fresh token") == 1
 
 
-def test_a_rotation_of_the_keys_goes_unnoticed(sandbox: Page, site: Site) -> None:
+def test_a_key_rotation_causes_no_error(sandbox: Page, site: Site) -> None:
     sign_in(sandbox, site, "rotated")
     press(sandbox, "Rotate the keys", until="a new signing key")
     press(sandbox, "Clear")
     press(sandbox, "GET /me")
     expect(log(sandbox).last).to_contain_text("200")
-    assert told(sandbox) == ["getToken: a first token", "GET /api/v1/me: 200"]
+    assert log_lines(sandbox) == ["getToken: a first token", "GET /api/v1/me: 200"]
 
 
-def test_known_keys_are_good_while_their_address_is_down(sandbox: Page, site: Site, shoot: Shoot) -> None:
+def test_known_keys_verify_while_the_jwks_endpoint_is_down(sandbox: Page, site: Site, shoot: Shoot) -> None:
     sign_in(sandbox, site, "outage")
-    press(sandbox, "Key endpoint down", until="answers 503")
+    press(sandbox, "JWKS endpoint down", until="answers 503")
     try:
         press(sandbox, "GET /me", until="GET /api/v1/me: 200")
         shoot(sandbox, "sandbox-keys-down")
     finally:
-        press(sandbox, "Key endpoint up", until="answers again")
+        press(sandbox, "JWKS endpoint up", until="answers again")
 
 
-def test_who_is_deleted_in_clerk_is_refused_and_nothing_is_tried_again(
-    sandbox: Page, site: Site, shoot: Shoot
-) -> None:
+def test_a_user_deleted_in_clerk_is_refused_without_a_retry(sandbox: Page, site: Site, shoot: Shoot) -> None:
     sign_in(sandbox, site, "deleted")
     press(sandbox, "Clear")
-    press(sandbox, "Delete the person")
+    press(sandbox, "Delete the user")
     expect(row(sandbox)).to_contain_text("ApiError 401 user_deleted")
-    assert told(sandbox)[2:4] == ["getToken: the token that is held", "GET /api/v1/me: 401 user_deleted"]
+    assert log_lines(sandbox)[2:4] == ["getToken: the token that is held", "GET /api/v1/me: 401 user_deleted"]
     shoot(sandbox, "sandbox-deleted")
     press(sandbox, "Expire the token")
-    expect(sandbox.locator("#notice")).to_contain_text("Nobody is called")
+    expect(sandbox.locator("#notice")).to_contain_text("No user is called")
 
 
-def test_who_signs_out_is_told_to_sign_in(sandbox: Page, site: Site) -> None:
+def test_after_a_sign_out_the_page_asks_to_sign_in(sandbox: Page, site: Site) -> None:
     sign_in(sandbox, site, "leaving")
     press(sandbox, "Sign out")
     press(sandbox, "GET /me")
@@ -157,16 +153,18 @@ def test_who_signs_out_is_told_to_sign_in(sandbox: Page, site: Site) -> None:
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_it_fits_a_phone(built: None, new_page: Open, site: Site, shoot: Shoot, scheme: str) -> None:
+def test_the_page_is_readable_on_a_phone(
+    built: None, new_page: Open, site: Site, shoot: Shoot, scheme: str
+) -> None:
     phone = new_page(viewport={"width": 390, "height": 844}, color_scheme=scheme)
     phone.goto(f"{site.clerk}/sandbox")
     sign_in(phone, site, f"phone-{scheme}", first_name="Wolfeschlegel" * 19)
     shoot(phone, f"sandbox-phone-{scheme}")
-    assert fits(phone)
-    assert too_pale(phone, "body *") == []
+    assert fits_width(phone)
+    assert low_contrast_texts(phone, "body *") == []
 
 
-def test_without_the_built_client_the_page_says_what_to_run(new_page: Open, site: Site) -> None:
+def test_without_the_built_client_the_page_names_the_command(new_page: Open, site: Site) -> None:
     page = new_page()
     page.route("**/client.js", lambda route: route.fulfill(status=404, json={"detail": "Not built."}))
     page.goto(f"{site.clerk}/sandbox")

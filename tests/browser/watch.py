@@ -1,4 +1,4 @@
-"""What a page of ours must not do: fail, or speak to strangers."""
+"""Checks on each page: no error, no request to another origin."""
 
 from __future__ import annotations
 
@@ -7,45 +7,45 @@ from urllib.parse import urlsplit
 
 from playwright.sync_api import BrowserContext, ConsoleMessage, Error, Page, Response, Route
 
-PORTRAIT = (
+IMAGE = (
     '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 8 8"><rect width="8" height="8" fill="teal"/></svg>'
 )
 
 
 class Watch:
-    """Notes in `trouble` what goes wrong in its pages: scripts, answers of 500 and more, other addresses."""
+    """Records in `problems`: script errors, answers with 500 or more, requests to other origins."""
 
     def __init__(self, *origins: str) -> None:
-        self.trouble: list[str] = []
+        self.problems: list[str] = []
         self._origins = origins
 
-    def over(self, context: BrowserContext) -> Page:
-        """Open a page of this browser under watch."""
+    def open_page(self, context: BrowserContext) -> Page:
+        """Open a watched page in this context."""
         context.route("**/*", self._route)
         page = context.new_page()
-        page.on("pageerror", self._note_error)
-        page.on("console", self._note_complaint)
-        page.on("response", self._note_failure)
+        page.on("pageerror", self._record_error)
+        page.on("console", self._record_message)
+        page.on("response", self._record_response)
         return page
 
     def _route(self, route: Route) -> None:
         address = urlsplit(route.request.url)
-        if address.netloc == "img.example.test":  # pictures of people, as Clerk would serve them
-            route.fulfill(body=PORTRAIT, content_type="image/svg+xml")
+        if address.netloc == "img.example.test":  # images of users, which Clerk would serve
+            route.fulfill(body=IMAGE, content_type="image/svg+xml")
         elif f"{address.scheme}://{address.netloc}" in self._origins:
             route.continue_()
         else:
-            self.trouble.append(f"asked for {route.request.url}")
+            self.problems.append(f"requested {route.request.url}")
             route.abort()
 
-    def _note_error(self, error: Error) -> None:
-        self.trouble.append(f"script: {error}")
+    def _record_error(self, error: Error) -> None:
+        self.problems.append(f"script: {error}")
 
-    def _note_complaint(self, message: ConsoleMessage) -> None:
-        # An answer of 4xx is one too; whether it should have come, a test says.
+    def _record_message(self, message: ConsoleMessage) -> None:
+        # A 4xx is such a message, too; the tests check those.
         if message.type == "error" and "Failed to load resource" not in message.text:
-            self.trouble.append(message.text)
+            self.problems.append(message.text)
 
-    def _note_failure(self, response: Response) -> None:
+    def _record_response(self, response: Response) -> None:
         if response.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-            self.trouble.append(f"{response.status} {response.url}")
+            self.problems.append(f"{response.status} {response.url}")

@@ -1,4 +1,4 @@
-"""The reader of the environment: strict, complete in its complaints, silent about values."""
+"""The reader of the environment is strict, names every problem and never shows a value."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SECRETS = (
     "HEALTH_TOKEN",
 )
 CANARY = "canary-7f3a"
-# What the settings say about each variable when it holds this.
+# A malformed value for each variable.
 MALFORMED = {
     "DJANGO_DEBUG": CANARY,
     "DJANGO_HTTPS": CANARY,
@@ -40,12 +40,12 @@ MALFORMED = {
     "HEALTH_MISSED_WEBHOOK_MINUTES": CANARY,
     "HEALTH_WEBHOOK_LAG_SECONDS": CANARY,
     "HEALTH_KEYS_STALE_SECONDS": CANARY,
-    **{f"{name}_FILE": f"/nowhere/{CANARY}" for name in SECRETS},
+    **{f"{name}_FILE": f"/missing/{CANARY}" for name in SECRETS},
 }
 
 
 def problems(variables: dict[str, str]) -> list[Problem]:
-    """Load the real settings in a process of their own and give their complaints."""
+    """Load the real settings in a new process and return their problems."""
     program = (
         "from config.settings import ENV_PROBLEMS\nfor problem in ENV_PROBLEMS: print(*problem, sep='\\t')"
     )
@@ -62,7 +62,7 @@ def problems(variables: dict[str, str]) -> list[Problem]:
     return [Problem(*line.split("\t")) for line in output.stdout.splitlines()]
 
 
-def test_every_malformed_value_is_named_in_one_go() -> None:
+def test_every_malformed_value_is_named_at_once() -> None:
     found = {problem.variable for problem in problems(MALFORMED)}
 
     assert found == {*MALFORMED, "DJANGO_SECRET_KEY"}
@@ -76,7 +76,7 @@ def test_a_malformed_value_is_named_alone(variable: str) -> None:
     assert "must" in message or "is set together" in message
 
 
-def test_nothing_is_wrong_with_an_empty_environment_in_debug() -> None:
+def test_an_empty_environment_is_valid_in_debug() -> None:
     assert problems({"DJANGO_DEBUG": "true"}) == []
 
 
@@ -99,14 +99,14 @@ def test_a_value_that_starts_with_a_dollar_is_literal() -> None:
 
 
 @pytest.mark.parametrize("name", SECRETS)
-def test_a_secret_may_come_from_a_file(name: str, tmp_path: Path) -> None:
+def test_a_secret_can_come_from_a_file(name: str, tmp_path: Path) -> None:
     file = tmp_path / "secret"
     file.write_text("from the file\n")
 
     assert Environment({f"{name}_FILE": str(file)}).secret(name) == "from the file"
 
 
-def test_a_secret_given_twice_is_a_problem(tmp_path: Path) -> None:
+def test_a_secret_with_both_variables_is_a_problem(tmp_path: Path) -> None:
     environment = Environment({"NAME": CANARY, "NAME_FILE": str(tmp_path)})
 
     environment.secret("NAME")
@@ -126,7 +126,7 @@ def test_a_secret_file_that_cannot_be_read_is_a_problem(content: bytes | None, t
     assert [problem.variable for problem in environment.problems] == ["NAME_FILE"]
 
 
-def test_a_folder_is_made_when_it_is_missing(tmp_path: Path) -> None:
+def test_a_missing_folder_is_created(tmp_path: Path) -> None:
     path = tmp_path / "not" / "there"
 
     assert Environment({"NAME": str(path)}).folder("NAME") == str(path)
@@ -134,7 +134,7 @@ def test_a_folder_is_made_when_it_is_missing(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", ["/dev/null", "/dev/null/below", "/proc", "/proc/below", "a\0b"])
-def test_what_is_no_folder_to_write_to_is_a_problem(path: str) -> None:
+def test_a_folder_without_write_access_is_a_problem(path: str) -> None:
     environment = Environment({"NAME": path})
 
     assert environment.folder("NAME") == ""
@@ -173,7 +173,7 @@ def test_a_line_of_the_dotenv_file(line: str, value: str, tmp_path: Path) -> Non
     assert read_dotenv(tmp_path / ".env") == ({"NAME": value}, [])
 
 
-def test_a_line_that_is_no_assignment_is_named_by_its_number(tmp_path: Path) -> None:
+def test_an_invalid_line_is_named_by_its_number(tmp_path: Path) -> None:
     (tmp_path / ".env").write_text(f"NAME=value\n{CANARY}\n")
 
     environment = Environment.read(tmp_path / ".env")

@@ -1,4 +1,4 @@
-"""Headers that cannot be read, before the WSGI application: they count as not sent."""
+"""Unreadable headers are removed before the WSGI application."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from werkzeug.test import Client
 
 from config.headers import readable
 
-# The server side ends each request by itself, and with it what waits in a transaction.
+# The handler closes the database connection after each request, and its transaction with it.
 pytestmark = pytest.mark.django_db(transaction=True)
 SITE = "http://testserver"
 QUERY = "?a=1&b=="
@@ -18,7 +18,7 @@ QUERY = "?a=1&b=="
 
 @pytest.fixture
 def client() -> Client:
-    """Ask the application as a server does."""
+    """Return a client that calls the application as a server does."""
     return Client(readable(WSGIHandler()), use_cookies=False)
 
 
@@ -30,10 +30,10 @@ def client() -> Client:
         "text/plain; charset=base64",
         "text/plain; charset=undefined",
         "text/plain; charset=punycode",
-        "text/plain; charset=nobody-knows",
+        "text/plain; charset=unknown",
     ],
 )
-def test_a_content_type_that_cannot_be_read_changes_no_answer(client: Client, header: str) -> None:
+def test_an_unreadable_content_type_changes_no_answer(client: Client, header: str) -> None:
     for path, status in {"/api/v1/me": 401, "/api/nothing": 404, "/admin/login/": 200}.items():
         response = client.get(path + QUERY, SITE, headers={"Content-Type": header, "X-Request-ID": "kept"})
 
@@ -42,13 +42,13 @@ def test_a_content_type_that_cannot_be_read_changes_no_answer(client: Client, he
 
 
 @pytest.mark.parametrize("path", ["/admin/", "/api/docs", "/api/schema"])
-def test_a_cookie_that_spells_a_nul_is_nobody_s_session(client: Client, path: str) -> None:
-    stranger = client.get(path, SITE)
+def test_a_cookie_with_a_nul_is_no_session(client: Client, path: str) -> None:
+    anonymous = client.get(path, SITE)
 
     response = client.get(path, SITE, headers={"Cookie": 'sessionid="abc\\000defghijk"'})
 
-    assert response.status_code == stranger.status_code < 500
-    assert response.headers.get("Location") == stranger.headers.get("Location")
+    assert response.status_code == anonymous.status_code < 500
+    assert response.headers.get("Location") == anonymous.headers.get("Location")
 
 
 @pytest.mark.parametrize(
@@ -62,7 +62,7 @@ def test_a_cookie_that_spells_a_nul_is_nobody_s_session(client: Client, path: st
         ("HTTP_COOKIE", r'name="a\054 b"; csrftoken=x'),
     ],
 )
-def test_what_can_be_read_arrives_as_it_was_sent(name: str, value: str) -> None:
+def test_readable_headers_are_unchanged(name: str, value: str) -> None:
     def echo(environ: WSGIEnvironment, start_response: StartResponse) -> list[bytes]:
         start_response("200 OK", [])
         return [environ[name].encode()]

@@ -1,4 +1,4 @@
-"""Log lines: JSON, with the request's id, and without a stranger's words."""
+"""Log lines are JSON, have the request id and contain no input of a client."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Line = dict[str, Any]
 
 @pytest.fixture
 def logged() -> Callable[..., Line]:
-    """Send one record through the production configuration and give the line that comes out."""
+    """Return a function that formats one record with the production configuration."""
     handler_config = logging_config(debug=False)
     configurator = logging.config.DictConfigurator(handler_config)
 
@@ -78,7 +78,7 @@ def test_a_line_is_json_with_level_logger_time_and_request_id(logged: Callable[.
     }
 
 
-def test_an_exception_is_told_by_class_and_place_not_by_its_text(logged: Callable[..., Line]) -> None:
+def test_an_exception_is_logged_by_class_and_place_without_its_text(logged: Callable[..., Line]) -> None:
     error = _raised()
 
     line = logged("accounts.sync", logging.ERROR, "failed", exc_info=(ValueError, error, error.__traceback__))
@@ -90,7 +90,7 @@ def test_an_exception_is_told_by_class_and_place_not_by_its_text(logged: Callabl
     assert "test_logging.py" in line["exc_info"]
 
 
-def test_a_failed_request_does_not_put_its_address_in_the_log(logged: Callable[..., Line]) -> None:
+def test_the_address_of_a_failed_request_is_not_logged(logged: Callable[..., Line]) -> None:
     request = RequestFactory().get(f"/{CANARY}", {"q": CANARY})
 
     line = logged(
@@ -106,7 +106,7 @@ def test_a_failed_request_does_not_put_its_address_in_the_log(logged: Callable[.
     assert (line["message"], line["status_code"]) == ("The request failed", 500)
 
 
-def test_a_suspicious_request_does_not_put_its_words_in_the_log(logged: Callable[..., Line]) -> None:
+def test_the_text_of_a_suspicious_request_is_not_logged(logged: Callable[..., Line]) -> None:
     error = DisallowedHost(CANARY)
 
     line = logged(
@@ -117,7 +117,7 @@ def test_a_suspicious_request_does_not_put_its_words_in_the_log(logged: Callable
     assert line["logger"] == "django.security.DisallowedHost"
 
 
-def test_errors_of_the_client_are_not_logged_twice() -> None:
+def test_client_errors_are_not_logged_twice() -> None:
     assert logging_config(debug=False)["loggers"]["django.request"]["level"] == "ERROR"
 
 

@@ -1,4 +1,4 @@
-"""What `make run` says on a machine where something is missing: one sentence, and what to do."""
+"""The scripts of `make run` on a machine where something is missing: one sentence with the next step."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ TOOLS = ("sh", "cat", "cksum", "dirname")
 
 @pytest.fixture
 def machine(tmp_path: Path) -> Path:
-    """Make a machine with a clone of the scripts, a shell and nothing else on its PATH."""
+    """Return a folder with a copy of the scripts, and a PATH with a shell and nothing else."""
     (tmp_path / "bin").mkdir()
     for tool in TOOLS:
         found = shutil.which(tool)
@@ -29,7 +29,7 @@ def machine(tmp_path: Path) -> Path:
 
 
 def run(machine: Path, *command: str, **variables: str) -> tuple[int, str]:
-    """Give the exit status and all that was said."""
+    """Run a command. Return the exit status and the output."""
     done = subprocess.run(
         command,
         cwd=machine,
@@ -42,78 +42,78 @@ def run(machine: Path, *command: str, **variables: str) -> tuple[int, str]:
     return done.returncode, done.stdout
 
 
-def program(machine: Path, name: str, *, text: str) -> None:
-    """Put a program on the machine's PATH."""
+def add_program(machine: Path, name: str, *, text: str) -> None:
+    """Add a program to the PATH."""
     path = machine / "bin" / name
     path.write_text(text)
     path.chmod(0o755)
 
 
-def python(machine: Path) -> None:
-    """Put the Python of the tests on the machine's PATH."""
-    program(machine, "python3", text=f'#!/bin/sh\nexec {sys.executable} "$@"\n')
+def add_python(machine: Path) -> None:
+    """Add the Python of the tests to the PATH."""
+    add_program(machine, "python3", text=f'#!/bin/sh\nexec {sys.executable} "$@"\n')
 
 
-def test_no_python(machine: Path) -> None:
-    status, said = run(machine, ".ci/venv", "requirements.txt")
-
-    assert status == 1
-    assert said.startswith("Python 3.11 or newer is needed and python3 is not: install one")
-    assert said.count("\n") == 1
-
-
-def test_a_python_that_is_too_old(machine: Path) -> None:
-    program(machine, "python3.9", text="#!/bin/sh\nexit 1\n")
-
-    status, said = run(machine, ".ci/venv", "requirements.txt", PY="python3.9")
+def test_a_missing_python_is_named(machine: Path) -> None:
+    status, output = run(machine, ".ci/venv", "requirements.txt")
 
     assert status == 1
-    assert "python3.9 is not" in said
+    assert output.startswith("Python 3.11 or newer is needed and python3 is not: install one")
+    assert output.count("\n") == 1
+
+
+def test_a_python_that_is_too_old_is_named(machine: Path) -> None:
+    add_program(machine, "python3.9", text="#!/bin/sh\nexit 1\n")
+
+    status, output = run(machine, ".ci/venv", "requirements.txt", PY="python3.9")
+
+    assert status == 1
+    assert "python3.9 is not" in output
 
 
 def test_a_newer_python_is_found_beside_an_old_one(machine: Path) -> None:
-    program(machine, "python3", text="#!/bin/sh\nexit 1\n")
-    program(machine, "python3.12", text="#!/bin/sh\nexit 0\n")
+    add_program(machine, "python3", text="#!/bin/sh\nexit 1\n")
+    add_program(machine, "python3.12", text="#!/bin/sh\nexit 0\n")
 
     assert run(machine, ".ci/python") == (0, "python3.12\n")
 
 
-def test_a_python_without_venv(machine: Path) -> None:
-    program(machine, "python3", text='#!/bin/sh\ncase "$2" in *ensurepip*) exit 1;; esac\n')
+def test_a_python_without_venv_is_named(machine: Path) -> None:
+    add_program(machine, "python3", text='#!/bin/sh\ncase "$2" in *ensurepip*) exit 1;; esac\n')
 
-    status, said = run(machine, ".ci/venv", "requirements.txt")
+    status, output = run(machine, ".ci/venv", "requirements.txt")
 
     assert status == 1
-    assert "apt-get install python3-venv" in said
-    assert "Traceback" not in said
+    assert "apt-get install python3-venv" in output
+    assert "Traceback" not in output
 
 
-def test_a_port_that_is_taken(machine: Path) -> None:
-    python(machine)
+def test_a_port_in_use_is_named(machine: Path) -> None:
+    add_python(machine)
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen()
         port = listener.getsockname()[1]
 
-        status, said = run(machine, ".ci/ports", f"CLERK_PORT={port}")
+        status, output = run(machine, ".ci/ports", f"CLERK_PORT={port}")
 
     assert status == 1
-    assert said.startswith(f"Port {port} cannot be used (Address already in use)")
-    assert "e.g. make run CLERK_PORT=" in said
-    assert said.count("\n") == 1
+    assert output.startswith(f"Port {port} cannot be used (Address already in use)")
+    assert "e.g. make run CLERK_PORT=" in output
+    assert output.count("\n") == 1
 
 
 @pytest.mark.parametrize("text", ["", "http", "0", "65536", "-1", "80.5"])
-def test_a_port_that_is_none(machine: Path, text: str) -> None:
-    python(machine)
+def test_an_invalid_port_is_named(machine: Path, text: str) -> None:
+    add_python(machine)
 
-    status, said = run(machine, ".ci/ports", f"PORT={text}")
+    status, output = run(machine, ".ci/ports", f"PORT={text}")
 
-    assert (status, said) == (1, "PORT must be a port number from 1 to 65535, e.g. make run PORT=8010\n")
+    assert (status, output) == (1, "PORT must be a port number from 1 to 65535, e.g. make run PORT=8010\n")
 
 
-def test_free_ports_are_fine(machine: Path) -> None:
-    python(machine)
+def test_free_ports_are_accepted(machine: Path) -> None:
+    add_python(machine)
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -121,7 +121,7 @@ def test_free_ports_are_fine(machine: Path) -> None:
     assert run(machine, ".ci/ports", f"PORT={port}") == (0, "")
 
 
-def test_an_environment_that_is_there_already_is_left_alone(machine: Path) -> None:
+def test_an_existing_environment_is_kept(machine: Path) -> None:
     (machine / ".venv" / "bin").mkdir(parents=True)
     (machine / ".venv" / "bin" / "python").symlink_to(sys.executable)
     stamp = subprocess.run(
@@ -138,10 +138,10 @@ INTO_BENCH = (".ci/venv", "--folder", ".venv-bench", "requirements.txt", "requir
 @pytest.fixture
 def bench_machine(machine: Path) -> Path:
     """Make a machine with a `.venv-bench` whose Python prints the arguments of pip."""
-    python(machine)
+    add_python(machine)
     (machine / "requirements-bench.txt").write_text("")
     (machine / ".venv-bench" / "bin").mkdir(parents=True)
-    program(machine, "../.venv-bench/bin/python", text='#!/bin/sh\n[ "$1" = -c ] || echo "$@"\n')
+    add_program(machine, "../.venv-bench/bin/python", text='#!/bin/sh\n[ "$1" = -c ] || echo "$@"\n')
     return machine
 
 
@@ -163,7 +163,7 @@ def test_nothing_is_installed_again_until_one_of_the_files_changes(bench_machine
     assert "-m pip install" in run(bench_machine, *INTO_BENCH)[1]
 
 
-def test_make_run_looks_at_the_ports_before_anything_slow(tmp_path: Path) -> None:
+def test_make_run_checks_the_ports_first(tmp_path: Path) -> None:
     shutil.copytree(PROJECT / ".ci", tmp_path / ".ci")
     shutil.copy(PROJECT / "Makefile", tmp_path)
     make = shutil.which("make")

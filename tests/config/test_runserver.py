@@ -1,4 +1,4 @@
-"""Django's own server in debug, as `make run` starts it: static files from the packages, each with its id."""
+"""Django's own server in debug, as `make run` starts it, serves static files with request ids."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pytest
 import requests
 
 from tests.config.test_settings import PROJECT
-from tests.config.test_wsgi import patiently
+from tests.config.test_wsgi import get_when_ready
 
 FILES = (
     "admin/css/base.css",
@@ -25,7 +25,7 @@ FILES = (
 
 @pytest.fixture
 def site(tmp_path: Path) -> Iterator[str]:
-    """Serve the product in debug; give its address."""
+    """Serve the product in debug and yield its address."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         address = f"127.0.0.1:{listener.getsockname()[1]}"
     server = subprocess.Popen(
@@ -42,14 +42,14 @@ def site(tmp_path: Path) -> Iterator[str]:
         stderr=subprocess.DEVNULL,
     )
     try:
-        patiently(f"http://{address}/health/live")
+        get_when_ready(f"http://{address}/health/live")
         yield f"http://{address}"
     finally:
         server.terminate()
         server.wait(timeout=20)
 
 
-def test_every_static_file_is_served_and_carries_an_id(site: str) -> None:
+def test_every_static_file_is_served_with_a_request_id(site: str) -> None:
     for name in FILES:
         response = requests.get(f"{site}/static/{name}", timeout=10)
 

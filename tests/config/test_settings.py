@@ -1,4 +1,4 @@
-"""The settings as a whole: what production gets, and that the documents name every variable."""
+"""The settings as a whole: their values in production, and that `.env.example` names every variable."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ PRODUCTION = {
 
 
 def run(*command: str, variables: dict[str, str]) -> subprocess.CompletedProcess[str]:
-    """Run Python in an environment that holds `variables` alone."""
+    """Run Python in an environment of `variables` alone."""
     developer, _ = read_dotenv(PROJECT / ".env")
     return subprocess.run(
         [sys.executable, *command],
@@ -43,7 +43,7 @@ def run(*command: str, variables: dict[str, str]) -> subprocess.CompletedProcess
 
 
 def settings_of(variables: dict[str, str]) -> dict[str, Any]:
-    """Give the settings that these variables make."""
+    """Return the settings with these variables."""
     program = (
         "import json; from config import settings as s;"
         "print(json.dumps({k: getattr(s, k) for k in dir(s) if k.isupper()}, default=str))"
@@ -52,14 +52,14 @@ def settings_of(variables: dict[str, str]) -> dict[str, Any]:
     return loaded
 
 
-def test_the_publishable_key_gives_issuer_and_keys() -> None:
+def test_issuer_and_jwks_url_follow_from_the_publishable_key() -> None:
     settings = settings_of({"CLERK_PUBLISHABLE_KEY": TEST_KEY})
 
     assert settings["CLERK_ISSUER"] == "https://happy-cat-1.clerk.accounts.dev"
     assert settings["CLERK_JWKS_URL"] == "https://happy-cat-1.clerk.accounts.dev/.well-known/jwks.json"
 
 
-def test_issuer_and_keys_may_be_overridden_one_by_one() -> None:
+def test_issuer_and_jwks_url_can_be_overridden_separately() -> None:
     settings = settings_of(
         {"CLERK_PUBLISHABLE_KEY": LIVE_KEY, "CLERK_ISSUER": "https://proxy.example.com/clerk/"}
     )
@@ -97,7 +97,7 @@ def test_https_is_on_outside_debug_and_off_in_debug() -> None:
     assert settings_of({"DJANGO_DEBUG": "true"})["SECURE_SSL_REDIRECT"] is False
 
 
-def test_a_proxy_is_believed_only_with_https() -> None:
+def test_a_proxy_is_trusted_only_with_https() -> None:
     assert settings_of({"DJANGO_HTTPS": "false"})["SECURE_PROXY_SSL_HEADER"] is None
     assert settings_of({"DJANGO_HTTPS": "true"})["SECURE_PROXY_SSL_HEADER"] == [
         "HTTP_X_FORWARDED_PROTO",
@@ -105,13 +105,13 @@ def test_a_proxy_is_believed_only_with_https() -> None:
     ]
 
 
-def test_the_deployment_checks_have_nothing_to_say_about_production() -> None:
+def test_production_settings_pass_the_deployment_checks() -> None:
     done = run("manage.py", "check", "--deploy", "--fail-level", "WARNING", variables=PRODUCTION)
 
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_an_error_names_every_malformed_value_in_one_go() -> None:
+def test_an_error_names_every_malformed_value_at_once() -> None:
     done = run(
         "manage.py", "check", variables=PRODUCTION | {"DJANGO_DEBUG": "maybe", "CLERK_ISSUER": "clerk"}
     )
@@ -124,9 +124,9 @@ def test_an_error_names_every_malformed_value_in_one_go() -> None:
 def test_the_example_names_every_variable_that_the_settings_read() -> None:
     source = (PROJECT / "config" / "settings.py").read_text()
     read = set(re.findall(r'env\.[a-z]+\(\s*"([A-Z_]+)"', source))
-    lines, wrong = read_dotenv(PROJECT / ".env.example")
+    lines, problems = read_dotenv(PROJECT / ".env.example")
 
-    assert wrong == []
+    assert problems == []
     assert lines.keys() == read | {"PROMETHEUS_MULTIPROC_DIR"}
 
 
@@ -138,11 +138,11 @@ def test_the_example_is_well_formed() -> None:
         in run("manage.py", "check", variables=lines | {"PATH": os.environ["PATH"]}).stderr
     )
     assert Environment(lines).flag("DJANGO_DEBUG") is False
-    assert not list(PROJECT.glob("*.db"))  # an empty PROMETHEUS_MULTIPROC_DIR is none
+    assert not list(PROJECT.glob("*.db"))  # an empty PROMETHEUS_MULTIPROC_DIR creates no files
 
 
 @pytest.mark.parametrize("name", [*REQUIREMENTS, "uv.lock"])
-def test_the_lock_names_no_host_but_the_public_index(name: str) -> None:
+def test_the_lock_names_only_the_public_index(name: str) -> None:
     addresses = re.findall(r"https?://([^/\s\"']+)", (PROJECT / name).read_text())
 
     assert set(addresses) <= {"pypi.org", "files.pythonhosted.org"}

@@ -1,4 +1,4 @@
-"""Texts into values: what each form accepts, and that a refusal never repeats the text."""
+"""Typed values: the texts that each type accepts, and errors that never repeat the text."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from config import values
 from tests.postgres import ThrowawayPostgres
 
 ROOT = Path("/srv/project")
-VANISHED = {
+TIMEOUT_OPTIONS = {
     "connect_timeout": 5,
     "tcp_user_timeout": 5000,
     "keepalives_idle": 10,
@@ -28,12 +28,12 @@ decimal = partial(values.number, low=0.01, high=300)
 
 
 @pytest.mark.parametrize("text", ["true", "True", "1", "YES", "on"])
-def test_these_words_are_true(text: str) -> None:
+def test_these_texts_are_true(text: str) -> None:
     assert values.boolean(text) is True
 
 
 @pytest.mark.parametrize("text", ["false", "FALSE", "0", "no", "Off"])
-def test_these_words_are_false(text: str) -> None:
+def test_these_texts_are_false(text: str) -> None:
     assert values.boolean(text) is False
 
 
@@ -95,70 +95,70 @@ def test_a_malformed_text_is_refused_without_being_repeated(convert: object, tex
     assert len(text) < 3 or f" {text} " not in f" {refusal.value} "
 
 
-def test_a_whole_number_may_be_either_end() -> None:
+def test_a_whole_number_can_be_either_limit() -> None:
     assert (number("1"), number("300")) == (1, 300)
 
 
-def test_a_number_may_have_decimals() -> None:
+def test_a_number_can_have_decimals() -> None:
     assert (decimal("0.05"), decimal("300")) == (0.05, 300)
 
 
-def test_words_are_stripped_and_empty_ones_do_not_count() -> None:
-    assert values.words(" a, b ,,c,") == ("a", "b", "c")
+def test_items_are_stripped_and_empty_ones_dropped() -> None:
+    assert values.comma_separated(" a, b ,,c,") == ("a", "b", "c")
 
 
-def test_an_address_loses_the_slash_at_its_end() -> None:
+def test_a_trailing_slash_is_removed() -> None:
     assert values.url("https://clerk.example.com/") == "https://clerk.example.com"
 
 
-def test_an_origin_may_have_a_port() -> None:
+def test_an_origin_can_have_a_port() -> None:
     assert values.origins("http://localhost:3000, https://a.example") == (
         "http://localhost:3000",
         "https://a.example",
     )
 
 
-def test_hosts_are_what_django_compares() -> None:
+def test_hosts_are_in_the_form_of_allowed_hosts() -> None:
     text = "api.example.com, .example.com, LOCALHOST, 10.0.0.1, [::1], *"
 
     assert values.hosts(text) == ("api.example.com", ".example.com", "LOCALHOST", "10.0.0.1", "[::1]", "*")
 
 
-@pytest.mark.parametrize("switch", ["pool", "atomic_requests", "conn_health_checks"])
-def test_a_switch_of_the_address_is_refused_by_its_name(switch: str) -> None:
-    with pytest.raises(values.Malformed, match=f"^has a {switch} that is not true or false$"):
-        database(f"postgres://u:p@h/db?{switch}=maybe")
+@pytest.mark.parametrize("name", ["pool", "atomic_requests", "conn_health_checks"])
+def test_an_invalid_boolean_in_the_address_is_named(name: str) -> None:
+    with pytest.raises(values.Malformed, match=f"^has a {name} that is not true or false$"):
+        database(f"postgres://u:p@h/db?{name}=maybe")
 
 
-def test_sqlite_s_own_options_may_be_set() -> None:
+def test_options_of_sqlite_can_be_set() -> None:
     assert database("sqlite:///x?timeout=3")["OPTIONS"]["timeout"] == 3
 
 
-def test_a_postgresql_connection_lives_for_a_minute_unless_the_address_says_otherwise() -> None:
+def test_conn_max_age_defaults_to_a_minute_and_can_be_set() -> None:
     assert database("postgres://u:p@h:5433/db")["CONN_MAX_AGE"] == 60
     assert database("postgresql://u:p@h:5433/db?conn_max_age=5")["CONN_MAX_AGE"] == 5
     assert database("postgres://u:p@h/db?conn_max_age=None")["CONN_MAX_AGE"] is None
 
 
-def test_a_host_that_has_vanished_is_waited_for_some_seconds_unless_the_address_says_otherwise() -> None:
-    assert database("postgres://u:p@h/db")["OPTIONS"] == VANISHED
-    for option in VANISHED:
-        assert database(f"postgres://u:p@h/db?{option}=2")["OPTIONS"] == VANISHED | {option: 2}
+def test_timeouts_for_an_unreachable_host_have_defaults_and_can_be_set() -> None:
+    assert database("postgres://u:p@h/db")["OPTIONS"] == TIMEOUT_OPTIONS
+    for option in TIMEOUT_OPTIONS:
+        assert database(f"postgres://u:p@h/db?{option}=2")["OPTIONS"] == TIMEOUT_OPTIONS | {option: 2}
 
 
-def test_libpq_sets_these_waits_on_its_socket(postgres_server: ThrowawayPostgres) -> None:
+def test_libpq_sets_these_timeouts_on_its_socket(postgres_server: ThrowawayPostgres) -> None:
     entry = database(postgres_server.url)
     django = DatabaseWrapper(connections.configure_settings({"default": entry})["default"])
 
     with psycopg.connect(**django.get_connection_params()) as connection:
         used = connection.info.get_parameters()
-        assert {option: int(used[option]) for option in VANISHED} == VANISHED
+        assert {option: int(used[option]) for option in TIMEOUT_OPTIONS} == TIMEOUT_OPTIONS
         if hasattr(socket, "TCP_USER_TIMEOUT"):
-            wire = socket.socket(fileno=os.dup(connection.fileno()))
-            with wire:
-                assert wire.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 5000
-                assert wire.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == 10
-                assert wire.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL) == 5
+            raw_socket = socket.socket(fileno=os.dup(connection.fileno()))
+            with raw_socket:
+                assert raw_socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 5000
+                assert raw_socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == 10
+                assert raw_socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL) == 5
 
 
 def test_the_password_is_decoded() -> None:
@@ -169,29 +169,29 @@ def test_a_value_that_starts_with_a_dollar_is_literal() -> None:
     assert database("postgres://u:$HOME@h/db")["PASSWORD"] == "$HOME"
 
 
-def test_a_pool_leaves_the_connections_to_the_pool() -> None:
+def test_a_pool_excludes_persistent_connections() -> None:
     entry = database("postgres://u:p@h/db?pool=true&sslmode=require")
 
-    assert entry["OPTIONS"] == VANISHED | {"pool": True, "sslmode": "require"}
+    assert entry["OPTIONS"] == TIMEOUT_OPTIONS | {"pool": True, "sslmode": "require"}
     assert entry["CONN_MAX_AGE"] == 0
 
 
-def test_a_pool_that_is_off_is_no_pool() -> None:
+def test_pool_false_sets_no_pool() -> None:
     assert "pool" not in database("postgres://u:p@h/db?pool=false")["OPTIONS"]
 
 
-def test_djangos_switches_are_booleans() -> None:
+def test_booleans_of_django_are_converted() -> None:
     entry = database("postgres://h/db?atomic_requests=false&disable_server_side_cursors=true")
 
     assert entry["ATOMIC_REQUESTS"] is False
     assert entry["DISABLE_SERVER_SIDE_CURSORS"] is True
 
 
-def test_a_socket_folder_may_be_named() -> None:
+def test_a_socket_folder_can_be_named() -> None:
     assert database("postgres://u@/db?host=/run/postgresql")["OPTIONS"]["host"] == "/run/postgresql"
 
 
-def test_sqlite_takes_the_lock_at_the_beginning_and_waits_for_it() -> None:
+def test_sqlite_transactions_are_immediate_and_wait_for_the_lock() -> None:
     entry = database("sqlite:///db.sqlite3")
 
     assert entry["NAME"] == str(ROOT / "db.sqlite3")
@@ -200,9 +200,9 @@ def test_sqlite_takes_the_lock_at_the_beginning_and_waits_for_it() -> None:
     assert "journal_mode=WAL" in entry["OPTIONS"]["init_command"]
 
 
-def test_an_absolute_sqlite_path_stays() -> None:
-    assert database("sqlite:////var/lib/people.sqlite3")["NAME"] == "/var/lib/people.sqlite3"
+def test_an_absolute_sqlite_path_is_unchanged() -> None:
+    assert database("sqlite:////var/lib/users.sqlite3")["NAME"] == "/var/lib/users.sqlite3"
 
 
 def test_the_test_database_of_sqlite_is_a_file() -> None:
-    assert database("sqlite:////var/lib/people.sqlite3")["TEST"]["NAME"] == "/var/lib/people.sqlite3-test"
+    assert database("sqlite:////var/lib/users.sqlite3")["TEST"]["NAME"] == "/var/lib/users.sqlite3-test"

@@ -14,7 +14,7 @@ from tests.config.test_settings import PRODUCTION, PROJECT
 
 
 def gunicorn(variables: dict[str, str], *, seconds: float) -> subprocess.CompletedProcess[str]:
-    """Let gunicorn try to serve, on a port that the system chooses."""
+    """Run gunicorn on a free port until it exits."""
     return subprocess.run(
         [
             sys.executable,
@@ -23,7 +23,7 @@ def gunicorn(variables: dict[str, str], *, seconds: float) -> subprocess.Complet
             "--no-control-socket",
             "-b",
             "127.0.0.1:0",
-            # One worker: two that end at the same moment make gunicorn itself stumble, with a traceback.
+            # One worker: gunicorn prints a traceback of its own when two exit at the same moment.
             "--workers=1",
             "config.wsgi",
         ],
@@ -36,10 +36,10 @@ def gunicorn(variables: dict[str, str], *, seconds: float) -> subprocess.Complet
     )
 
 
-def test_a_bad_setting_ends_the_server_with_every_mistake_named(tmp_path: Path) -> None:
-    wrong = {"DJANGO_HTTPS": "perhaps", "CLERK_AUTHORIZED_PARTIES": "", "HOME": str(tmp_path)}
+def test_malformed_settings_end_the_server_and_are_all_named(tmp_path: Path) -> None:
+    malformed = {"DJANGO_HTTPS": "perhaps", "CLERK_AUTHORIZED_PARTIES": "", "HOME": str(tmp_path)}
 
-    done = gunicorn(PRODUCTION | wrong, seconds=60)
+    done = gunicorn(PRODUCTION | malformed, seconds=60)
 
     assert done.returncode not in {0, None}
     assert "DJANGO_HTTPS must be true or false." in done.stderr
@@ -47,7 +47,7 @@ def test_a_bad_setting_ends_the_server_with_every_mistake_named(tmp_path: Path) 
     assert "Traceback" not in done.stderr
 
 
-def test_a_header_that_cannot_be_read_is_answered_by_us_and_not_by_the_server(tmp_path: Path) -> None:
+def test_a_request_with_an_unreadable_header_reaches_the_application(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     variables = PRODUCTION | {
@@ -61,7 +61,7 @@ def test_a_header_that_cannot_be_read_is_answered_by_us_and_not_by_the_server(tm
     with log.open("wb") as file:
         server = subprocess.Popen([sys.executable, "-m", *command], cwd=PROJECT, env=variables, stderr=file)
     try:
-        response = patiently(
+        response = get_when_ready(
             f"http://127.0.0.1:{port}/api/nothing?search=canary",
             headers={"Content-Type": "text/plain; x*=bogus''%41"},
         )
@@ -75,8 +75,8 @@ def test_a_header_that_cannot_be_read_is_answered_by_us_and_not_by_the_server(tm
     assert "canary" not in log.read_text()
 
 
-def patiently(address: str, *, headers: dict[str, str] | None = None) -> requests.Response:
-    """Ask until somebody listens."""
+def get_when_ready(address: str, *, headers: dict[str, str] | None = None) -> requests.Response:
+    """Send the request again until the server listens."""
     give_up_at = time.monotonic() + 30
     while True:
         try:

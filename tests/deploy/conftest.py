@@ -1,4 +1,4 @@
-"""The product as the image holds it, under the gunicorn of the image."""
+"""The product as in the image, served by gunicorn with the configuration of the image."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Serve = Callable[[str], "Site"]
 
 
 class Site(NamedTuple):
-    """A running server: its process, its address, the file of what it says."""
+    """A running server: its process, its address and its log file."""
 
     process: subprocess.Popen[bytes]
     address: str
@@ -36,7 +36,7 @@ class Site(NamedTuple):
         return self.address.rpartition(":")[2]
 
     def status(self, path: str, *, headers: dict[str, str] | None = None, timeout: float = 30) -> int:
-        """Give the status of the answer, 0 for none."""
+        """Return the status of the answer, or 0 without an answer."""
         try:
             return requests.get(f"{self.address}{path}", headers=headers, timeout=timeout).status_code
         except (requests.ConnectionError, requests.Timeout):
@@ -45,7 +45,7 @@ class Site(NamedTuple):
 
 @pytest.fixture(scope="session")
 def app(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Make the folder /app of the image: the build context, and what the build adds to it."""
+    """Return a folder with the contents of /app in the image."""
     folder = tmp_path_factory.mktemp("app")
     unpack(folder)
     run_in(folder, "manage.py", "collectstatic", "--no-input", "-v0")
@@ -53,7 +53,7 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run_in(folder: Path, *command: str, **variables: str) -> None:
-    """Run Python in the folder with no other environment than `variables`."""
+    """Run Python in the folder, in an environment of `variables` alone."""
     subprocess.run([sys.executable, *command], cwd=folder, env=variables, check=True)
 
 
@@ -64,7 +64,7 @@ def private_key() -> rsa.RSAPrivateKey:
 
 @pytest.fixture
 def sign_in(private_key: rsa.RSAPrivateKey) -> Callable[[str], dict[str, str]]:
-    """Give a person's header with a fresh token."""
+    """Return a function that returns the header of a user with a new token."""
 
     def headers(user_id: str) -> dict[str, str]:
         now = int(time.time())
@@ -83,7 +83,7 @@ def sign_in(private_key: rsa.RSAPrivateKey) -> Callable[[str], dict[str, str]]:
 
 @pytest.fixture
 def serve(app: Path, private_key: rsa.RSAPrivateKey, tmp_path: Path) -> Iterator[Serve]:
-    """Give a function that migrates a database and serves the product on it."""
+    """Return a function that migrates a database and serves the product on it."""
     pem = private_key.public_key().public_bytes(
         serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
     )
@@ -117,5 +117,5 @@ def serve(app: Path, private_key: rsa.RSAPrivateKey, tmp_path: Path) -> Iterator
 def wait_until(condition: Callable[[], bool], *, seconds: float = 30) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < deadline, "it did not come true in time"
+        assert time.monotonic() < deadline, f"the condition is false after {seconds} s"
         time.sleep(0.05)

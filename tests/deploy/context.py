@@ -1,4 +1,4 @@
-"""What an engine is sent of this folder, and what the Dockerfile makes of it, without an engine."""
+"""The build context of the image and the files that the Dockerfile copies, without an engine."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent.parent
 DOCKERFILES = (ROOT / "Dockerfile", ROOT / "deploy" / "pgbouncer" / "Dockerfile")
-# Never sent, and too many to ask for each.
+# Never sent; too many files to check each.
 LARGE = {".git", ".venv", ".venv-latest", "node_modules"}
-# Their source and destination, both below the folder that becomes /app.
+# Source and destination, both below the folder that becomes /app.
 COPY = re.compile(r"^COPY (?!--)(\S+) (\S+)$", re.MULTILINE)
 
 
 def is_sent(path: str) -> bool:
-    """Tell whether a file of this folder is part of the build context: the last rule that fits decides."""
+    """Return whether a file is part of the build context: the last matching rule decides."""
     sent = True
     for rule, expression in _rules():
         if expression.fullmatch(path):
@@ -34,14 +34,14 @@ def _rules() -> list[tuple[str, re.Pattern[str]]]:
 
 
 def _expression(pattern: str) -> re.Pattern[str]:
-    """Give what a pattern means to an engine: itself, and all that lies below."""
-    words = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}
+    """Return the regular expression of a pattern: it matches a path and everything below it."""
+    translations = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}
     parts = re.split(r"(\*\*/|\*\*|\*|\?)", pattern)
-    return re.compile("".join(words.get(part, re.escape(part)) for part in parts) + "(?:/.*)?")
+    return re.compile("".join(translations.get(part, re.escape(part)) for part in parts) + "(?:/.*)?")
 
 
 def files() -> list[str]:
-    """List the files of this folder, those of the large folders left out."""
+    """Return the files of this folder without those of the large folders."""
     found = []
     for folder, folders, names in os.walk(ROOT):
         folders[:] = set(folders) - LARGE
@@ -50,7 +50,7 @@ def files() -> list[str]:
 
 
 def unpack(folder: Path) -> None:
-    """Copy into `folder` what the Dockerfile copies into /app."""
+    """Copy the files into `folder` that the Dockerfile copies into /app."""
     for source, destination in COPY.findall((ROOT / "Dockerfile").read_text()):
         if (ROOT / source).is_dir():
             shutil.copytree(ROOT / source, folder / destination, ignore=_not_sent)
@@ -64,20 +64,20 @@ def _not_sent(folder: str, names: list[str]) -> set[str]:
 
 
 def program(name: str) -> str:
-    """Find a program that the development packages bring, beside this Python or on PATH."""
+    """Return the path of a program of the development packages, next to this Python or on PATH."""
     found = shutil.which(name, path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
-    assert found, f"{name} is missing: make test brings it into .venv."
+    assert found, f"{name} is missing: make test installs it into .venv."
     return found
 
 
 def known_settings(*, secret: bool = False) -> set[str]:
-    """Give the variables that the settings read, or the secrets among them."""
+    """Return the variables that the settings read, or only the secrets among them."""
     read = re.findall(r'env\.(\w+)\(\s*"(\w+)"', (ROOT / "config" / "settings.py").read_text())
     return {name for kind, name in read if not secret or kind in {"secret", "database"}}
 
 
 def gunicorn_setting(name: str) -> int:
-    """Give a number of the image's gunicorn."""
+    """Return a number from the gunicorn configuration of the image."""
     (number,) = re.findall(
         rf"^{name} = (\d+)$", (ROOT / "deploy" / "gunicorn.conf.py").read_text(), re.MULTILINE
     )

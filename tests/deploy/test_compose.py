@@ -1,4 +1,4 @@
-"""compose.yaml: its variables are the product's, the product starts with them, and its parts fit together."""
+"""compose.yaml: its variables are known, the product starts with them, and its services fit together."""
 
 from __future__ import annotations
 
@@ -31,41 +31,41 @@ FILLED = (
 
 
 def environment_of(service: str, *, variables: dict[str, str]) -> dict[str, str]:
-    """Give a service's variables as an engine fills them in."""
-    written: dict[str, str] = SERVICES[service]["environment"]
+    """Return the variables of a service as an engine resolves them."""
+    declared: dict[str, str] = SERVICES[service]["environment"]
     return {
-        name: VARIABLE.sub(lambda found: _value(found, variables), text) for name, text in written.items()
+        name: VARIABLE.sub(lambda found: _value(found, variables), text) for name, text in declared.items()
     }
 
 
 def _value(found: re.Match[str], variables: dict[str, str]) -> str:
-    name, kind, word = found.groups()
+    name, kind, text = found.groups()
     if variables.get(name):
         return variables[name]
     assert kind == "-", f"{name} is required"
-    return str(word)
+    return str(text)
 
 
 @pytest.mark.parametrize("service", PRODUCT)
-def test_each_variable_is_one_that_the_settings_read(service: str) -> None:
+def test_each_variable_is_known_to_the_settings(service: str) -> None:
     assert set(SERVICES[service]["environment"]) <= known_settings()
     assert set(DOTENV) <= known_settings()
 
 
-def test_each_variable_that_must_be_filled_in_has_a_word_on_it() -> None:
-    required = {name for name, kind, word in VARIABLE.findall(TEXT) if kind == "?" and word}
+def test_each_required_variable_has_a_message() -> None:
+    required = {name for name, kind, message in VARIABLE.findall(TEXT) if kind == "?" and message}
     assert required == {"DJANGO_ALLOWED_HOSTS", "DJANGO_SECRET_KEY", *OWN}
     assert {name for name, kind, _ in VARIABLE.findall(TEXT) if kind == "-"} == {"DATABASE_HOST"}
 
 
 @pytest.mark.parametrize("service", PRODUCT)
-def test_the_product_starts_with_them(app: Path, service: str) -> None:
-    given = DOTENV | environment_of(service, variables=FILLED)
-    given["CLERK_PUBLISHABLE_KEY"] = FILLED["CLERK_PUBLISHABLE_KEY"]
-    run_in(app, "manage.py", "check", "--deploy", "--fail-level=WARNING", **given)
+def test_the_product_starts_with_its_variables(app: Path, service: str) -> None:
+    variables = DOTENV | environment_of(service, variables=FILLED)
+    variables["CLERK_PUBLISHABLE_KEY"] = FILLED["CLERK_PUBLISHABLE_KEY"]
+    run_in(app, "manage.py", "check", "--deploy", "--fail-level=WARNING", **variables)
 
 
-def test_a_pooler_gets_no_cursor_that_outlives_a_transaction_and_no_migration() -> None:
+def test_a_pooler_gets_no_server_side_cursors_and_no_migrations() -> None:
     pooled = FILLED | {"DATABASE_HOST": "pgbouncer:6432"}
     web = environment_of("web", variables=pooled)["DATABASE_URL"]
     assert "@pgbouncer:6432/" in web
@@ -73,14 +73,14 @@ def test_a_pooler_gets_no_cursor_that_outlives_a_transaction_and_no_migration() 
     assert "@postgres:5432/" in environment_of("migrate", variables=pooled)["DATABASE_URL"]
 
 
-def test_there_are_two_replicas_after_the_migration_behind_the_proxy() -> None:
+def test_two_replicas_start_after_the_migration_behind_the_proxy() -> None:
     assert SERVICES["web"]["deploy"]["replicas"] == 2
     assert SERVICES["web"]["depends_on"] == {"migrate": {"condition": "service_completed_successfully"}}
     assert SERVICES["proxy"]["depends_on"] == {"web": {"condition": "service_healthy"}}
     assert [name for name, service in SERVICES.items() if "ports" in service] == ["proxy"]
 
 
-def test_the_container_is_given_longer_than_gunicorn_gives_its_requests() -> None:
+def test_the_container_stops_later_than_gunicorn() -> None:
     assert int(SERVICES["web"]["stop_grace_period"].removesuffix("s")) > gunicorn_setting("graceful_timeout")
 
 
@@ -89,15 +89,15 @@ def test_the_proxy_closes_an_idle_connection_before_gunicorn_does() -> None:
     assert int(seconds) < gunicorn_setting("keepalive")
 
 
-def test_the_proxy_sends_no_body_on_that_has_not_come_as_a_whole() -> None:
+def test_the_proxy_forwards_only_complete_bodies() -> None:
     text = (ROOT / "deploy" / "Caddyfile").read_text()
     (largest,) = re.findall(r"^\s*max_size (\d+)MB$", text, re.MULTILINE)
-    (held,) = re.findall(r"^\s*request_buffers (\d+)MB$", text, re.MULTILINE)
+    (buffered,) = re.findall(r"^\s*request_buffers (\d+)MB$", text, re.MULTILINE)
 
-    assert int(largest) <= int(held)
+    assert int(largest) <= int(buffered)
 
 
-def test_the_files_that_it_names_are_there() -> None:
+def test_the_files_that_it_names_exist() -> None:
     assert (ROOT / SERVICES["pgbouncer"]["build"] / "Dockerfile").exists()
     mounted = [volume.partition(":")[0] for volume in SERVICES["proxy"]["volumes"] if volume.startswith(".")]
     assert mounted

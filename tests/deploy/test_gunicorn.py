@@ -1,4 +1,4 @@
-"""gunicorn as the image starts it: what it does with requests in flight, and what its health command says."""
+"""gunicorn as the image starts it: requests in flight, the health command and the metric files."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def test_a_request_in_flight_is_answered_after_sigterm(
     with ThreadPoolExecutor() as pool, psycopg.connect(postgres_server.url) as blocker:
         blocker.execute("LOCK TABLE accounts_user IN ACCESS EXCLUSIVE MODE")
         answer = pool.submit(site.status, "/api/v1/me", headers=sign_in("user_a"))
-        wait_until(lambda: is_waited_for(postgres_server))
+        wait_until(lambda: has_lock_waiter(postgres_server))
 
         site.process.send_signal(signal.SIGTERM)
         wait_until(lambda: "Handling signal: term" in site.log.read_text())
@@ -39,14 +39,14 @@ def test_a_request_in_flight_is_answered_after_sigterm(
     assert site.process.wait(timeout=10) == 0
 
 
-def is_waited_for(server: ThrowawayPostgres) -> bool:
-    """Tell whether somebody waits for a lock."""
+def has_lock_waiter(server: ThrowawayPostgres) -> bool:
+    """Return whether a session waits for a lock."""
     with psycopg.connect(server.url) as connection:
         row = connection.execute("SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock'").fetchone()
     return row is not None
 
 
-def test_the_health_command_says_whether_it_lives(serve: Serve, postgres_server: ThrowawayPostgres) -> None:
+def test_the_health_command_reports_liveness(serve: Serve, postgres_server: ThrowawayPostgres) -> None:
     site = serve(postgres_server.url)
     command = health_command(site.port)
 
@@ -58,7 +58,7 @@ def test_the_health_command_says_whether_it_lives(serve: Serve, postgres_server:
     assert subprocess.run(command, check=False, stderr=subprocess.DEVNULL).returncode != 0
 
 
-def test_the_series_of_the_last_start_are_forgotten(
+def test_the_metric_files_of_the_last_start_are_deleted(
     serve: Serve, postgres_server: ThrowawayPostgres, tmp_path: Path
 ) -> None:
     (tmp_path / "series").mkdir()

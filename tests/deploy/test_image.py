@@ -1,4 +1,4 @@
-"""The image: what goes in, what stays out, and that what goes in is enough."""
+"""The image: the files that it contains, those that it does not, and that they are enough to start."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def test_hadolint_finds_nothing(dockerfile: Path) -> None:
     assert (done.returncode, done.stdout) == (0, "")
 
 
-def test_five_rooms_and_three_files_are_sent() -> None:
+def test_five_packages_and_three_files_are_sent() -> None:
     sent = {Path(path).parts[0] for path in files() if is_sent(path)}
     assert sent == SENT | {"manage.py", "requirements.txt", "deploy"}
     assert [path for path in files() if is_sent(path) and path.startswith("deploy")] == [
@@ -50,27 +50,27 @@ def test_five_rooms_and_three_files_are_sent() -> None:
         "requirements-dev.txt",
         "secrets.env",
         "tests/conftest.py",
-        "a-folder-of-tomorrow/key.pem",
+        "a-new-folder/key.pem",
     ],
 )
 def test_nothing_else_is_sent(path: str) -> None:
     assert not is_sent(path)
 
 
-def test_a_room_is_sent_whole() -> None:
+def test_a_package_is_sent_completely() -> None:
     assert is_sent("accounts/clerk/keys.py")
     assert is_sent("accounts/templates/admin/accounts/user/confirm.html")
 
 
-def test_what_is_copied_is_sent_and_what_is_sent_is_copied() -> None:
+def test_exactly_the_sent_files_are_copied() -> None:
     sources = {source for source, _ in COPY.findall(DOCKERFILE)}
     assert sources == {path if path in sources else Path(path).parts[0] for path in files() if is_sent(path)}
 
 
-def test_the_rooms_start_without_the_rest(app: Path) -> None:
+def test_the_packages_start_without_the_rest(app: Path) -> None:
     variables, _ = read_dotenv(ROOT / ".env.example")
     complete = {
-        "DJANGO_SECRET_KEY": "of this test alone",
+        "DJANGO_SECRET_KEY": "a secret of this test alone",
         "CLERK_PUBLISHABLE_KEY": "pk_live_Y2xlcmsuZXhhbXBsZS5jb20k",
     }
     program = "import sys, django; django.setup(); sys.exit('devclerk' in sys.modules)"
@@ -80,8 +80,8 @@ def test_the_rooms_start_without_the_rest(app: Path) -> None:
 
 
 def test_no_layer_holds_a_secret() -> None:
-    given = re.findall(r"^\s*(?:ARG|ENV) (.*)", DOCKERFILE, re.MULTILINE)
-    names = {name for line in given for name in re.findall(r"(\w+)=", line)}
+    declared = re.findall(r"^\s*(?:ARG|ENV) (.*)", DOCKERFILE, re.MULTILINE)
+    names = {name for line in declared for name in re.findall(r"(\w+)=", line)}
     assert names == {
         "BASE",
         "PATH",
@@ -100,14 +100,14 @@ def test_packages_are_installed_by_their_hashes() -> None:
     )
 
 
-def test_it_runs_as_somebody_who_owns_nothing() -> None:
+def test_it_runs_as_an_account_that_owns_no_file() -> None:
     last = DOCKERFILE.rpartition("FROM ")[2]
     assert re.search(r"^USER [1-9][0-9]+:[1-9][0-9]+$", last, re.MULTILINE)
     assert "chown" not in DOCKERFILE
 
 
 def health_command(port: str) -> list[str]:
-    """Give the words of HEALTHCHECK for a server on another port."""
-    (words,) = re.findall(r"HEALTHCHECK .*?\n +CMD (\[.*\])", DOCKERFILE)
-    program, *arguments = json.loads(words.replace(":8000", f":{port}"))
+    """Return the command of HEALTHCHECK for a server on another port."""
+    (command,) = re.findall(r"HEALTHCHECK .*?\n +CMD (\[.*\])", DOCKERFILE)
+    program, *arguments = json.loads(command.replace(":8000", f":{port}"))
     return [{"python": sys.executable}[program], *arguments]

@@ -1,4 +1,4 @@
-"""deploy/kubernetes: valid against the schemas; the addresses and commands that it names are there."""
+"""deploy/kubernetes: valid against the schemas; its addresses, commands and settings exist."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ RESOURCES: list[dict[str, Any]] = [
 
 
 def pods() -> Iterator[tuple[str, dict[str, Any]]]:
-    """Give each pod with the name of what makes it."""
+    """Yield each pod with the name of its resource."""
     for resource in RESOURCES:
         job = resource.get("spec", {}).get("jobTemplate", resource)
         if "template" in job.get("spec", {}):
@@ -37,13 +37,13 @@ COMMANDS = {name: pod["containers"][0]["command"] for name, pod in PODS.items() 
 
 
 @pytest.mark.parametrize("name", KUSTOMIZATION["resources"])
-def test_the_schemas_find_nothing(name: str) -> None:
+def test_each_file_is_valid_against_the_schemas(name: str) -> None:
     command = [program("kubernetes-validate"), "--strict", "--quiet", str(FOLDER / name)]
     done = subprocess.run(command, check=False, capture_output=True, text=True)
     assert (done.returncode, done.stdout + done.stderr) == (0, "")
 
 
-def test_each_file_is_named() -> None:
+def test_each_file_is_listed() -> None:
     files = {path.name for path in FOLDER.glob("*.yaml")}
     assert files == {*KUSTOMIZATION["resources"], "kustomization.yaml"}
 
@@ -56,18 +56,18 @@ def test_each_file_is_named() -> None:
         ("readinessProbe", "/health/ready"),
     ],
 )
-def test_each_probe_asks_its_address(probe: str, path: str) -> None:
+def test_each_probe_has_its_address(probe: str, path: str) -> None:
     assert path in PROBES
     assert WEB[probe]["httpGet"] == {"path": path, "port": "http"}
     assert WEB["ports"] == [{"name": "http", "containerPort": 8000}]
 
 
-def test_a_request_in_flight_has_the_time_that_gunicorn_gives_it() -> None:
+def test_a_pod_stops_later_than_gunicorn() -> None:
     pause = WEB["lifecycle"]["preStop"]["sleep"]["seconds"]
     assert PODS[NAME]["terminationGracePeriodSeconds"] > pause + gunicorn_setting("graceful_timeout")
 
 
-def test_there_are_jobs_for_the_migration_and_for_what_is_due() -> None:
+def test_there_are_jobs_for_the_migration_and_the_periodic_commands() -> None:
     assert {name: command[2] for name, command in COMMANDS.items()} == {
         f"{NAME}-migrate": "migrate",
         f"{NAME}-reconcile": "reconcile_users",
@@ -77,7 +77,7 @@ def test_there_are_jobs_for_the_migration_and_for_what_is_due() -> None:
 
 
 @pytest.mark.parametrize("command", COMMANDS.values(), ids=COMMANDS.keys())
-def test_a_job_runs_a_command_with_options_that_it_knows(command: list[str]) -> None:
+def test_each_job_runs_a_command_with_known_options(command: list[str]) -> None:
     program, script, name, *options = command
     assert (program, script) == ("python", "manage.py")
     app = get_commands()[name]
@@ -86,7 +86,7 @@ def test_a_job_runs_a_command_with_options_that_it_knows(command: list[str]) -> 
 
 
 @pytest.mark.parametrize("pod", PODS.values(), ids=PODS.keys())
-def test_a_pod_may_do_little(pod: dict[str, Any]) -> None:
+def test_each_pod_has_few_rights(pod: dict[str, Any]) -> None:
     (container,) = pod["containers"]
     assert pod["securityContext"]["runAsNonRoot"]
     assert not pod["automountServiceAccountToken"]
@@ -98,7 +98,7 @@ def test_a_pod_may_do_little(pod: dict[str, Any]) -> None:
     assert container["envFrom"] == [{"configMapRef": {"name": NAME}}, {"secretRef": {"name": NAME}}]
 
 
-def test_the_settings_are_known_and_none_is_a_secret() -> None:
+def test_the_settings_are_known_and_not_secret() -> None:
     (settings,) = [resource["data"] for resource in RESOURCES if resource["kind"] == "ConfigMap"]
     assert set(settings) <= known_settings()
     assert not set(settings) & known_settings(secret=True)

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.postgresql
 
 @pytest.fixture
 def pooler(postgres_server: ThrowawayPostgres) -> Iterator[ThrowawayPgBouncer]:
-    """Put a PgBouncer before the stoppable server."""
+    """Start a PgBouncer in front of the server that can be stopped."""
     program = find_pgbouncer()
     if program is None:
         pytest.skip("pgbouncer is not installed")
@@ -25,7 +25,7 @@ def pooler(postgres_server: ThrowawayPostgres) -> Iterator[ThrowawayPgBouncer]:
     pooler.remove()
 
 
-def test_it_gives_each_transaction_another_connection(pooler: ThrowawayPgBouncer) -> None:
+def test_transactions_use_different_connections(pooler: ThrowawayPgBouncer) -> None:
     address = pooler.url.partition("&disable")[0]
     with psycopg.connect(address, autocommit=True, prepare_threshold=None) as connection:
 
@@ -34,13 +34,13 @@ def test_it_gives_each_transaction_another_connection(pooler: ThrowawayPgBouncer
             assert row
             return int(row[0])
 
-        # They are opened in the background.
+        # PgBouncer opens connections in the background.
         wait_until(lambda: len({backend() for _ in range(8)}) > 1)
         with connection.transaction():
             assert len({backend() for _ in range(8)}) == 1
 
 
-def test_an_outage_behind_it_is_503_and_over_as_soon_as_the_database_is_back(
+def test_an_outage_behind_it_is_503_until_the_database_is_back(
     serve: Serve,
     postgres_server: ThrowawayPostgres,
     pooler: ThrowawayPgBouncer,

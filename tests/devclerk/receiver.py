@@ -1,4 +1,4 @@
-"""An endpoint for webhooks that writes down what it gets and answers as it is told."""
+"""A webhook endpoint that records its requests and answers with chosen statuses."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from werkzeug import Request, Response
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Received:
-    """One delivery; `at` in monotonic seconds."""
+    """One delivery; `at` is in monotonic seconds."""
 
     headers: dict[str, str]
     body: bytes
@@ -45,29 +45,30 @@ class Receiver:
     def __init__(self, server: HTTPServer, *, statuses: tuple[int, ...] = ()) -> None:
         self.url = server.url_for("/hook")
         self.statuses = list(statuses)
-        self.hold = 0.0  # seconds before the first answer
-        self.got: list[Received] = []
-        self._news = threading.Condition()
+        self.delay_seconds = 0.0  # before the next answer
+        self.received: list[Received] = []
+        self._arrived = threading.Condition()
         server.expect_request("/hook", method="POST").respond_with_handler(self._answer)
 
     def wait(self, count: int, *, seconds: float = 5.0) -> list[Received]:
-        """Give the deliveries once there are so many; fail when they do not come."""
-        with self._news:
-            assert self._news.wait_for(lambda: len(self.got) >= count, seconds), f"only {len(self.got)} came"
-            return list(self.got)
+        """Return the deliveries once there are `count`; fail after `seconds`."""
+        with self._arrived:
+            arrived = self._arrived.wait_for(lambda: len(self.received) >= count, seconds)
+            assert arrived, f"only {len(self.received)} arrived"
+            return list(self.received)
 
     def stays_at(self, count: int, *, seconds: float = 0.3) -> bool:
-        """Tell whether no more than so many come for a while."""
+        """Return whether exactly `count` deliveries arrive, and no more within `seconds`."""
         self.wait(count)
         time.sleep(seconds)
-        return len(self.got) == count
+        return len(self.received) == count
 
     def _answer(self, request: Request) -> Response:
-        with self._news:
+        with self._arrived:
             status = self.statuses.pop(0) if self.statuses else 200
             body = request.get_data()
-            self.got.append(Received(headers=dict(request.headers), body=body, at=time.monotonic()))
-            self._news.notify_all()
-            hold, self.hold = self.hold, 0.0
-        time.sleep(hold)
+            self.received.append(Received(headers=dict(request.headers), body=body, at=time.monotonic()))
+            self._arrived.notify_all()
+            delay_seconds, self.delay_seconds = self.delay_seconds, 0.0
+        time.sleep(delay_seconds)
         return Response("noted", status=status, headers={"Location": "/hook"} if status < 400 else {})

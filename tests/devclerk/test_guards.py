@@ -1,4 +1,4 @@
-"""What keeps the stand-in out of production (DESIGN 9); tests/devclerk/test_server.py has its doors."""
+"""The emulator stays out of production; tests/devclerk/test_server.py tests who may call it."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from devclerk.fixtures import LocalClerk
 
 ROOT = Path(__file__).parent.parent.parent
 PRIVATE_KEY = re.compile(rb"-----BEGIN (RSA |EC |ENCRYPTED )?PRIVATE KEY-----\s+[A-Za-z0-9+/]{20}")
-NOT_OURS = {".git", ".venv", ".mypy_cache", ".ruff_cache", "node_modules", "test-output", "staticfiles"}
+SKIPPED = {".git", ".venv", ".mypy_cache", ".ruff_cache", "node_modules", "test-output", "staticfiles"}
 
 
-def manage(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run manage.py in an environment of production."""
+def manage(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run manage.py in a production environment."""
     return subprocess.run(
-        [sys.executable, "manage.py", *words],
+        [sys.executable, "manage.py", *arguments],
         cwd=ROOT,
         env=os.environ | {"DJANGO_DEBUG": "false"} | environment,
         capture_output=True,
@@ -33,22 +33,22 @@ def manage(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-@pytest.mark.parametrize("words", [["serve"], ["up"], ["token", "ada"], ["update", "ada"], ["people"]])
-def test_outside_debug_every_command_refuses(settings: Settings, words: list[str]) -> None:
+@pytest.mark.parametrize("arguments", [["serve"], ["up"], ["token", "ada"], ["update", "ada"], ["people"]])
+def test_every_action_needs_debug(settings: Settings, arguments: list[str]) -> None:
     settings.DEBUG = False
     with pytest.raises(CommandError, match="for development alone and DJANGO_DEBUG is off") as caught:
-        call_command("devclerk", *words)
+        call_command("devclerk", *arguments)
     assert caught.value.returncode == 1
 
 
-@pytest.mark.parametrize("words", [["serve", "--port", "8001"], ["up"], ["token", "ada"]])
-def test_production_settings_end_the_command_with_status_1(words: list[str]) -> None:
-    done = manage("devclerk", *words)
+@pytest.mark.parametrize("arguments", [["serve", "--port", "8001"], ["up"], ["token", "ada"]])
+def test_every_action_exits_1_in_production(arguments: list[str]) -> None:
+    done = manage("devclerk", *arguments)
     assert (done.returncode, done.stdout) == (1, "")
     assert "DJANGO_DEBUG=true" in done.stderr
 
 
-def test_production_settings_do_not_start_with_its_issuer() -> None:
+def test_production_settings_refuse_the_emulator_as_issuer() -> None:
     clerk = "http://127.0.0.1:8001"
     done = manage("check", CLERK_ISSUER=clerk, CLERK_JWKS_URL=f"{clerk}/.well-known/jwks.json")
     assert done.returncode == 1
@@ -66,10 +66,10 @@ def test_production_settings_refuse_its_tokens_even_with_its_key(
     assert response.json()["errors"][0]["code"] == "token_invalid_issuer"
 
 
-def test_no_private_key_lies_in_the_repository() -> None:
+def test_the_repository_holds_no_private_key() -> None:
     files = []
     for folder, folders, names in os.walk(ROOT):
-        folders[:] = set(folders) - NOT_OURS
+        folders[:] = set(folders) - SKIPPED
         files += [Path(folder) / name for name in names]
     assert ROOT / "manage.py" in files
     assert [path for path in files if PRIVATE_KEY.search(path.read_bytes())] == []

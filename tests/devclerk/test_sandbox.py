@@ -13,14 +13,14 @@ def get(clerk: LocalClerk, path: str, *, host: str = "") -> requests.Response:
     return requests.get(clerk.issuer + path, headers={"Host": host} if host else {}, timeout=10)
 
 
-def test_the_page_names_the_api_that_gets_the_webhooks(clerk: LocalClerk) -> None:
+def test_the_page_names_the_api_that_receives_the_webhooks(clerk: LocalClerk) -> None:
     clerk.send_webhooks_to("http://127.0.0.1:4321/webhooks/clerk")
     page = get(clerk, "/sandbox")
     assert (page.status_code, page.headers["Content-Type"]) == (200, "text/html; charset=utf-8")
     assert 'data-api="http://127.0.0.1:4321"' in page.text
 
 
-def test_the_page_may_run_its_own_script_and_ask_the_api_alone(clerk: LocalClerk) -> None:
+def test_the_policy_allows_own_scripts_and_requests_to_the_api(clerk: LocalClerk) -> None:
     clerk.send_webhooks_to("http://127.0.0.1:4321/webhooks/clerk")
     policy = get(clerk, "/sandbox").headers["Content-Security-Policy"].split("; ")
     assert "default-src 'none'" in policy
@@ -28,16 +28,16 @@ def test_the_page_may_run_its_own_script_and_ask_the_api_alone(clerk: LocalClerk
     assert "connect-src 'self' http://127.0.0.1:4321" in policy
 
 
-def test_without_an_api_there_is_none_to_speak_to(clerk: LocalClerk) -> None:
+def test_without_a_webhook_address_the_page_names_no_api(clerk: LocalClerk) -> None:
     assert 'data-api=""' in get(clerk, "/sandbox").text
 
 
 @pytest.mark.parametrize(("path", "kind"), [("/sandbox.js", "text/javascript"), ("/sandbox.css", "text/css")])
-def test_its_files_are_served_as_what_they_are(clerk: LocalClerk, path: str, kind: str) -> None:
+def test_each_file_has_its_content_type(clerk: LocalClerk, path: str, kind: str) -> None:
     assert get(clerk, path).headers["Content-Type"] == f"{kind}; charset=utf-8"
 
 
-def test_the_client_is_served_once_it_is_built(clerk: LocalClerk) -> None:
+def test_the_client_is_served_after_its_build(clerk: LocalClerk) -> None:
     answer = get(clerk, "/client.js")
     if CLIENT.exists():
         assert (answer.status_code, answer.content) == (200, CLIENT.read_bytes())
@@ -46,8 +46,8 @@ def test_the_client_is_served_once_it_is_built(clerk: LocalClerk) -> None:
 
 
 @pytest.mark.parametrize("path", ["/sandbox", "/sandbox.js", "/client.js"])
-def test_another_host_gets_nothing_of_it(clerk: LocalClerk, path: str) -> None:
-    assert get(clerk, path, host="stranger.example.test").status_code == 421
+def test_another_host_is_421(clerk: LocalClerk, path: str) -> None:
+    assert get(clerk, path, host="other.example.test").status_code == 421
 
 
 @pytest.mark.parametrize("path", ["/sandbox/", "/sandbox.html", "/assets/sandbox.js", "/../tokens.py"])

@@ -1,4 +1,4 @@
-"""The guards of the HTTP server, its controls and its front page."""
+"""The HTTP server: who may call it, its control API and its front page."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ import socket
 import time
 from typing import Any
 
+import jwt
 import pytest
 import requests
 
-from devclerk.directory import Directory
 from devclerk.fixtures import LocalClerk
 from devclerk.server import Server
 from devclerk.tokens import Keyring
@@ -19,33 +19,33 @@ from devclerk.tokens import Keyring
 def post(
     clerk: LocalClerk, path: str, *, headers: dict[str, str] | None = None, **body: Any
 ) -> requests.Response:
-    """Ask a control for something."""
+    """Call the control API."""
     return requests.post(f"{clerk.issuer}/_dev/{path}", json=body, headers=headers, timeout=10)
 
 
-def test_it_listens_on_the_loopback_alone(clerk_server: Server) -> None:
+def test_it_listens_on_loopback_alone(clerk_server: Server) -> None:
     assert clerk_server._http.server_address[0] == "127.0.0.1"
     hosts = {info[4][0] for info in socket.getaddrinfo(socket.gethostname(), None, socket.AF_INET)}
     for host in hosts - {"127.0.0.1"}:
         if str(host).startswith("127."):
             continue
-        with pytest.raises(OSError):  # noqa: PT011 - whatever the network says
+        with pytest.raises(OSError):  # noqa: PT011 - any error of the network
             socket.create_connection((str(host), clerk_server.port), timeout=1).close()
 
 
 @pytest.mark.parametrize(
     "host",
-    ["stranger.example.test", "127.0.0.1", "127.0.0.1:1", "localhost.stranger.example.test:{port}", ""],
+    ["other.example.test", "127.0.0.1", "127.0.0.1:1", "localhost.other.example.test:{port}", ""],
 )
 @pytest.mark.parametrize("path", ["/", "/.well-known/jwks.json", "/v1/users", "/_dev/people"])
-def test_another_host_gets_nothing(clerk_server: Server, clerk: LocalClerk, host: str, path: str) -> None:
+def test_another_host_is_421(clerk_server: Server, clerk: LocalClerk, host: str, path: str) -> None:
     headers = {"Host": host.format(port=clerk_server.port)}
     response = requests.get(clerk.issuer + path, headers=headers, timeout=10)
     assert response.status_code == 421
     assert "user_" not in response.text
 
 
-def test_localhost_is_one_of_its_names(clerk_server: Server, clerk: LocalClerk) -> None:
+def test_localhost_is_a_valid_host(clerk_server: Server, clerk: LocalClerk) -> None:
     headers = {"Host": f"localhost:{clerk_server.port}"}
     assert requests.get(clerk.jwks_url, headers=headers, timeout=10).status_code == 200
 
@@ -53,7 +53,7 @@ def test_localhost_is_one_of_its_names(clerk_server: Server, clerk: LocalClerk) 
 @pytest.mark.parametrize(
     "headers",
     [
-        {"Origin": "https://stranger.example.test"},
+        {"Origin": "https://other.example.test"},
         {"Origin": "null"},
         {"Origin": "http://localhost:3000"},
         {"Origin": "http://127.0.0.1"},
@@ -61,19 +61,19 @@ def test_localhost_is_one_of_its_names(clerk_server: Server, clerk: LocalClerk) 
         {"Sec-Fetch-Site": "same-site"},
     ],
 )
-def test_the_controls_are_closed_to_other_origins(clerk: LocalClerk, headers: dict[str, str]) -> None:
+def test_controls_refuse_other_origins(clerk: LocalClerk, headers: dict[str, str]) -> None:
     assert post(clerk, "people/ada/token", headers=headers).status_code == 403
     assert post(clerk, "people/ada/delete", headers=headers).status_code == 403
     assert requests.get(f"{clerk.issuer}/_dev/people", headers=headers, timeout=10).status_code == 403
     assert clerk.person("ada").first_name == "Ada"
 
 
-def test_the_controls_are_open_to_its_own_page(clerk: LocalClerk) -> None:
+def test_controls_accept_the_own_origin(clerk: LocalClerk) -> None:
     headers = {"Origin": clerk.issuer, "Sec-Fetch-Site": "same-origin"}
     assert post(clerk, "people/ada/token", headers=headers).json()["token"].count(".") == 2
 
 
-def test_no_answer_lets_another_origin_read_it(clerk: LocalClerk) -> None:
+def test_no_answer_allows_another_origin(clerk: LocalClerk) -> None:
     for path in ("/", "/_dev/people", "/.well-known/jwks.json"):
         response = requests.get(clerk.issuer + path, headers={"Origin": clerk.issuer}, timeout=10)
         assert "Access-Control-Allow-Origin" not in response.headers
@@ -91,7 +91,7 @@ def test_a_large_body_is_refused(clerk: LocalClerk) -> None:
 @pytest.mark.parametrize(
     ("path", "body", "status"),
     [
-        ("people/nobody/token", {}, 404),
+        ("people/unknown/token", {}, 404),
         ("people/ada/dance", {}, 404),
         ("dance", {}, 404),
         ("people/ada/token", {"fault": "typo"}, 400),
@@ -104,7 +104,7 @@ def test_a_large_body_is_refused(clerk: LocalClerk) -> None:
         ("keys", {"state": "typo"}, 400),
     ],
 )
-def test_a_request_that_makes_no_sense_is_answered_in_a_sentence(
+def test_an_invalid_request_is_answered_with_a_sentence(
     clerk: LocalClerk, path: str, body: dict[str, Any], status: int
 ) -> None:
     response = post(clerk, path, **body)
@@ -113,11 +113,11 @@ def test_a_request_that_makes_no_sense_is_answered_in_a_sentence(
 
 
 @pytest.mark.parametrize("body", [b"{", b"[]", b"\xff"])
-def test_a_body_of_no_use_is_400(clerk: LocalClerk, body: bytes) -> None:
+def test_an_unusable_body_is_400(clerk: LocalClerk, body: bytes) -> None:
     assert requests.post(f"{clerk.issuer}/_dev/people", data=body, timeout=10).status_code == 400
 
 
-def test_the_address_of_the_keys_can_be_down(clerk: LocalClerk) -> None:
+def test_the_jwks_endpoint_can_be_down(clerk: LocalClerk) -> None:
     clerk.keys_down()
     assert requests.get(clerk.jwks_url, timeout=10).status_code == 503
     clerk.keys_up()
@@ -125,27 +125,27 @@ def test_the_address_of_the_keys_can_be_down(clerk: LocalClerk) -> None:
     assert clerk.key_requests == 2
 
 
-def test_the_address_of_the_keys_can_be_too_slow(clerk: LocalClerk) -> None:
+def test_the_jwks_endpoint_can_be_slow(clerk: LocalClerk) -> None:
     clerk.keys_slow()
     with pytest.raises(requests.Timeout):
         requests.get(clerk.jwks_url, timeout=0.3)
 
 
-def test_keys_that_are_up_again_answer_those_who_wait(clerk: LocalClerk) -> None:
+def test_setting_the_keys_up_answers_waiting_requests(clerk: LocalClerk) -> None:
     clerk.keys_slow()
-    begun = time.monotonic()
-    with socket.create_connection(("127.0.0.1", int(clerk.issuer.rpartition(":")[2])), timeout=5) as wire:
+    started = time.monotonic()
+    with socket.create_connection(("127.0.0.1", int(clerk.issuer.rpartition(":")[2])), timeout=5) as raw:
         host = clerk.issuer.removeprefix("http://")
-        wire.sendall(f"GET /.well-known/jwks.json HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
-        while not clerk.key_requests and time.monotonic() < begun + 5:
+        raw.sendall(f"GET /.well-known/jwks.json HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
+        while not clerk.key_requests and time.monotonic() < started + 5:
             time.sleep(0.01)
         time.sleep(0.05)
         clerk.keys_up()
-        assert wire.recv(100).startswith(b"HTTP/1.1 200")
-    assert time.monotonic() - begun < 5
+        assert raw.recv(100).startswith(b"HTTP/1.1 200")
+    assert time.monotonic() - started < 5
 
 
-def test_the_front_page_lists_people_and_escapes_them(clerk: LocalClerk) -> None:
+def test_the_front_page_lists_users_and_escapes_their_names(clerk: LocalClerk) -> None:
     clerk.new_person(handle="eve", first_name="<script>alert(1)</script>")
     page = requests.get(clerk.issuer + "/", timeout=10)
     assert page.headers["Content-Type"].startswith("text/html")
@@ -154,39 +154,32 @@ def test_the_front_page_lists_people_and_escapes_them(clerk: LocalClerk) -> None
     assert "<script" not in page.text
 
 
-def test_a_token_with_another_story_never_shares_a_second_with_the_last_one(clerk: LocalClerk) -> None:
-    read_at = []
+def test_tokens_with_different_claims_never_share_a_second(clerk: LocalClerk) -> None:
+    times = []
     for claims in ({}, {"first_name": "X"}, {"first_name": "Y"}):
         token = post(clerk, "people/ada/token", claims=claims).json()["token"]
-        read_at.append(time_of(token))
-    assert read_at == sorted(set(read_at))
+        times.append(read_at(token))
+    assert times == sorted(set(times))
 
 
-def test_what_is_claimed_against_a_change_was_read_after_it(clerk: LocalClerk) -> None:
+def test_changed_claims_are_newer_than_the_last_change(clerk: LocalClerk) -> None:
     changed = clerk.update("ada", first_name="X")
     token = post(clerk, "people/ada/token", claims={"first_name": "Y"}).json()["token"]
-    assert time_of(token) * 1000 > changed.updated_at
+    assert read_at(token) * 1000 > changed.updated_at
 
 
-def test_an_ordinary_token_does_not_wait(clerk: LocalClerk) -> None:
+def test_a_token_with_unchanged_claims_does_not_wait(clerk: LocalClerk) -> None:
     clerk.new_person(handle="eve")
-    begun = time.monotonic()
+    started = time.monotonic()
     for _ in range(5):
         post(clerk, "people/eve/token")
-    assert time.monotonic() - begun < 0.5
+    assert time.monotonic() - started < 0.5
 
 
-def test_each_start_makes_keys_of_its_own() -> None:
+def test_each_start_generates_its_own_keys() -> None:
     assert Keyring().pem != Keyring().pem
 
 
-def test_a_start_begins_with_the_same_people() -> None:
-    first, second = (Directory(announce=lambda _: None).people() for _ in range(2))
-    assert first == second
-
-
-def time_of(token: str) -> int:
-    """Give the second in which the claims were read."""
-    import jwt
-
+def read_at(token: str) -> int:
+    """Return the second in which the claims were read."""
     return int(jwt.get_unverified_header(token)["oiat"])

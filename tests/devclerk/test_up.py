@@ -1,4 +1,4 @@
-"""`make run`, from the first line to the last: real processes, an SQLite file, free ports."""
+"""`make run` with real processes, an SQLite file and free ports."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Start = Callable[..., subprocess.Popen[str]]
 
 
 def free_port() -> int:
-    """Give a port that nobody has."""
+    """Return a port that is free at this moment."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
@@ -29,7 +29,7 @@ def free_port() -> int:
 
 @pytest.fixture
 def ports() -> tuple[int, int]:
-    """Give the ports of the API and of the stand-in."""
+    """Return free ports for the API and the emulator."""
     return free_port(), free_port()
 
 
@@ -40,21 +40,21 @@ def env_file(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def start(tmp_path: Path, ports: tuple[int, int], env_file: Path) -> Iterator[Start]:
-    """Start `devclerk up` as `make run` does it, in a clean environment."""
+    """Start `devclerk up` as `make run` does, in a clean environment."""
     started = []
 
     def start(**environment: str) -> subprocess.Popen[str]:
-        ours = {
+        variables = {
             "PATH": os.environ["PATH"],
             "DJANGO_DEBUG": "true",
             "DATABASE_URL": f"sqlite:///{tmp_path}/db.sqlite3",
             "DEV_ADMIN_PASSWORD": "a password for this test",
         }
-        words = ["up", "--port", ports[0], "--clerk-port", ports[1], "--env-file", env_file]
+        arguments = ["up", "--port", ports[0], "--clerk-port", ports[1], "--env-file", env_file]
         child = subprocess.Popen(
-            [sys.executable, "manage.py", "devclerk", *map(str, words)],
+            [sys.executable, "manage.py", "devclerk", *map(str, arguments)],
             cwd=ROOT,
-            env=ours | environment,
+            env=variables | environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -69,7 +69,7 @@ def start(tmp_path: Path, ports: tuple[int, int], env_file: Path) -> Iterator[St
 
 
 def greeting_of(child: subprocess.Popen[str]) -> str:
-    """Give all that is printed once both are up."""
+    """Return the whole output once both are ready."""
     assert child.stdout
     lines: list[str] = []
     while not lines or not lines[-1].startswith("Ctrl-C"):
@@ -81,20 +81,20 @@ def greeting_of(child: subprocess.Popen[str]) -> str:
 
 
 def is_free(port: int) -> bool:
-    """Tell whether a server could have the port."""
+    """Return whether no server listens on the port."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         return probe.connect_ex(("127.0.0.1", port)) != 0
 
 
-def test_all_that_is_printed_works(
+def test_everything_in_the_greeting_works(
     start: Start, ports: tuple[int, int], env_file: Path, tmp_path: Path
 ) -> None:
     child = start()
     greeting = greeting_of(child)
     api = f"http://127.0.0.1:{ports[0]}"
 
-    # the curl, word for word
+    # The curl command as printed.
     (line,) = [line.strip() for line in greeting.splitlines() if line.strip().startswith("curl")]
     header = shlex.split(line)[2]
     assert shlex.split(line)[-1] == f"{api}/api/v1/me"
@@ -103,12 +103,12 @@ def test_all_that_is_printed_works(
     assert me.status_code == 200, me.text
     assert me.json()["first_name"] == "Ada"
 
-    # the sandbox, which speaks to this API
+    # The sandbox, with the address of this API.
     sandbox = requests.get(f"http://127.0.0.1:{ports[1]}/sandbox", timeout=10)
     assert f"http://127.0.0.1:{ports[1]}/sandbox" in greeting
     assert f'data-api="{api}"' in sandbox.text
 
-    # the admin's login
+    # The login of the admin.
     with requests.Session() as browser:
         page = browser.get(f"{api}/admin/login/", timeout=10)
         found = re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', page.text)
@@ -123,11 +123,11 @@ def test_all_that_is_printed_works(
         assert home.url == f"{api}/admin/"
     assert "a password for this test" in greeting
 
-    # the file for other terminals, and a change that travels by webhook
+    # The file for other terminals, and a change that arrives by webhook.
     assert stat.S_IMODE(env_file.stat().st_mode) == 0o600
     script = f". {env_file} && {sys.executable} manage.py devclerk update ada --first-name Augusta"
     done = subprocess.run(
-        ["sh", "-c", script],  # noqa: S607 - any sh will do
+        ["sh", "-c", script],  # noqa: S607 - any sh
         cwd=ROOT,
         env={"PATH": os.environ["PATH"]},
         capture_output=True,
@@ -140,7 +140,7 @@ def test_all_that_is_printed_works(
     me = requests.get(f"{api}/api/v1/me", headers=authorization, timeout=10)
     assert me.json()["first_name"] == "Augusta"
 
-    # the end of both
+    # Ctrl-C ends both.
     child.send_signal(signal.SIGINT)
     child.communicate(timeout=20)
     assert child.returncode == 0
@@ -149,11 +149,11 @@ def test_all_that_is_printed_works(
     assert not env_file.exists()
 
 
-def test_the_api_outlives_the_stand_in(start: Start, ports: tuple[int, int]) -> None:
+def test_the_api_goes_on_without_the_emulator(start: Start, ports: tuple[int, int]) -> None:
     child = start()
     (header,) = re.findall(r'Authorization: [^"]+', greeting_of(child))
     found = subprocess.run(
-        ["pgrep", "-P", str(child.pid), "-f", "devclerk serve"],  # noqa: S607 - any pgrep will do
+        ["pgrep", "-P", str(child.pid), "-f", "devclerk serve"],  # noqa: S607 - any pgrep
         capture_output=True,
         text=True,
         check=True,
@@ -168,9 +168,7 @@ def test_the_api_outlives_the_stand_in(start: Start, ports: tuple[int, int]) -> 
 
 
 @pytest.mark.parametrize(("which", "name"), [(0, "PORT"), (1, "CLERK_PORT")])
-def test_a_port_that_is_taken_is_named_at_once(
-    start: Start, ports: tuple[int, int], which: int, name: str
-) -> None:
+def test_a_port_in_use_is_named_at_once(start: Start, ports: tuple[int, int], which: int, name: str) -> None:
     with socket.create_server(("127.0.0.1", ports[which])):
         child = start()
         _, errors = child.communicate(timeout=20)
@@ -180,17 +178,17 @@ def test_a_port_that_is_taken_is_named_at_once(
     assert "Traceback" not in errors
 
 
-def test_a_setting_that_is_wrong_ends_both_and_is_shown(start: Start, ports: tuple[int, int]) -> None:
+def test_a_malformed_setting_is_shown_and_ends_both(start: Start, ports: tuple[int, int]) -> None:
     child = start(CLERK_CLAIMS="typo")
     _, errors = child.communicate(timeout=40)
     assert child.returncode == 1
     assert "CLERK_CLAIMS" in errors
-    assert "ended as it started" in errors
+    assert "ended while it started" in errors
     assert is_free(ports[1])
 
 
-def test_a_database_that_cannot_be_reached_is_said_to_be(start: Start, ports: tuple[int, int]) -> None:
-    child = start(DATABASE_URL="postgres://nobody@127.0.0.1:9/nothing")
+def test_an_unreachable_database_is_one_message(start: Start, ports: tuple[int, int]) -> None:
+    child = start(DATABASE_URL="postgres://user@127.0.0.1:9/nothing")
     _, errors = child.communicate(timeout=40)
     assert child.returncode == 1
     assert "Check DATABASE_URL" in errors

@@ -12,25 +12,25 @@ import pytest
 import requests
 
 from devclerk.fixtures import LocalClerk
-from devclerk.people import seeded_people
+from devclerk.users import seeded_users
 
-SEEDED = len(seeded_people())
+SEEDED = len(seeded_users())
 
 
 def call(clerk: LocalClerk, path: str, *, method: str = "GET", **options: Any) -> requests.Response:
-    """Call with the secret key."""
+    """Call the Backend API with the secret key."""
     headers = {"Authorization": f"Bearer {clerk.secret_key}"}
     return requests.request(method, clerk.api_url + path, headers=headers, timeout=10, **options)
 
 
 def ids(response: requests.Response) -> list[str]:
-    """Give the ids of a page."""
+    """Return the ids on a page."""
     assert response.status_code == 200, response.text
     return [user["id"] for user in response.json()]
 
 
 def code_of(response: requests.Response) -> str:
-    """Give the one code of a refusal in Clerk's shape."""
+    """Return the code of an error in Clerk's format."""
     body = response.json()
     assert set(body) == {"errors", "clerk_trace_id"}
     (error,) = body["errors"]
@@ -41,33 +41,33 @@ def code_of(response: requests.Response) -> str:
 @pytest.mark.parametrize(
     ("limit", "rows"), [("1", 1), ("500", 500), ("501", 10), ("0", 10), ("x", 10), (None, 10)]
 )
-def test_a_limit_out_of_range_gives_ten_rows(clerk: LocalClerk, limit: str | None, rows: int) -> None:
+def test_a_limit_out_of_range_returns_ten_rows(clerk: LocalClerk, limit: str | None, rows: int) -> None:
     clerk.make_up(600)
     assert len(ids(call(clerk, "/v1/users", params={"limit": limit}))) == rows
 
 
-def test_the_cursor_walks_everybody_once_and_ends_with_a_short_page(clerk: LocalClerk) -> None:
+def test_the_cursor_lists_each_user_once_and_ends_with_a_short_page(clerk: LocalClerk) -> None:
     clerk.make_up(1200)
-    walked: list[str] = []
+    listed: list[str] = []
     sizes: list[int] = []
     cursor: dict[str, str] = {}
     while not sizes or sizes[-1] == 500:
         page = ids(call(clerk, "/v1/users", params={"limit": "500", "order_by": "+created_at", **cursor}))
-        walked += page
+        listed += page
         sizes.append(len(page))
         cursor = {"starting_after": page[-1]}
     assert sizes == [500, 500, 200 + SEEDED]
-    assert len(set(walked)) == len(walked) == call(clerk, "/v1/users/count").json()["total_count"]
+    assert len(set(listed)) == len(listed) == call(clerk, "/v1/users/count").json()["total_count"]
 
 
-def test_a_deletion_does_not_disturb_the_cursor_but_the_offset(clerk: LocalClerk) -> None:
+def test_a_deletion_shifts_the_offset_but_not_the_cursor(clerk: LocalClerk) -> None:
     clerk.make_up(30)
-    everybody = ids(call(clerk, "/v1/users?limit=500&order_by=%2Bcreated_at"))
-    clerk.delete(everybody[0])
-    by_cursor = ids(call(clerk, f"/v1/users?order_by=%2Bcreated_at&starting_after={everybody[9]}"))
+    all_ids = ids(call(clerk, "/v1/users?limit=500&order_by=%2Bcreated_at"))
+    clerk.delete(all_ids[0])
+    by_cursor = ids(call(clerk, f"/v1/users?order_by=%2Bcreated_at&starting_after={all_ids[9]}"))
     by_offset = ids(call(clerk, "/v1/users?order_by=%2Bcreated_at&offset=10"))
-    assert by_cursor[0] == everybody[10]
-    assert by_offset[0] == everybody[11]
+    assert by_cursor[0] == all_ids[10]
+    assert by_offset[0] == all_ids[11]
 
 
 @pytest.mark.parametrize(
@@ -76,20 +76,20 @@ def test_a_deletion_does_not_disturb_the_cursor_but_the_offset(clerk: LocalClerk
         "order_by=email_address&starting_after={id}",
         "order_by=-updated_at&starting_after={id}",
         "order_by=created_at&starting_after={id}&offset=1",
-        "order_by=created_at&starting_after=user_2gone",
+        "order_by=created_at&starting_after=user_2deleted",
         "order_by=shoe_size",
         "offset=x",
         "shoe_size=44",
     ],
 )
-def test_what_clerk_cannot_do_is_422(clerk: LocalClerk, query: str) -> None:
+def test_an_unsupported_query_is_422(clerk: LocalClerk, query: str) -> None:
     response = call(clerk, "/v1/users?" + query.format(id=clerk.person("ada").id))
     assert response.status_code == 422
     assert code_of(response) == "form_param_value_invalid"
 
 
 @pytest.mark.parametrize("order", ["created_at", "updated_at", "email_address", "first_name", "last_name"])
-def test_orderings_run_both_ways(clerk: LocalClerk, order: str) -> None:
+def test_each_ordering_can_be_reversed(clerk: LocalClerk, order: str) -> None:
     for name in ("yuki", "ada"):
         clerk.update(name, email=f"{name}@a.test", first_name=name, last_name=name)
     up = ids(call(clerk, f"/v1/users?order_by=%2B{order}&limit=500"))
@@ -99,12 +99,12 @@ def test_orderings_run_both_ways(clerk: LocalClerk, order: str) -> None:
     assert up[0] != down[0]
 
 
-def test_the_newest_comes_first_unless_an_order_is_named(clerk: LocalClerk) -> None:
+def test_the_newest_user_is_first_by_default(clerk: LocalClerk) -> None:
     newest = clerk.new_person()
     assert ids(call(clerk, "/v1/users"))[0] == newest.id
 
 
-def test_filters_find_by_id_email_and_external_id(clerk: LocalClerk) -> None:
+def test_filters_match_id_email_and_external_id(clerk: LocalClerk) -> None:
     bob = clerk.new_person(handle="bob", external_id="42", email="bob@example.test")
     ada = clerk.person("ada")
     assert ids(call(clerk, "/v1/users", params={"external_id": "42"})) == [bob.id]
@@ -127,23 +127,23 @@ def test_one_user_has_the_fields_of_clerks_schema(clerk: LocalClerk) -> None:
     assert user["updated_at"] > 1e12
 
 
-def test_somebody_without_an_address_has_an_empty_list(clerk: LocalClerk) -> None:
+def test_a_user_without_an_address_has_an_empty_list(clerk: LocalClerk) -> None:
     user = call(clerk, f"/v1/users/{clerk.person('grace').id}").json()
     assert (user["email_addresses"], user["primary_email_address_id"]) == ([], None)
 
 
-def test_a_user_can_be_made_out_of_shape(clerk: LocalClerk) -> None:
+def test_a_user_object_can_be_malformed(clerk: LocalClerk) -> None:
     odd = clerk.new_person(raw={"email_addresses": "none", "first_name": 7})
     user = call(clerk, f"/v1/users/{odd.id}").json()
     assert (user["email_addresses"], user["first_name"]) == ("none", 7)
 
 
-def test_a_change_shows_and_is_announced(clerk: LocalClerk) -> None:
+def test_a_change_is_stored_and_reported(clerk: LocalClerk) -> None:
     ada = clerk.person("ada")
     response = call(clerk, f"/v1/users/{ada.id}", method="PATCH", json={"first_name": "Augusta"})
     assert response.json()["first_name"] == "Augusta"
     assert response.json()["updated_at"] > ada.updated_at
-    assert [change.type for change in clerk.standin.changes] == ["user.updated"]
+    assert [change.type for change in clerk.emulator.changes] == ["user.updated"]
 
 
 @pytest.mark.parametrize("body", [{"banned": True}, {"first_name": 7}, {"shoe_size": 44}])
@@ -153,7 +153,7 @@ def test_a_field_that_cannot_be_set_is_422(clerk: LocalClerk, body: dict[str, ob
 
 
 @pytest.mark.parametrize("body", [b"{", b"[]", b"\xff"])
-def test_a_body_of_no_use_is_400(clerk: LocalClerk, body: bytes) -> None:
+def test_an_unusable_body_is_400(clerk: LocalClerk, body: bytes) -> None:
     response = call(clerk, f"/v1/users/{clerk.person('ada').id}", method="PATCH", data=body)
     assert (response.status_code, code_of(response)) == (400, "request_body_invalid")
 
@@ -163,11 +163,11 @@ def test_a_deleted_user_is_404(clerk: LocalClerk) -> None:
     assert call(clerk, f"/v1/users/{ada.id}", method="DELETE").json()["deleted"] is True
     response = call(clerk, f"/v1/users/{ada.id}")
     assert (response.status_code, code_of(response)) == (404, "resource_not_found")
-    assert [change.type for change in clerk.standin.changes] == ["user.deleted"]
+    assert [change.type for change in clerk.emulator.changes] == ["user.deleted"]
 
 
-@pytest.mark.parametrize("path", ["/v1/users/user_2nobody", "/v1/shoes"])
-def test_what_is_not_there_is_404(clerk: LocalClerk, path: str) -> None:
+@pytest.mark.parametrize("path", ["/v1/users/user_2unknown", "/v1/shoes"])
+def test_an_unknown_user_or_address_is_404(clerk: LocalClerk, path: str) -> None:
     assert call(clerk, path).status_code == 404
 
 
@@ -185,7 +185,7 @@ def test_another_method_is_405(clerk: LocalClerk) -> None:
     ],
 )
 @pytest.mark.parametrize("path", ["/v1/users", "/v1/users/count", "/v1/jwks"])
-def test_without_the_secret_key_all_is_401(
+def test_every_address_is_401_without_the_secret_key(
     clerk: LocalClerk, path: str, authorization: str | None, code: str
 ) -> None:
     headers = {"Authorization": authorization}
@@ -197,12 +197,12 @@ def test_the_keys_are_served_to_the_secret_key_too(clerk: LocalClerk) -> None:
     assert call(clerk, "/v1/jwks").json() == requests.get(clerk.jwks_url, timeout=10).json()
 
 
-def test_answers_are_dated(clerk: LocalClerk) -> None:
+def test_answers_have_a_date(clerk: LocalClerk) -> None:
     dated = parsedate_to_datetime(call(clerk, "/v1/users").headers["Date"])
     assert abs(dated.timestamp() - time.time()) < 5
 
 
-def test_trouble_comes_as_often_as_ordered(clerk: LocalClerk) -> None:
+def test_planned_failures_happen_as_often_as_requested(clerk: LocalClerk) -> None:
     clerk.api_fails(429, times=2, retry_after=3)
     clerk.api_fails(503)
     answers = [call(clerk, "/v1/users/count") for _ in range(4)]
@@ -212,13 +212,13 @@ def test_trouble_comes_as_often_as_ordered(clerk: LocalClerk) -> None:
     assert "Retry-After" not in answers[2].headers
 
 
-def test_calls_are_counted(clerk: LocalClerk) -> None:
+def test_calls_are_recorded(clerk: LocalClerk) -> None:
     call(clerk, "/v1/users?limit=1")
     call(clerk, "/v1/users/count")
     assert clerk.api_requests == [("GET", "/v1/users"), ("GET", "/v1/users/count")]
 
 
-def test_the_secret_key_is_in_no_file_of_the_stand_in(clerk: LocalClerk) -> None:
+def test_no_file_of_the_emulator_holds_the_secret_key(clerk: LocalClerk) -> None:
     folder = Path(__file__).parent.parent.parent / "devclerk"
     texts = [path.read_text() for path in folder.rglob("*.py")]
     assert texts

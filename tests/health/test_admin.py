@@ -12,15 +12,17 @@ from pytest_django import Settings
 from accounts.models import User
 from health.models import SyncFailure
 from tests.health.conftest import Away
-from tests.health.rows import event, failures, person
+from tests.health.rows import event, failures
+from webhooks.models import EventOutcome
 
 pytestmark = pytest.mark.django_db(transaction=True)
 TODAY = "/admin/health/syncfailure/today/"
 LIST = "/admin/health/syncfailure/"
+LEDGER = "/admin/webhooks/webhookevent/"
 
 
-def staff(*permissions: str) -> Client:
-    user = User.objects.create(username="helga", is_staff=True)
+def staff(*permissions: str, username: str = "helga") -> Client:
+    user = User.objects.create(username=username, is_staff=True)
     user.user_permissions.set(Permission.objects.filter(codename__in=permissions))
     client = Client()
     client.force_login(user)
@@ -38,15 +40,25 @@ def failure() -> SyncFailure:
     return SyncFailure.objects.get()
 
 
-def test_the_page_of_the_day_shows_status_picture_and_open_failures(failure: SyncFailure) -> None:
-    event(at=timezone.now())
-    person(at=timezone.now())
+def test_the_page_of_the_day_shows_status_and_open_failures(failure: SyncFailure) -> None:
     page = staff("view_syncfailure", "change_user").get(TODAY).content.decode()
     assert "The sync is degraded." in page
-    assert page.count("<rect") == 2
-    assert "applied: 1" in page
     assert "user_a" in page
     assert "Sync again" in page
+
+
+def test_the_page_of_the_day_links_to_failed_and_rejected_events_with_their_permission() -> None:
+    event("user_failed", at=timezone.now(), outcome=EventOutcome.FAILED)
+    event("user_updated", at=timezone.now())
+    client = staff("view_syncfailure")
+    assert LEDGER not in client.get(TODAY).content.decode()
+    client = staff("view_syncfailure", "view_webhookevent", username="olaf")
+    page = client.get(TODAY).content.decode()
+    assert f'<a href="{LEDGER}?outcome__exact=rejected">' in page
+    assert f'<a href="{LEDGER}?outcome__exact=failed">' in page
+    failed = client.get(f"{LEDGER}?outcome__exact=failed").content.decode()
+    assert "user_failed" in failed
+    assert "user_updated" not in failed
 
 
 def test_the_page_loads_nothing_from_elsewhere(failure: SyncFailure) -> None:

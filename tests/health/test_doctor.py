@@ -165,8 +165,8 @@ def test_a_firewall_before_the_address_of_the_keys_is_named(
 def test_every_request_of_the_doctor_carries_our_own_user_agent(
     clerk: LocalClerk, clerk_settings: Settings, httpserver: HTTPServer
 ) -> None:
-    httpserver.expect_request("/jwks").respond_with_json(clerk.standin.keyring.jwks())
-    httpserver.expect_request("/v1/jwks").respond_with_json(clerk.standin.keyring.jwks())
+    httpserver.expect_request("/jwks").respond_with_json(clerk.emulator.keyring.jwks())
+    httpserver.expect_request("/v1/jwks").respond_with_json(clerk.emulator.keyring.jwks())
     httpserver.expect_request("/v1/users/count").respond_with_json({"total_count": 3})
     clerk_settings.CLERK_JWKS_URL = httpserver.url_for("/jwks")
     clerk_settings.CLERK_API_URL = httpserver.url_for("").rstrip("/")
@@ -180,7 +180,7 @@ def test_an_address_of_the_keys_that_is_too_slow_for_requests_is_an_error(
 ) -> None:
     def slow(_: Request) -> Response:
         time.sleep(2.5)
-        return Response(json.dumps(clerk.standin.keyring.jwks()))
+        return Response(json.dumps(clerk.emulator.keyring.jwks()))
 
     httpserver.expect_request("/jwks").respond_with_handler(slow)
     clerk_settings.CLERK_JWKS_URL = httpserver.url_for("/jwks")

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 import requests
 
 from devclerk.fixtures import LocalClerk
-from devclerk.people import Person
+from devclerk.users import ClerkUser
 from tests.proof.clients import Load, Send, format_table
 from tests.proof.environment import clerk_instance
 from tests.proof.rows import live_users, query, wait_for_consistency
@@ -63,7 +63,7 @@ def kill_backfills(*, seed: int, users: int, kills: int) -> Mapping[str, object]
 
 def _kill_backfill(site: Site, clerk: LocalClerk, *, rng: random.Random) -> bool:
     """Start a backfill and kill it after one of its pages; return whether it was still running."""
-    page_requests = clerk.standin.users_api.requests
+    page_requests = clerk.emulator.users_api.requests
     threshold = len(page_requests) + rng.randint(2, 5)
     process = site.begin("backfill_users")
     wait_until(lambda: len(page_requests) >= threshold or process.poll() is not None, what="a page")
@@ -136,10 +136,10 @@ def _wait_for_exit(process: subprocess.Popen[str]) -> int:
 
 def _traffic(site: Site, clerk: LocalClerk) -> Mapping[str, Send]:
     lock = threading.Lock()  # a user is changed or deleted by one client at a time
-    directory = clerk.standin.directory
+    directory = clerk.emulator.directory
 
-    def choose_user(rng: random.Random) -> Person:
-        return directory.people(offset=rng.randrange(len(directory)), limit=1)[0]
+    def choose_user(rng: random.Random) -> ClerkUser:
+        return directory.list_users(offset=rng.randrange(len(directory)), limit=1)[0]
 
     def sign_in(rng: random.Random) -> requests.Response:
         with lock:

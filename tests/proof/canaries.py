@@ -11,8 +11,8 @@ import requests
 from psycopg import sql
 
 from devclerk.fixtures import LocalClerk
-from devclerk.people import Person
 from devclerk.tokens import Fault
+from devclerk.users import ClerkUser
 from devclerk.wire import user_object
 from tests.proof.database_faults import FaultInjector, inject_faults
 from tests.proof.environment import clerk_instance
@@ -145,7 +145,7 @@ def _tokens(site: Site, clerk: LocalClerk, canary: Canaries) -> Iterator[request
     yield site.me(valid[:-6] + "AAAAAA")
     yield site.me(valid + canary("too long") * 1000)
     yield site.me(
-        clerk.standin.keyring.sign(canary("token header").encode(), canary("token payload").encode())
+        clerk.emulator.keyring.sign(canary("token header").encode(), canary("token payload").encode())
     )
 
 
@@ -168,8 +168,8 @@ def _webhooks(site: Site, clerk: LocalClerk, canary: Canaries) -> Iterator[reque
     yield site.deliver(event(type="user.deleted", data=deleted))
 
 
-def _create_users(clerk: LocalClerk, canary: Canaries) -> list[Person]:
-    def create(**fields: object) -> Person:
+def _create_users(clerk: LocalClerk, canary: Canaries) -> list[ClerkUser]:
+    def create(**fields: object) -> ClerkUser:
         return clerk.new_person(**{"first_name": canary("first name")} | fields)
 
     return [
@@ -183,7 +183,7 @@ def _create_users(clerk: LocalClerk, canary: Canaries) -> list[Person]:
     ]
 
 
-def _send_profiles(site: Site, clerk: LocalClerk, users: list[Person]) -> Iterator[requests.Response]:
+def _send_profiles(site: Site, clerk: LocalClerk, users: list[ClerkUser]) -> Iterator[requests.Response]:
     for user in users:
         token = site.mint(user)
         yield site.me(token)
@@ -194,7 +194,7 @@ def _send_profiles(site: Site, clerk: LocalClerk, users: list[Person]) -> Iterat
 
 
 def _with_faults(
-    site: Site, clerk: LocalClerk, users: list[Person], *, faults: FaultInjector, kind: str
+    site: Site, clerk: LocalClerk, users: list[ClerkUser], *, faults: FaultInjector, kind: str
 ) -> list[requests.Response]:
     faults.begin(kind)
     answers = list(_send_profiles(site, clerk, users))

@@ -13,7 +13,7 @@ import requests
 from accounts.sync import _lock_key
 from devclerk.events import Change
 from devclerk.fixtures import LocalClerk
-from devclerk.people import Person
+from devclerk.users import ClerkUser
 from devclerk.wire import event_object
 from tests.proof.clients import Answer, answer_of, format_slowest, format_table
 from tests.proof.database_faults import inject_faults
@@ -167,8 +167,8 @@ LOCKS: Mapping[str, Callable[[psycopg.Connection[tuple[object, ...]], _Callers],
 }
 
 
-def _event(clerk: LocalClerk, user: Person) -> dict[str, object]:
-    change = Change(type="user.updated", person=user, at=user.updated_at)
+def _event(clerk: LocalClerk, user: ClerkUser) -> dict[str, object]:
+    change = Change(type="user.updated", user=user, at=user.updated_at)
     return event_object(change, instance_id=clerk.instance_id)
 
 

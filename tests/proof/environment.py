@@ -9,9 +9,9 @@ from itertools import cycle, islice
 from django.test import override_settings
 
 from accounts.models import SyncRun, User
-from devclerk.fixtures import KEYS, RETRY_SCHEDULE, LocalClerk
+from devclerk.emulator import Emulator
+from devclerk.fixtures import KEY_COUNT, RETRY_SCHEDULE_SECONDS, LocalClerk
 from devclerk.server import Server
-from devclerk.standin import StandIn
 from devclerk.tokens import fresh_keys
 from health.models import SyncFailure
 from health.recorder import recorder
@@ -20,11 +20,11 @@ from webhooks.models import WebhookEvent
 
 @contextmanager
 def clerk_instance(
-    *, users: int = 0, retry_schedule: Sequence[float] = RETRY_SCHEDULE
+    *, users: int = 0, retry_schedule: Sequence[float] = RETRY_SCHEDULE_SECONDS
 ) -> Iterator[LocalClerk]:
     """Run a Clerk emulator with this number of users; webhooks are sent again after these seconds."""
-    keys = cycle(islice(fresh_keys(), KEYS))
-    with Server(StandIn(keys=keys, users=users, retry_schedule=retry_schedule)) as server:
+    keys = cycle(islice(fresh_keys(), KEY_COUNT))
+    with Server(Emulator(keys=keys, users=users, retry_schedule=retry_schedule)) as server:
         yield LocalClerk(server)
 
 

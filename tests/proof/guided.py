@@ -67,7 +67,7 @@ def _run_fuzzer(name: str, *, seed: int, seconds: int) -> Mapping[str, object]:
 class _AcceptingKeys:
     """Accept every signature, so that the payload parser is fuzzed with everything that could be signed."""
 
-    def candidates(self, kid: object) -> Sequence[Any]:
+    def get_keys(self, kid: object) -> Sequence[Any]:
         return (self,)
 
     def verify(self, *_: object) -> None:

@@ -9,7 +9,7 @@ from django.db import connection
 
 from accounts.merge import NO_VERSION
 from accounts.models import DeletedBy, User
-from devclerk.people import Person
+from devclerk.users import ClerkUser
 
 Rows = list[tuple[Any, ...]]
 ALL_TABLES = ("accounts_user", "webhooks_webhookevent", "health_syncfailure")
@@ -25,7 +25,7 @@ def row_versions(*tables: str) -> Rows:
     return found
 
 
-def expected_values(user: Person) -> dict[str, Any]:
+def expected_values(user: ClerkUser) -> dict[str, Any]:
     """Return the values that the row of a user in Clerk must have."""
     return {
         "email": user.email,
@@ -41,7 +41,7 @@ def row_values(row: User) -> dict[str, Any]:
     """Return the same values of a row."""
     return {
         name: getattr(row, name)
-        for name in expected_values(Person(id="", handle="", created_at=0, updated_at=0))
+        for name in expected_values(ClerkUser(id="", handle="", created_at=0, updated_at=0))
     }
 
 

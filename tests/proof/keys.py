@@ -80,7 +80,7 @@ def break_jwks_address(*, seed: int, workers: int, seconds: float, broken: list[
                     keys.behave = BROKEN[name]
                     time.sleep(seconds)
             _assert_answers(without_keys, {(kind, 503, "keys_unavailable") for kind in requests_by_kind})
-            keys.behave = document(clerk.standin.keyring.jwks())
+            keys.behave = document(clerk.emulator.keyring.jwks())
             recovered = wait_until(lambda: _are_all_ok(site, clerk), what="the recovery")
             time.sleep(2 * RETRY_AT_START_SECONDS)  # a worker without requests fetches by itself
             fetches_before = keys.asked
@@ -145,7 +145,7 @@ def known_keys_are_served_half_an_hour_without_the_jwks_address(*, seed: int) ->
 def serve_known_keys(broken: Behaviour) -> str:
     """Verify a known key every ten seconds of half an hour, and unknown ones; return the cost as text."""
     clock = ManualClock()
-    with clerk_instance() as clerk, serving(document(clerk.standin.keyring.jwks())) as server:
+    with clerk_instance() as clerk, serving(document(clerk.emulator.keyring.jwks())) as server:
         store = KeyStore(server.url, allow_http=True, clock=clock)
         verifier = SessionVerifier(keys=store, issuer=clerk.issuer, authorized_parties=(clerk.azp,))
         begin = time.time()

@@ -54,7 +54,7 @@ def restart_under_load(*, seed: int, restarts: int, workers: int) -> Mapping[str
         failed_late = [each for each in load.answers if each.status != 200 and not _overlaps(each, outages)]
         assert not failed_late, f"no immediate recovery: {failed_late} {outages}"
         wait_for_consistency(server.url, clerk)
-        statuses_of_attempts = Counter(each.status for each in clerk.standin.deliveries.attempts)
+        statuses_of_attempts = Counter(each.status for each in clerk.emulator.deliveries.attempts)
     assert set(statuses_of_attempts) <= {200, 503}
     return {
         "workers, clients, restarts": f"{workers}, {CLIENTS}, {restarts}",
@@ -84,7 +84,7 @@ def build_requests(site: Site, clerk: LocalClerk) -> Mapping[str, Send]:
 
     def webhook(rng: random.Random) -> requests.Response:
         user = clerk.person(rng.choice(list(tokens)))
-        change = Change(type="user.updated", person=user, at=user.updated_at)
+        change = Change(type="user.updated", user=user, at=user.updated_at)
         return site.deliver(event_object(change, instance_id=clerk.instance_id))
 
     return {"warm": warm, "first request": first, "changed claims": changed, "webhook": webhook}
@@ -123,9 +123,9 @@ def kill_during_webhooks(*, seed: int, kills: int) -> Mapping[str, object]:
                 site.kill_workers()
             faults.end()
             wait_for_consistency(server.url, clerk)
-        statuses = Counter(each.status for each in clerk.standin.deliveries.attempts)
+        statuses = Counter(each.status for each in clerk.emulator.deliveries.attempts)
         ledger = query(server.url, "SELECT outcome, count(*) FROM webhooks_webhookevent GROUP BY 1")
-        events = {change.svix_id for change in clerk.standin.changes}
+        events = {change.svix_id for change in clerk.emulator.changes}
         written = query(server.url, "SELECT svix_id FROM webhooks_webhookevent")
         assert sorted(events) == sorted(svix_id for (svix_id,) in written), (
             "the ledger has not one row for each event"

@@ -50,7 +50,7 @@ def differences(address: str, clerk: LocalClerk) -> dict[str, object]:
 def wait_for_consistency(address: str, clerk: LocalClerk, *, seconds: float = 60) -> None:
     """Wait until every row equals the user in Clerk; raise AssertionError after a time limit."""
     wait_until(
-        lambda: not clerk.standin.deliveries._queue, seconds=seconds, what="the delivery of every webhook"
+        lambda: not clerk.emulator.deliveries._queue, seconds=seconds, what="the delivery of every webhook"
     )
     deadline = time.monotonic() + 20  # a delivery may still be in progress
     while found := differences(address, clerk):

@@ -19,8 +19,8 @@ from accounts.models import DeletedBy, User
 from accounts.reconcile import reconcile
 from devclerk.events import Change
 from devclerk.fixtures import LocalClerk
-from devclerk.people import Person, new_id
 from devclerk.tokens import ABSENT
+from devclerk.users import ClerkUser, new_id
 from devclerk.wire import event_object
 from tests.proof.database_faults import FaultInjector
 from tests.proof.environment import empty_database
@@ -58,7 +58,7 @@ class Simulation:
         self.clerk, self.clock, self.faults, self.seen = clerk, clock, faults, seen
         empty_database()
         clock.move_to(START)
-        clerk.standin.reset()
+        clerk.emulator.reset()
         for user in clerk.people:
             clerk.delete(user)
         self.invariants = InvariantChecker()
@@ -80,9 +80,9 @@ class Simulation:
         """Return the time in milliseconds, the same for Clerk and the product."""
         return int(timezone.now().timestamp() * 1000)
 
-    def announce(self, kind: str, user: Person, *, at: int) -> Event:
+    def announce(self, kind: str, user: ClerkUser, *, at: int) -> Event:
         """Create a webhook event, which can be delivered from now on."""
-        change = Change(type=kind, person=user, at=at)
+        change = Change(type=kind, user=user, at=at)
         body = json.dumps(event_object(change, instance_id=self.clerk.instance_id)).encode()
         updated_at = 0 if kind == "user.deleted" else user.updated_at
         event = Event(new_id("msg"), body, user.id, updated_at)
@@ -119,11 +119,11 @@ class Simulation:
         claims = {name: value for name, value in user.claims().items() if name not in omitted}
         return Token(user.id, text, self.now // 1000 + lifetime, claims)
 
-    def is_alive(self, user: Person) -> bool:
+    def is_alive(self, user: ClerkUser) -> bool:
         """Return whether the user exists in Clerk."""
-        return self.clerk.standin.directory.get(user.id) is not None
+        return self.clerk.emulator.directory.get(user.id) is not None
 
-    def _record_verified(self, user: Person) -> None:
+    def _record_verified(self, user: ClerkUser) -> None:
         if user.email_verified:
             self.invariants.verified.add((user.id, user.email))
 
@@ -224,7 +224,7 @@ class Simulation:
             self.check_row(states[-1])
         self.not_comparable = {clerk_id for clerk_id in self.not_comparable if self.row(clerk_id) is None}
 
-    def check_row(self, user: Person) -> None:
+    def check_row(self, user: ClerkUser) -> None:
         """Raise AssertionError if the row differs from Clerk, except for users deleted in this database."""
         row = self.row(user.id)
         if not self.is_alive(user):

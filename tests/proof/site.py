@@ -17,7 +17,7 @@ from typing import Any, Self
 import requests
 
 from devclerk.fixtures import LocalClerk
-from devclerk.people import Person
+from devclerk.users import ClerkUser
 from tests.postgres import ThrowawayPostgres
 
 ISSUER, FRONTEND = "https://clerk.example.test", "https://app.example.test"
@@ -137,7 +137,7 @@ class Site:
         headers, body = self._clerk.sign_webhook(event, svix_id=svix_id)  # type: ignore[arg-type]
         return self._send("POST", "/webhooks/clerk", headers=headers, data=body)
 
-    def mint(self, user: Person | str, **options: Any) -> str:
+    def mint(self, user: ClerkUser | str, **options: Any) -> str:
         """Mint a token that this site accepts for an hour."""
         defaults: dict[str, Any] = {"issuer": self.environment["CLERK_ISSUER"], "expires": 3600}
         return self._clerk.mint(user, **defaults | {"azp": FRONTEND} | options)

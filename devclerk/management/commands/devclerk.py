@@ -1,4 +1,4 @@
-"""`manage.py devclerk`: run the local stand-in for Clerk, and tell a running one what to do."""
+"""`manage.py devclerk`: run the local Clerk emulator, or control a running one."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from devclerk.client import Client, Refused
-from devclerk.guards import OutsideDebug, require_debug
+from devclerk.client import Client, EmulatorError
+from devclerk.guards import DebugRequired, require_debug
 from devclerk.options import add_actions, faults_of, fields_of, token_body
 from devclerk.serve import PortTaken, serve
 from devclerk.up import StartFailed, up
@@ -20,9 +20,9 @@ CLERK_PORT = 8001
 
 
 class Command(BaseCommand):
-    """Everything but `serve` and `up` asks a stand-in that is running, which alone holds the keys."""
+    """All actions but `serve` and `up` call a running emulator, which alone holds the keys."""
 
-    help = "A local stand-in for Clerk, for development alone."
+    help = "A local Clerk emulator, for development alone."
     requires_system_checks = ()
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -31,7 +31,7 @@ class Command(BaseCommand):
         add_actions(parser, clerk_port=int(port) if port.isdigit() else CLERK_PORT)
 
     def handle(self, *_: object, **options: Any) -> None:
-        """Do one action."""
+        """Run one action."""
         try:
             require_debug()
             if options["action"] == "serve":
@@ -39,25 +39,25 @@ class Command(BaseCommand):
             elif options["action"] == "up":
                 sys.exit(up(options))
             else:
-                self._ask(Client(options["clerk_port"]), options)
-        except (OutsideDebug, PortTaken, Refused, StartFailed) as error:
+                self._call(Client(options["clerk_port"]), options)
+        except (DebugRequired, EmulatorError, PortTaken, StartFailed) as error:
             raise CommandError(str(error)) from None
 
-    def _ask(self, client: Client, options: Mapping[str, Any]) -> None:
+    def _call(self, client: Client, options: Mapping[str, Any]) -> None:
         match options["action"]:
             case "token":
-                self.stdout.write(client.token(options["name"], token_body(options)))
+                self.stdout.write(client.mint_token(options["name"], token_body(options)))
             case "people":
-                self._list(client.people())
+                self._print_users(client.list_users())
             case "rotate":
-                answer = client.change("rotate", {"keep_old": options["keep_old"]})
+                answer = client.change_emulator("rotate", {"keep_old": options["keep_old"]})
                 self.stdout.write(f"Tokens are signed by the key {answer['kid']} from now on.")
             case "keys":
-                client.change("keys", {"state": options["state"]})
-                self.stdout.write(f"The address of the keys is {options['state']}.")
+                client.change_emulator("keys", {"state": options["state"]})
+                self.stdout.write(f"The JWKS endpoint is {options['state']}.")
             case "api":
                 body = {name: options[name] for name in ("status", "times", "retry_after")}
-                client.change("api", body)
+                client.change_emulator("api", body)
                 self.stdout.write(f"The Backend API answers {options['status']}, {options['times']} x.")
             case _:
                 self._change(client, options)
@@ -67,34 +67,34 @@ class Command(BaseCommand):
         faults = {"faults": faults_of(options)}
         match action:
             case "create":
-                answer = client.change("people", faults | {"handle": name} | fields_of(options))
+                answer = client.change_emulator("people", faults | {"handle": name} | fields_of(options))
             case "update":
-                answer = client.change("update", faults | fields_of(options), name=name)
+                answer = client.change_user(name, "update", faults | fields_of(options))
             case "ban" | "unban":
-                answer = client.change("update", faults | {"banned": action == "ban"}, name=name)
+                answer = client.change_user(name, "update", faults | {"banned": action == "ban"})
             case "send":
-                answer = client.change("send", faults | {"type": options["type"]}, name=name)
+                answer = client.change_user(name, "send", faults | {"type": options["type"]})
             case _:
-                answer = client.change(action, faults, name=name)
+                answer = client.change_user(name, action, faults)
         self.stdout.write(f"{answer['type']} {answer['person']['id']} ({answer['person']['handle']})")
         late = bool(options["delay"] or options["reorder"])
-        self._report(client, answer, late=late, copies=options["duplicate"])
+        self._print_attempts(client, answer, late=late, copies=options["duplicate"])
 
-    def _report(self, client: Client, answer: Mapping[str, Any], *, late: bool, copies: int) -> None:
+    def _print_attempts(self, client: Client, answer: Mapping[str, Any], *, late: bool, copies: int) -> None:
         svix_id = answer["svix_id"]
         if not answer["sent"]:
             self.stdout.write("No webhook is sent.")
         elif late:
-            self.stdout.write(f"The webhook {svix_id} is on its way, late as ordered.")
+            self.stdout.write(f"The webhook {svix_id} will be late, as requested.")
         else:
-            nothing = [{"status": None, "answer": "no answer yet"}]
-            for attempt in client.attempts(svix_id, number=copies) or nothing:
+            none_yet = [{"status": None, "answer": "no answer yet"}]
+            for attempt in client.wait_for_attempts(svix_id, count=copies) or none_yet:
                 self.stdout.write(f"webhook {svix_id}: {attempt['status'] or ''} {attempt['answer']}".strip())
 
-    def _list(self, answer: Mapping[str, Any]) -> None:
-        for person in answer["people"]:
-            words = [person["handle"], person["id"], person["email"] or "-"]
-            words += ["banned"] if person["banned"] else []
-            self.stdout.write("  ".join(words))
+    def _print_users(self, answer: Mapping[str, Any]) -> None:
+        for user in answer["people"]:
+            columns = [user["handle"], user["id"], user["email"] or "-"]
+            columns += ["banned"] if user["banned"] else []
+            self.stdout.write("  ".join(columns))
         if answer["count"] > len(answer["people"]):
             self.stdout.write(f"... and {answer['count'] - len(answer['people'])} more")

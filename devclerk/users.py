@@ -1,4 +1,4 @@
-"""The people of the stand-in: a handful with a story each, and as many made-up ones as wanted."""
+"""The users of the emulator: nine seeded ones, each a case of its own, and any number of generated ones."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from types import MappingProxyType
 from typing import Any
 
 ALPHABET = string.digits + string.ascii_letters
-NOTHING: Mapping[str, Any] = MappingProxyType({})
-SEEDED_SINCE = 1_704_067_200_000  # 1 January 2024, ms
-MADE_UP_SINCE = 1_706_745_600_000  # 1 February 2024, ms
-MADE_UP_ID = "user_2madeUp{:020d}"
-MADE_UP_HANDLE = "person{}"
+EMPTY: Mapping[str, Any] = MappingProxyType({})
+SEEDED_SINCE_MS = 1_704_067_200_000  # 1 January 2024
+GENERATED_SINCE_MS = 1_706_745_600_000  # 1 February 2024
+GENERATED_ID = "user_2madeUp{:020d}"
+GENERATED_HANDLE = "person{}"
 FIRST_NAMES = ("Ines", "Jonas", "Mei", "Omar", "Priya", "Rosa", "Sven", "Tariq", "Uma", "Zoë")
 LAST_NAMES = ("Abebe", "Berg", "Castro", "Dvořák", "Eriksen", "Fofana", "Gupta", "Haddad", "Ito", "Kowalski")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Person:
-    """Somebody who is signed up. Times are milliseconds; `handle` is our own short name, unknown to Clerk.
+class ClerkUser:
+    """A user of the emulated instance. Times are in milliseconds; `handle` is unknown to Clerk.
 
-    `raw` is laid over the user object that goes over the wire, to make one that is out of shape.
+    `raw` overrides keys of the user object that is sent, for objects of an unexpected form.
     """
 
     id: str
@@ -43,7 +43,7 @@ class Person:
     raw: Mapping[str, Any] = field(default_factory=dict)
 
     def claims(self) -> dict[str, Any]:
-        """Give the custom claims that our README tells people to add to their session token."""
+        """Return the custom claims that README adds to the session token."""
         return {
             "email": self.email,
             "email_verified": self.email is not None and self.email_verified,
@@ -54,24 +54,24 @@ class Person:
 
 
 def new_id(prefix: str = "user") -> str:
-    """Make an id of Clerk's form that nobody has."""
+    """Return a random id in Clerk's format."""
     return f"{prefix}_2" + "".join(secrets.choice(ALPHABET) for _ in range(26))
 
 
-def steady_id(name: str, *, prefix: str = "user") -> str:
-    """Make an id of Clerk's form that is the same at every start."""
+def stable_id(name: str, *, prefix: str = "user") -> str:
+    """Return an id in Clerk's format that depends on the name alone."""
     digest = hashlib.sha256(name.encode()).digest()
     return f"{prefix}_2" + "".join(ALPHABET[byte % len(ALPHABET)] for byte in digest[:26])
 
 
-def image_of(handle: str) -> str:
-    """Give the address of a picture; nothing answers there."""
+def image_url_of(handle: str) -> str:
+    """Return the address of an image; no server answers there."""
     return f"https://img.example.test/{handle}.png"
 
 
-def seeded_people() -> tuple[Person, ...]:
-    """Give the people who are there at every start, the same each time."""
-    stories: tuple[tuple[str, dict[str, Any]], ...] = (
+def seeded_users() -> tuple[ClerkUser, ...]:
+    """Return the users of every start, always the same."""
+    seeds: tuple[tuple[str, dict[str, Any]], ...] = (
         ("ada", {"first_name": "Ada", "last_name": "Lovelace", "email": "ada@example.test"}),
         ("grace", {"first_name": "Grace", "last_name": "Hopper"}),
         (
@@ -101,28 +101,28 @@ def seeded_people() -> tuple[Person, ...]:
         ),
     )
     return tuple(
-        Person(
-            id=steady_id(handle),
+        ClerkUser(
+            id=stable_id(handle),
             handle=handle,
-            created_at=SEEDED_SINCE + number * 60_000,
-            updated_at=SEEDED_SINCE + number * 60_000,
-            image_url=image_of(handle),
+            created_at=SEEDED_SINCE_MS + number * 60_000,
+            updated_at=SEEDED_SINCE_MS + number * 60_000,
+            image_url=image_url_of(handle),
             **fields,
         )
-        for number, (handle, fields) in enumerate(stories)
+        for number, (handle, fields) in enumerate(seeds)
     )
 
 
-def made_up_key(number: int) -> tuple[int, str]:
-    """Give the place of a made-up person in the order of sign-ups."""
-    return MADE_UP_SINCE + number * 1000, MADE_UP_ID.format(number)
+def generated_key(number: int) -> tuple[int, str]:
+    """Return the sort key of a generated user: time of sign-up (ms) and id."""
+    return GENERATED_SINCE_MS + number * 1000, GENERATED_ID.format(number)
 
 
-def made_up_person(number: int) -> Person:
-    """Give the made-up person of this number, the same each time: half a million need no memory."""
-    at, user_id = made_up_key(number)
-    handle = MADE_UP_HANDLE.format(number)
-    return Person(
+def generated_user(number: int) -> ClerkUser:
+    """Return the generated user with this number, always the same."""
+    at, user_id = generated_key(number)
+    handle = GENERATED_HANDLE.format(number)
+    return ClerkUser(
         id=user_id,
         handle=handle,
         created_at=at,
@@ -131,16 +131,16 @@ def made_up_person(number: int) -> Person:
         email_verified=number % 7 != 0,
         first_name=FIRST_NAMES[number % len(FIRST_NAMES)],
         last_name=LAST_NAMES[number // len(FIRST_NAMES) % len(LAST_NAMES)],
-        image_url=image_of(handle),
+        image_url=image_url_of(handle),
         banned=number % 1000 == 999,  # noqa: PLR2004 - one in a thousand
     )
 
 
-def made_up_number(name: str) -> int | None:
-    """Give the number behind a made-up person's id, handle or e-mail, if it has the form of one."""
-    word = name.removesuffix("@example.test")
-    for prefix in (MADE_UP_ID.partition("{")[0], MADE_UP_HANDLE.partition("{")[0]):
-        digits = word.removeprefix(prefix)
-        if digits != word and digits.isascii() and digits.isdigit():
+def generated_number(name: str) -> int | None:
+    """Return the number in the id, handle or e-mail of a generated user, or None for any other name."""
+    stem = name.removesuffix("@example.test")
+    for prefix in (GENERATED_ID.partition("{")[0], GENERATED_HANDLE.partition("{")[0]):
+        digits = stem.removeprefix(prefix)
+        if digits != stem and digits.isascii() and digits.isdigit():
             return int(digits)
     return None

@@ -1,0 +1,94 @@
+"""Actions of the admin that need no call to Clerk."""
+
+from __future__ import annotations
+
+import pytest
+from django.contrib.admin.models import LogEntry
+from django.test import Client
+from pytest_django import Settings
+
+from accounts.models import DeletedBy, User
+from devclerk.fixtures import LocalClerk
+from tests.config.admin.conftest import RunAction
+from tests.config.admin.pages import USERS, get_page
+from tests.factories import UserFactory
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.mark.parametrize("action", ["sync_again", "deactivate", "activate", "delete_here", "restore"])
+def test_each_action_asks_for_confirmation(run_action: RunAction, action: str) -> None:
+    ada = UserFactory.create(is_active=False)
+    before = User.objects.values().get(pk=ada.pk)
+    assert "Yes, go on" in run_action(action, ada, confirmed=False)
+    assert User.objects.values().get(pk=ada.pk) == before
+    assert not LogEntry.objects.exists()
+
+
+def test_the_confirmation_names_the_users_and_links_back_to_the_list(client: Client) -> None:
+    ada = UserFactory.create(first_name="Ada", last_name="Lovelace", email="ada@example.test")
+    form = {"action": "delete_here", "_selected_action": [str(ada.pk)]}
+    text = client.post(f"{USERS}?q=ada%40", form).content.decode()
+    assert f"Ada Lovelace ada@example.test {ada.clerk_id}" in text
+    assert f'<a href="{USERS}?q=ada%40"' in text
+
+
+@pytest.mark.parametrize("action", ["deactivate", "delete_here"])
+def test_an_action_never_locks_out_its_own_operator(
+    run_action: RunAction, superuser: User, action: str
+) -> None:
+    ada = UserFactory.create()
+    text = run_action(action, superuser, ada)
+    assert "That is you" in text
+    superuser.refresh_from_db()
+    assert (superuser.is_active, superuser.deleted_at) == (True, None)
+    ada.refresh_from_db()
+    assert not ada.is_active or ada.deleted_at
+
+
+def test_more_than_100_users_are_refused(run_action: RunAction) -> None:
+    users = UserFactory.create_batch(101)
+    assert "choose 100 at most" in run_action("deactivate", *users)
+    assert User.objects.filter(is_active=False).count() == 0
+
+
+def test_deleted_local_staff_are_named_by_row_and_can_be_restored(run_action: RunAction) -> None:
+    olaf = User.objects.create_user("olaf", password="a long password", is_staff=True)
+    text = run_action("delete_here", olaf)
+    assert f"Deleted the row {olaf.pk}" in text
+    assert f"Restored the row {olaf.pk}." in run_action("restore", olaf)
+    assert Client().login(username="olaf", password="a long password")
+
+
+def test_deactivate_is_403_in_the_api_until_activate(
+    run_action: RunAction, clerk: LocalClerk, clerk_settings: Settings
+) -> None:
+    def me() -> int:
+        headers = {"Authorization": f"Bearer {clerk.mint('ada')}"}
+        return Client(headers=headers).get("/api/v1/me").status_code
+
+    assert me() == 200
+    ada = User.objects.get(clerk_id=clerk.person("ada").id)
+    assert f"Deactivated {ada.clerk_id}." in run_action("deactivate", ada)
+    assert me() == 403
+    assert f"Activated {ada.clerk_id}." in run_action("activate", ada)
+    assert me() == 200
+    assert LogEntry.objects.count() == 2
+
+
+def test_delete_here_keeps_the_row_and_the_next_sign_in_creates_another(
+    run_action: RunAction, clerk: LocalClerk, clerk_settings: Settings
+) -> None:
+    headers = {"Authorization": f"Bearer {clerk.mint('ada')}"}
+    first = Client(headers=headers).get("/api/v1/me").json()["id"]
+    assert "The next sign-in makes a fresh row." in run_action("delete_here", User.objects.get(pk=first))
+    second = Client(headers=headers).get("/api/v1/me").json()["id"]
+    assert first != second
+    assert User.objects.get(pk=first).deleted_by == DeletedBy.LOCAL
+
+
+def test_djangos_own_deletion_is_not_offered(client: Client) -> None:
+    ada = UserFactory.create()
+    assert client.post(f"{USERS}{ada.pk}/delete/", {"post": "yes"}).status_code == 403
+    assert "delete_selected" not in get_page(client)
+    assert User.objects.filter(pk=ada.pk).exists()
