@@ -1,4 +1,4 @@
-"""The chart of the README: bars as plain SVG, readable on light and on dark pages."""
+"""The chart of docs/comparison.md: bars as plain SVG, readable on light and on dark pages."""
 
 from __future__ import annotations
 

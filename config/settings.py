@@ -1,4 +1,4 @@
-"""Django settings. Values come from the environment through `config.env`; README lists them."""
+"""Django settings. Values come from the environment through `config.env`; docs/reference.md lists them."""
 
 from __future__ import annotations
 

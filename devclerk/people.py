@@ -43,7 +43,7 @@ class Person:
     raw: Mapping[str, Any] = field(default_factory=dict)
 
     def claims(self) -> dict[str, Any]:
-        """Give the custom claims that our README tells people to add to their session token."""
+        """Give the custom claims that docs/clerk-setup.md asks operators to add to their session token."""
         return {
             "email": self.email,
             "email_verified": self.email is not None and self.email_verified,

@@ -24,7 +24,9 @@ from webhooks.handlers import EFFECTS
 from webhooks.views import REFUSALS
 
 README, OPERATIONS = ROOT / "README.md", ROOT / "docs/operations.md"
+REFERENCE, COMPARISON = ROOT / "docs/reference.md", ROOT / "docs/comparison.md"
 ADOPTING, TESTING = ROOT / "docs/adopting.md", ROOT / "docs/testing-your-app.md"
+SETUP = ROOT / "docs/clerk-setup.md"
 ROOMS = ("accounts", "api", "config", "devclerk", "health", "webhooks")
 CODE = r"[a-z_0-9]+"
 every_document = pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
@@ -66,7 +68,7 @@ def slug(heading: str) -> str:
 
 
 def test_the_settings_listed_are_those_that_are_read() -> None:
-    listed = words(section(README, "Settings"), form=r"[A-Z]+(_[A-Z]+)+")
+    listed = words(section(REFERENCE, "Settings"), form=r"[A-Z]+(_[A-Z]+)+")
     example = set(re.findall(r"^([A-Z_]+)=", (ROOT / ".env.example").read_text(), re.MULTILINE))
 
     assert listed == variables()
@@ -82,7 +84,7 @@ def test_each_setting_that_is_named_is_one(document: Path) -> None:
 
 
 def test_the_error_codes_listed_are_those_that_are_answered() -> None:
-    rows = [line for line in section(README, "Errors").splitlines() if line.startswith("|")]
+    rows = [line for line in section(REFERENCE, "Errors").splitlines() if line.startswith("|")]
 
     # `invalid` and its like are made by REST framework itself.
     assert words("\n".join(rows), form=CODE) - {"invalid"} == error_codes()
@@ -97,13 +99,13 @@ def test_each_error_code_that_is_named_is_one(document: Path) -> None:
 
 
 def test_the_commands_listed_are_all_there_are() -> None:
-    listed = {cell.strip("`").split()[0] for cell in first_cells(section(README, "Commands"))} - {"command"}
+    listed = {cell.strip("`").split()[0] for cell in first_cells(section(REFERENCE, "Commands"))}
 
-    assert listed == our_commands()
+    assert listed - {"command"} == our_commands()
 
 
 def test_the_options_of_the_commands_are_all_there_are() -> None:
-    for cell in first_cells(section(README, "Commands")):
+    for cell in first_cells(section(REFERENCE, "Commands")):
         name = cell.strip("`").split()[0]
         if name in {"command", "devclerk"}:
             continue
@@ -132,12 +134,10 @@ def test_each_event_that_is_named_is_handled(document: Path) -> None:
     assert words(prose(document), form=r"user\.\w+") <= set(EFFECTS)
 
 
-@pytest.mark.parametrize("name", ["README.md", "docs/clerk-setup.md"])
-def test_the_set_up_names_every_event_and_every_claim(name: str) -> None:
-    document = ROOT / name
-    claims = [json.loads(block.text) for block in blocks(document, language="json") if "{{" in block.text]
+def test_the_setup_names_every_event_and_every_claim() -> None:
+    claims = [json.loads(block.text) for block in blocks(SETUP, language="json") if "{{" in block.text]
 
-    assert words(prose(document), form=r"user\.\w+") == set(EFFECTS)
+    assert words(prose(SETUP), form=r"user\.\w+") == set(EFFECTS)
     assert claims == [SHORTCODES]
 
 
@@ -154,6 +154,11 @@ def test_each_link_leads_somewhere(document: Path) -> None:
         if anchor:
             headings = re.findall(r"^#+ (.+)$", target.read_text(), re.MULTILINE)
             assert anchor in map(slug, headings), link
+
+
+@every_document
+def test_no_link_leads_to_a_package_index(document: Path) -> None:
+    assert re.findall(r"https://(?:pypi\.org|www\.npmjs\.com)\S*", document.read_text()) == []
 
 
 @every_document
@@ -196,8 +201,8 @@ def look_up(name: str) -> object:
     raise AssertionError(name)
 
 
-def test_the_addresses_listed_are_routed() -> None:
-    listed = words("\n".join(first_cells(section(README, "Addresses"))), form=r"(?:[A-Z]+ )?/\S+")
+def test_the_endpoints_listed_are_routed() -> None:
+    listed = words("\n".join(first_cells(section(REFERENCE, "Endpoints"))), form=r"(?:[A-Z]+ )?/\S+")
     for words_of_it in listed:
         path = words_of_it.rpartition(" ")[2].replace("{id}", "9cab1d33-2b8a-4ac1-8c59-40c8c1d4a1d5")
         assert resolve(path).func.__name__ != "not_found", path
@@ -256,9 +261,9 @@ def rows_of(text: str) -> list[list[str]]:
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in text.split("\n") if "|" in line]
 
 
-def test_the_figures_of_the_readme_are_those_that_were_measured() -> None:
+def test_the_figures_of_the_comparison_are_those_that_were_measured() -> None:
     results = rows_of((ROOT / "benchmarks/results.md").read_text())
-    (shown,) = re.findall(r"<!-- benchmark -->(.*?)<!-- /benchmark -->", README.read_text(), re.DOTALL)
+    (shown,) = re.findall(r"<!-- benchmark -->(.*?)<!-- /benchmark -->", COMPARISON.read_text(), re.DOTALL)
     table = [row for row in rows_of(shown) if row[1].endswith(" µs")]
 
     assert len(table) >= 6
