@@ -68,3 +68,13 @@ def first_cells(text: str) -> list[str]:
     """Give the first cell of each row of the tables in this text."""
     cells = [re.split(r"(?<!\\)\|", line)[1].strip() for line in text.splitlines() if line.startswith("|")]
     return [cell for cell in cells if cell and not set(cell) <= {"-", ":"}]
+
+
+def rows_of_table(text: str) -> list[list[str]]:
+    """Return the cells of each row of the tables in this text, without the lines below the headings."""
+    rows = [
+        [cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]]
+        for line in text.splitlines()
+        if line.startswith("| ")
+    ]
+    return [row for row in rows if row]
