@@ -246,7 +246,7 @@ def test_what_the_fixtures_can_do_is_listed() -> None:
 
     assert methods - {"kid", "pem"} <= listed
     assert set(map(str, Fault)) <= listed
-    assert (len(seeded_people()), "nine seeded people" in table) == (9, True)
+    assert (len(seeded_people()), "nine seeded users" in table) == (9, True)
 
 
 def test_the_changelog_begins_with_this_version() -> None:
