@@ -1,4 +1,4 @@
-"""What docs/adopting.md says can be taken alone works alone."""
+"""The parts that docs/adopting.md offers for separate use work separately."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ IMPORT = f"import sys; import {MODULES}; print(*sys.modules)"
 
 
 @pytest.mark.django_db
-def test_the_class_for_another_model_finds_people_by_their_token(clerk: LocalClerk) -> None:
+def test_the_class_for_another_model_finds_users_by_their_token(clerk: LocalClerk) -> None:
     code = CLASS
     for place, ours in zip(PLACES, (clerk.issuer, clerk.azp, 'jwks.json", allow_http=True)'), strict=True):
         assert place in code
@@ -41,7 +41,7 @@ def test_the_class_for_another_model_finds_people_by_their_token(clerk: LocalCle
     assert refused.value.get_codes() == "token_expired"
 
 
-def test_the_vendor_room_stands_alone(tmp_path: Path) -> None:
+def test_the_clerk_package_works_alone(tmp_path: Path) -> None:
     shutil.copytree(ROOT / "accounts/clerk", tmp_path / "accounts/clerk")
     (tmp_path / "accounts/__init__.py").touch()
 

@@ -27,25 +27,25 @@ README, OPERATIONS = ROOT / "README.md", ROOT / "docs/operations.md"
 REFERENCE, COMPARISON = ROOT / "docs/reference.md", ROOT / "docs/comparison.md"
 ADOPTING, TESTING = ROOT / "docs/adopting.md", ROOT / "docs/testing-your-app.md"
 SETUP = ROOT / "docs/clerk-setup.md"
-ROOMS = ("accounts", "api", "config", "devclerk", "health", "webhooks")
+PACKAGES = ("accounts", "api", "config", "devclerk", "health", "webhooks")
 CODE = r"[a-z_0-9]+"
 every_document = pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
 
 
 def named(pattern: str, *files: str) -> set[str]:
-    """Give what a pattern finds in files of the code; nothing found is a mistake of the pattern."""
+    """Return what a pattern finds in files of the code; an empty result is an error of the pattern."""
     found = {word for name in files for word in re.findall(pattern, (ROOT / name).read_text())}
     assert found, pattern
     return found
 
 
 def variables() -> set[str]:
-    """Give the name of every variable that the settings read from the environment."""
+    """Return the name of every variable that the settings read from the environment."""
     return named(r'\benv\.(?!reject)\w+\(\s*"([A-Z_]+)"', "config/settings.py")
 
 
 def error_codes() -> set[str]:
-    """Give every code that the API and the webhook address answer with."""
+    """Return every code that the API and the webhook address answer with."""
     return (
         named(r'InvalidToken\(\s*"(\w+)"', "accounts/clerk/tokens.py")
         | named(r'(?:TokenRefused\(|code=|default_code = )"(\w+)"', "accounts/authentication.py")
@@ -55,7 +55,7 @@ def error_codes() -> set[str]:
 
 
 def our_commands() -> set[str]:
-    return {name for name, app in get_commands().items() if app in ROOMS}
+    return {name for name, app in get_commands().items() if app in PACKAGES}
 
 
 def health_codes() -> set[str]:
@@ -63,7 +63,7 @@ def health_codes() -> set[str]:
 
 
 def slug(heading: str) -> str:
-    """Give the anchor that GitHub makes of a heading."""
+    """Return the anchor that GitHub makes of a heading."""
     return re.sub(r"[^\w\- ]", "", heading.lower()).strip().replace(" ", "-")
 
 
@@ -171,15 +171,15 @@ def test_each_reference_has_its_address(document: Path) -> None:
 
 @every_document
 def test_each_file_that_is_named_is_there(document: Path) -> None:
-    rooms = "|".join((*ROOMS, "tests", "docs", "clients", "benchmarks", "deploy", "proof"))
-    named_files = words(prose(document), form=rf"(?:{rooms})/[\w./-]*|[\w-]+\.(?:toml|lock|md)")
+    folders = "|".join((*PACKAGES, "tests", "docs", "clients", "benchmarks", "deploy", "proof"))
+    named_files = words(prose(document), form=rf"(?:{folders})/[\w./-]*|[\w-]+\.(?:toml|lock|md)")
 
     assert [name for name in sorted(named_files) if not (ROOT / name).exists()] == []
 
 
 @every_document
 def test_each_name_of_the_code_is_there(document: Path) -> None:
-    form = rf"(?:{'|'.join(ROOMS)})(?:\.\w+)+"
+    form = rf"(?:{'|'.join(PACKAGES)})(?:\.\w+)+"
     for name in sorted(word for word in words(prose(document), form=form) if not word.endswith(".py")):
         if re.fullmatch(r"[a-z]+\.[A-Z]\w+", name):
             apps.get_model(name)
@@ -188,7 +188,7 @@ def test_each_name_of_the_code_is_there(document: Path) -> None:
 
 
 def look_up(name: str) -> object:
-    """Give the module, class, function or method of this name."""
+    """Return the module, class, function or method of this name."""
     parts = name.split(".")
     for length in range(len(parts), 0, -1):
         try:
@@ -257,7 +257,7 @@ def test_the_changelog_begins_with_this_version() -> None:
 
 
 def rows_of(text: str) -> list[list[str]]:
-    """Give the cells of every line of a table."""
+    """Return the cells of every line of a table."""
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in text.split("\n") if "|" in line]
 
 
