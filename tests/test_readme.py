@@ -1,21 +1,21 @@
-"""The README shows what is so: its view has real types, and its doctor says these words."""
+"""The README is short, its view has real types, and it names the versions that the project supports."""
 
 from __future__ import annotations
 
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
-import pytest
-
-from devclerk.fixtures import LocalClerk
-from devclerk.tokens import Keyring
-from tests.accounts import programs
-from tests.docs.documents import ROOT, blocks
+from tests.docs.documents import ROOT, blocks, section
 
 README = ROOT / "README.md"
-TRACE = re.compile(r"trace [0-9a-f]{32}")
+MAX_BYTES = 10_000
+
+
+def test_the_readme_is_short() -> None:
+    assert len(README.read_bytes()) < MAX_BYTES
 
 
 def test_the_view_passes_strict_mypy(tmp_path: Path) -> None:
@@ -32,27 +32,14 @@ def test_the_view_passes_strict_mypy(tmp_path: Path) -> None:
     assert "accounts.models.User, accounts.clerk.tokens.SessionClaims" in done.stdout
 
 
-@pytest.mark.django_db(transaction=True)
-@pytest.mark.parametrize("number", [0, 1, 2])
-def test_the_doctor_says_what_is_shown(clerk: LocalClerk, number: int) -> None:
-    shown = blocks(README, language="")[number].text.splitlines()
-    arguments, variables = broken(clerk)[number]
+def test_the_supported_versions_are_those_of_the_project() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    requirements = "\n".join(project["dependencies"])
+    (django,) = re.findall(r"^django>=([\d.]+),<(\d+)\.(\d+)$", requirements, re.MULTILINE)
+    (rest_framework,) = re.findall(r"^djangorestframework>=([\d.]+)$", requirements, re.MULTILINE)
+    lowest, major, minor = django
+    table = section(README, "Supported versions")
 
-    done = programs.run("clerk_doctor", *arguments, clerk=clerk, **variables)
-
-    said = iter(TRACE.sub("trace", done.stdout).splitlines())
-    assert shown[0].startswith("$ python manage.py clerk_doctor")
-    # In this order, with other findings in between: the README leaves out what is well.
-    assert [line for line in shown[1:] if TRACE.sub("trace", line) not in said] == [], (
-        done.stdout + done.stderr
-    )
-
-
-def broken(clerk: LocalClerk) -> list[tuple[list[str], dict[str, str]]]:
-    """Give the three set-ups of the README: arguments of the doctor, and variables that are wrong."""
-    token = clerk.mint("grace", fault="template", claims={"first_name": None})
-    return [
-        ([], {"DJANGO_DEBUG": "perhaps", "CLERK_PUBLISHABLE_KEY": "pk_test_perhaps"}),
-        ([], {"CLERK_JWT_KEY": Keyring().pem, "CLERK_SECRET_KEY": "sk_test_Another"}),
-        (["--token", token], {}),
-    ]
+    assert f"| Python | {project['requires-python'].removeprefix('>=')} or newer |" in table
+    assert f"| Django | {lowest} to {major}.{int(minor) - 1};" in table
+    assert f"| Django REST framework | {rest_framework} or newer |" in table

@@ -18,7 +18,7 @@ FENCE = re.compile(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Block:
-    """A fenced block: where it begins, in what language it is, and why it is not run, if it is not."""
+    """A fenced block: its place, its language, and the reason why it is not run, if there is one."""
 
     document: Path
     line: int
@@ -31,7 +31,7 @@ class Block:
 
 
 def blocks(document: Path, *, language: str) -> list[Block]:
-    """Give the document's blocks of one language, in their order."""
+    """Return the document's blocks of one language, in their order."""
     text = document.read_text()
     return [
         Block(
@@ -47,12 +47,12 @@ def blocks(document: Path, *, language: str) -> list[Block]:
 
 
 def prose(document: Path) -> str:
-    """Give the document without its blocks."""
+    """Return the document without its blocks."""
     return FENCE.sub("", document.read_text())
 
 
 def section(document: Path, title: str) -> str:
-    """Give what stands below a heading, up to the next one of its rank or above; the title must be there."""
+    """Return the text below a heading, up to the next heading of its rank or above; the title must exist."""
     text = document.read_text()
     (found,) = re.finditer(rf"^(#+) {re.escape(title)}$", text, re.MULTILINE)
     ending = re.search(rf"^#{{1,{len(found[1])}}} ", text[found.end() :], re.MULTILINE)
@@ -60,11 +60,21 @@ def section(document: Path, title: str) -> str:
 
 
 def words(text: str, *, form: str) -> set[str]:
-    """Give what stands in code letters and is of this form, as a whole."""
+    """Return each text in code letters that matches this form as a whole."""
     return {word for word in re.findall(r"`([^`\n]+)`", text) if re.fullmatch(form, word)}
 
 
 def first_cells(text: str) -> list[str]:
-    """Give the first cell of each row of the tables in this text."""
+    """Return the first cell of each row of the tables in this text."""
     cells = [re.split(r"(?<!\\)\|", line)[1].strip() for line in text.splitlines() if line.startswith("|")]
     return [cell for cell in cells if cell and not set(cell) <= {"-", ":"}]
+
+
+def rows_of_table(text: str) -> list[list[str]]:
+    """Return the cells of each row of the tables in this text, without the lines below the headings."""
+    rows = [
+        [cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]]
+        for line in text.splitlines()
+        if line.startswith("| ")
+    ]
+    return [row for row in rows if row]

@@ -55,7 +55,7 @@ class Stage:
 
 
 def clean_environment() -> dict[str, str]:
-    """Give what a terminal has, and nothing of the tests."""
+    """Return the environment of a terminal, without that of the tests."""
     return {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
 
 
@@ -98,7 +98,7 @@ def printed_token(server: subprocess.Popen[str]) -> str:
 
 
 def free_port() -> int:
-    """Give a port that nobody has."""
+    """Return a free port."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

@@ -1,4 +1,4 @@
-"""What the documents tell people to type is typed here, on a copy of the project."""
+"""Run the shell blocks of the documents on a copy of the project."""
 
 from __future__ import annotations
 
@@ -56,8 +56,8 @@ def test_the_tests_shown_pass(stage: Stage) -> None:
 
 def test_users_of_another_project_become_those_of_clerk(stage: Stage) -> None:
     bring, rewrite, _ = blocks(ROOT / "docs/adopting.md", language="python")
-    people = {7: "joan", 8: "kurt"}
-    users = [{"model": "auth.user", "pk": pk, "fields": old_user(name)} for pk, name in people.items()]
+    names = {7: "joan", 8: "kurt"}
+    users = [{"model": "auth.user", "pk": pk, "fields": old_user(name)} for pk, name in names.items()]
     notes = [{"model": "notes.note", "pk": 1, "fields": {"text": "mine", "owner": 7}}]
     (stage.tree / "users.json").write_text(json.dumps(users))
     (stage.tree / "notes.json").write_text(json.dumps(notes))
@@ -83,7 +83,7 @@ def test_users_of_another_project_become_those_of_clerk(stage: Stage) -> None:
 
 
 def old_user(name: str) -> dict[str, object]:
-    """Give the fields of Django's own user as `dumpdata` writes them."""
+    """Return the fields of Django's own user as `dumpdata` writes them."""
     return {
         "password": "pbkdf2_sha256$1$salt$hash",
         "last_login": None,

@@ -13,11 +13,10 @@ from django.apps import apps
 from django.core.management import get_commands, load_command_class
 from django.urls import resolve
 
-from accounts.clerk.outgoing import USER_AGENT
 from accounts.linking import Verdict
 from devclerk.fixtures import LocalClerk
+from devclerk.people import seeded_people
 from devclerk.tokens import Fault
-from devclerk.users import seeded_users
 from health import metrics, reasons
 from health.token_claims import SHORTCODES
 from tests.docs.documents import DOCUMENTS, ROOT, blocks, first_cells, prose, section, words
@@ -25,28 +24,30 @@ from webhooks.handlers import EFFECTS
 from webhooks.views import REFUSALS
 
 README, OPERATIONS = ROOT / "README.md", ROOT / "docs/operations.md"
+REFERENCE, COMPARISON = ROOT / "docs/reference.md", ROOT / "docs/comparison.md"
 ADOPTING, TESTING = ROOT / "docs/adopting.md", ROOT / "docs/testing-your-app.md"
-ROOMS = ("accounts", "api", "config", "devclerk", "health", "webhooks")
+SETUP = ROOT / "docs/clerk-setup.md"
+PACKAGES = ("accounts", "api", "config", "devclerk", "health", "webhooks")
 CODE = r"[a-z_0-9]+"
 every_document = pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
 
 
 def named(pattern: str, *files: str) -> set[str]:
-    """Give what a pattern finds in files of the code; nothing found is a mistake of the pattern."""
+    """Return what a pattern finds in files of the code; an empty result is an error of the pattern."""
     found = {word for name in files for word in re.findall(pattern, (ROOT / name).read_text())}
     assert found, pattern
     return found
 
 
 def variables() -> set[str]:
-    """Give the name of every variable that the settings read from the environment."""
+    """Return the name of every variable that the settings read from the environment."""
     return named(r'\benv\.(?!reject)\w+\(\s*"([A-Z_]+)"', "config/settings.py")
 
 
 def error_codes() -> set[str]:
-    """Give every code that the API and the webhook address answer with."""
+    """Return every code that the API and the webhook address answer with."""
     return (
-        named(r'InvalidToken\(\s*"(\w+)"', "accounts/clerk/jws.py", "accounts/clerk/tokens.py")
+        named(r'InvalidToken\(\s*"(\w+)"', "accounts/clerk/tokens.py")
         | named(r'(?:TokenRefused\(|code=|default_code = )"(\w+)"', "accounts/authentication.py")
         | named(r'_example\(\s*\d+, code="(\w+)"', "api/schema.py")
         | {refusal.code for refusal in REFUSALS.values()}
@@ -54,7 +55,7 @@ def error_codes() -> set[str]:
 
 
 def our_commands() -> set[str]:
-    return {name for name, app in get_commands().items() if app in ROOMS}
+    return {name for name, app in get_commands().items() if app in PACKAGES}
 
 
 def health_codes() -> set[str]:
@@ -62,12 +63,12 @@ def health_codes() -> set[str]:
 
 
 def slug(heading: str) -> str:
-    """Give the anchor that GitHub makes of a heading."""
+    """Return the anchor that GitHub makes of a heading."""
     return re.sub(r"[^\w\- ]", "", heading.lower()).strip().replace(" ", "-")
 
 
 def test_the_settings_listed_are_those_that_are_read() -> None:
-    listed = words(section(README, "Settings"), form=r"[A-Z]+(_[A-Z]+)+")
+    listed = words(section(REFERENCE, "Settings"), form=r"[A-Z]+(_[A-Z]+)+")
     example = set(re.findall(r"^([A-Z_]+)=", (ROOT / ".env.example").read_text(), re.MULTILINE))
 
     assert listed == variables()
@@ -83,7 +84,7 @@ def test_each_setting_that_is_named_is_one(document: Path) -> None:
 
 
 def test_the_error_codes_listed_are_those_that_are_answered() -> None:
-    rows = [line for line in section(README, "Errors").splitlines() if line.startswith("|")]
+    rows = [line for line in section(REFERENCE, "Errors").splitlines() if line.startswith("|")]
 
     # `invalid` and its like are made by REST framework itself.
     assert words("\n".join(rows), form=CODE) - {"invalid"} == error_codes()
@@ -98,13 +99,13 @@ def test_each_error_code_that_is_named_is_one(document: Path) -> None:
 
 
 def test_the_commands_listed_are_all_there_are() -> None:
-    listed = {cell.strip("`").split()[0] for cell in first_cells(section(README, "Commands"))} - {"command"}
+    listed = {cell.strip("`").split()[0] for cell in first_cells(section(REFERENCE, "Commands"))}
 
-    assert listed == our_commands()
+    assert listed - {"command"} == our_commands()
 
 
 def test_the_options_of_the_commands_are_all_there_are() -> None:
-    for cell in first_cells(section(README, "Commands")):
+    for cell in first_cells(section(REFERENCE, "Commands")):
         name = cell.strip("`").split()[0]
         if name in {"command", "devclerk"}:
             continue
@@ -133,12 +134,10 @@ def test_each_event_that_is_named_is_handled(document: Path) -> None:
     assert words(prose(document), form=r"user\.\w+") <= set(EFFECTS)
 
 
-@pytest.mark.parametrize("name", ["README.md", "docs/clerk-setup.md"])
-def test_the_set_up_names_every_event_and_every_claim(name: str) -> None:
-    document = ROOT / name
-    claims = [json.loads(block.text) for block in blocks(document, language="json") if "{{" in block.text]
+def test_the_setup_names_every_event_and_every_claim() -> None:
+    claims = [json.loads(block.text) for block in blocks(SETUP, language="json") if "{{" in block.text]
 
-    assert words(prose(document), form=r"user\.\w+") == set(EFFECTS)
+    assert words(prose(SETUP), form=r"user\.\w+") == set(EFFECTS)
     assert claims == [SHORTCODES]
 
 
@@ -158,6 +157,11 @@ def test_each_link_leads_somewhere(document: Path) -> None:
 
 
 @every_document
+def test_no_link_leads_to_a_package_index(document: Path) -> None:
+    assert re.findall(r"https://(?:pypi\.org|www\.npmjs\.com)\S*", document.read_text()) == []
+
+
+@every_document
 def test_each_reference_has_its_address(document: Path) -> None:
     text = prose(document)
     addresses = re.findall(r"^\[(\w+)\]: https://", text, re.MULTILINE)
@@ -167,15 +171,15 @@ def test_each_reference_has_its_address(document: Path) -> None:
 
 @every_document
 def test_each_file_that_is_named_is_there(document: Path) -> None:
-    rooms = "|".join((*ROOMS, "tests", "docs", "clients", "benchmarks", "deploy"))
-    named_files = words(prose(document), form=rf"(?:{rooms})/[\w./-]*|[\w-]+\.(?:toml|lock|md)")
+    folders = "|".join((*PACKAGES, "tests", "docs", "clients", "benchmarks", "deploy", "proof"))
+    named_files = words(prose(document), form=rf"(?:{folders})/[\w./-]*|[\w-]+\.(?:toml|lock|md)")
 
     assert [name for name in sorted(named_files) if not (ROOT / name).exists()] == []
 
 
 @every_document
 def test_each_name_of_the_code_is_there(document: Path) -> None:
-    form = rf"(?:{'|'.join(ROOMS)})(?:\.\w+)+"
+    form = rf"(?:{'|'.join(PACKAGES)})(?:\.\w+)+"
     for name in sorted(word for word in words(prose(document), form=form) if not word.endswith(".py")):
         if re.fullmatch(r"[a-z]+\.[A-Z]\w+", name):
             apps.get_model(name)
@@ -184,7 +188,7 @@ def test_each_name_of_the_code_is_there(document: Path) -> None:
 
 
 def look_up(name: str) -> object:
-    """Give the module, class, function or method of this name."""
+    """Return the module, class, function or method of this name."""
     parts = name.split(".")
     for length in range(len(parts), 0, -1):
         try:
@@ -197,8 +201,8 @@ def look_up(name: str) -> object:
     raise AssertionError(name)
 
 
-def test_the_addresses_listed_are_routed() -> None:
-    listed = words("\n".join(first_cells(section(README, "Addresses"))), form=r"(?:[A-Z]+ )?/\S+")
+def test_the_endpoints_listed_are_routed() -> None:
+    listed = words("\n".join(first_cells(section(REFERENCE, "Endpoints"))), form=r"(?:[A-Z]+ )?/\S+")
     for words_of_it in listed:
         path = words_of_it.rpartition(" ")[2].replace("{id}", "9cab1d33-2b8a-4ac1-8c59-40c8c1d4a1d5")
         assert resolve(path).func.__name__ != "not_found", path
@@ -238,11 +242,11 @@ def test_every_decision_about_a_link_is_explained() -> None:
 def test_what_the_fixtures_can_do_is_listed() -> None:
     table = section(TESTING, "The fixtures")
     listed = set(re.findall(r"\b([a-z_]+)\(", table)) | words(table, form=CODE)
-    methods = {name for name in vars(LocalClerk) if not name.startswith("_")} | {"emulator"}
+    methods = {name for name in vars(LocalClerk) if not name.startswith("_")} | {"standin"}
 
     assert methods - {"kid", "pem"} <= listed
     assert set(map(str, Fault)) <= listed
-    assert (len(seeded_users()), "nine seeded users" in table) == (9, True)
+    assert (len(seeded_people()), "nine seeded users" in table) == (9, True)
 
 
 def test_the_changelog_begins_with_this_version() -> None:
@@ -252,20 +256,14 @@ def test_the_changelog_begins_with_this_version() -> None:
     assert versions[0] == version
 
 
-def test_the_user_agent_names_this_version() -> None:
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-
-    assert f"{project['name']}/{project['version']}" == USER_AGENT
-
-
 def rows_of(text: str) -> list[list[str]]:
-    """Give the cells of every line of a table."""
+    """Return the cells of every line of a table."""
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in text.split("\n") if "|" in line]
 
 
-def test_the_figures_of_the_readme_are_those_that_were_measured() -> None:
+def test_the_figures_of_the_comparison_are_those_that_were_measured() -> None:
     results = rows_of((ROOT / "benchmarks/results.md").read_text())
-    (shown,) = re.findall(r"<!-- benchmark -->(.*?)<!-- /benchmark -->", README.read_text(), re.DOTALL)
+    (shown,) = re.findall(r"<!-- benchmark -->(.*?)<!-- /benchmark -->", COMPARISON.read_text(), re.DOTALL)
     table = [row for row in rows_of(shown) if row[1].endswith(" µs")]
 
     assert len(table) >= 6

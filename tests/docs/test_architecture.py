@@ -1,0 +1,147 @@
+"""The drawings of docs/architecture.md are what the code does, and its decisions are numbered and dated."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from accounts.clerk.profiles import FIELDS, ClerkProfile, Source
+from accounts.merge import merge
+from accounts.models import DeletedBy
+from accounts.sync import UserDeleted, delete_locally, delete_user, restore_user, rows_of, sync_user
+from tests.docs.documents import ROOT, blocks, rows_of_table, section
+
+ARCHITECTURE = ROOT / "docs/architecture.md"
+CLERK_ID = "user_2ArchitectureExample"
+TABLE = [row for row in rows_of_table(section(ARCHITECTURE, "The life of a row")) if row[0] != "state"]
+STATES = ("no row", "live", "deleted locally", "deleted in Clerk", "restored")
+EVENTS = ("session token", "webhook or page", "deletion in Clerk")
+CREATED, DELETED, RESTORED, LATER = 1_000_000, 2_000_000, 3_000_000, 4_000_000
+
+
+def profile(source: Source, *, at: int, first_name: str) -> ClerkProfile:
+    return ClerkProfile(clerk_id=CLERK_ID, source=source, at=at, values={"first_name": first_name})
+
+
+def live() -> None:
+    sync_user(profile(Source.CLAIMS, at=CREATED, first_name="Ada"))
+
+
+def deleted_locally() -> None:
+    live()
+    delete_locally(rows_of(CLERK_ID)[0])
+
+
+def deleted_in_clerk() -> None:
+    live()
+    delete_user(CLERK_ID, at=DELETED)
+
+
+def restored() -> None:
+    deleted_in_clerk()
+    restore()
+
+
+def restore() -> str:
+    restore_user(rows_of(CLERK_ID)[0], at=RESTORED)
+    return "-"
+
+
+def session_token() -> str:
+    try:
+        return sync_user(profile(Source.CLAIMS, at=LATER, first_name="Grace")).outcome
+    except UserDeleted:
+        return "user_deleted"
+
+
+BUILD: dict[str, Callable[[], Any]] = {
+    "no row": lambda: None,
+    "live": live,
+    "deleted locally": deleted_locally,
+    "deleted in Clerk": deleted_in_clerk,
+    "restored": restored,
+}
+CAUSE: dict[str, Callable[[], str]] = {
+    "session token": session_token,
+    "webhook or page": lambda: sync_user(profile(Source.WEBHOOK, at=LATER, first_name="Grace")).outcome,
+    "deletion in Clerk": lambda: delete_user(CLERK_ID, at=LATER),
+    "older deletion in Clerk": lambda: delete_user(CLERK_ID, at=DELETED),
+    "Delete here": lambda: delete_locally(rows_of(CLERK_ID)[0]),
+    "Restore": restore,
+}
+
+
+def state() -> str:
+    rows = rows_of(CLERK_ID)
+    if not rows:
+        return "no row"
+    alive = [row for row in rows if row.deleted_at is None]
+    if alive:
+        return "live" if alive[0].restored_at is None else "restored"
+    by_clerk = any(row.deleted_by == DeletedBy.CLERK for row in rows)
+    return "deleted in Clerk" if by_clerk else "deleted locally"
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("row", TABLE, ids=lambda row: f"{row[0]}, {row[1]}")
+def test_each_event_leads_to_the_state_that_is_shown(row: list[str]) -> None:
+    before, event, after, outcome = row
+    BUILD[before]()
+    assert state() == before
+
+    assert CAUSE[event]() == outcome.strip("`")
+
+    assert state() == after
+
+
+def test_the_table_has_each_event_of_each_state() -> None:
+    shown = {(row[0], row[1]) for row in TABLE}
+
+    assert {(before, event) for before in STATES for event in EVENTS} <= shown
+    assert {row[0] for row in TABLE} == set(STATES)
+
+
+def milliseconds(clock: str) -> int:
+    hours, minutes, seconds = map(int, clock.split(":"))
+    return ((hours * 60 + minutes) * 60 + seconds) * 1000
+
+
+def test_the_versions_of_a_field_are_those_that_the_merge_writes() -> None:
+    (timeline,) = [block.text for block in blocks(ARCHITECTURE, language="text") if "arrives" in block.text]
+    values: dict[str, Any] = dict.fromkeys(FIELDS, "") | {
+        "email": None,
+        "email_verified": False,
+        "banned": False,
+    }
+    versions: dict[str, tuple[int, int]] = {}
+    lines = re.findall(r"^ ?\d+  .*$", timeline, re.MULTILINE)
+    assert len(lines) == 10
+    for line in lines:
+        arrives, as_of, sent, value, stored, version, _ = (
+            cell.strip() for cell in line.replace("||", "|").split("|")
+        )
+        arrived = ClerkProfile(
+            clerk_id=CLERK_ID,
+            source=Source[arrives.split()[1].upper()],
+            at=milliseconds(as_of),
+            values={"first_name": value},
+            true_until=milliseconds(sent) if sent else None,
+        )
+        merged = merge(values, versions, arrived)
+        values |= merged.values
+        versions = dict(merged.versions or versions)
+
+        time, source = version.split()
+        assert values["first_name"] == stored, line
+        assert versions["first_name"] == (milliseconds(time), Source[source.upper()]), line
+
+
+def test_the_decisions_are_numbered_and_dated() -> None:
+    headings = re.findall(r"^### (.+)$", section(ARCHITECTURE, "Decisions"), re.MULTILINE)
+    numbers = [re.fullmatch(r"D(\d+)\. .+ \(\d{4}-\d{2}-\d{2}\)", heading) for heading in headings]
+
+    assert [number and int(number[1]) for number in numbers] == list(range(1, len(headings) + 1))
+    assert headings
