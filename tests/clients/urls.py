@@ -24,4 +24,8 @@ class Echo(APIView):
         return Response({"received": request.data})
 
 
-urlpatterns = [path("api/test/echo", Echo.as_view()), path("", include("config.urls"))]
+urlpatterns = [
+    path("api/test/echo", Echo.as_view()),
+    path("", include("tests.clients.labels")),
+    path("", include("config.urls")),
+]

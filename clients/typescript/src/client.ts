@@ -5,9 +5,10 @@ import { type Client, createClient } from "./generated/client/index.js";
 
 export interface ApiClientOptions {
   baseUrl: string;
+  /** Asked for every call, so wait until Clerk has loaded: before that it returns null. */
   getToken: GetToken;
   fetch?: Fetch;
-  /** There is no token, or none but the refused one. Called once for all calls that wait together. */
+  /** There is no token, or none but the refused one. Called once, and again only after there was a token. */
   onSignedOut?: () => void;
 }
 export interface ServerApiClientOptions extends Pick<ApiClientOptions, "baseUrl" | "fetch"> {
@@ -30,10 +31,14 @@ export function createServerApiClient(options: ServerApiClientOptions): Client {
 /** Over a fetch of one's own, which sees to tokens and patience: types, validation and our errors alone. */
 export function checkedClient(baseUrl: string, fetch: Fetch, cache?: RequestCache): Client {
   const client = createClient({ baseUrl, cache, fetch: fetch as typeof globalThis.fetch, parseAs: "json" });
-  client.interceptors.response.use(async (response, _request, { responseValidator }) => {
-    const empty = response.status === 204 || response.headers.get("Content-Length") === "0";
-    if (response.ok && empty) await responseValidator?.(null); // the generated code would give {} unseen
-    return response;
+  client.interceptors.response.use(async (response, _request, options) => {
+    if (!response.ok || options.parseAs !== "json") return response;
+    const text = await response.text();
+    Object.defineProperty(response, "text", { value: async () => text }); // the generated code reads it again
+    if (text) return response;
+    await options.responseValidator?.(undefined); // the generated code would return {} without a check
+    options.parseAs = "stream"; // the generated code then returns `body` as it is
+    return Object.defineProperty(response, "body", { value: undefined });
   });
   client.interceptors.error.use((error, response, request) => {
     if (!response || !request) return error; // nobody answered, or nobody was asked

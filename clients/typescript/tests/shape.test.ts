@@ -115,7 +115,7 @@ describe("an answer of another shape", () => {
       { status: 200, headers: { "Content-Type": "application/json" }, body: '{"id": ' },
       "",
     ],
-    ["nothing", { status: 200, headers: { "Content-Type": "application/json" } }, "id"],
+    ["nothing", { status: 200, headers: { "Content-Type": "application/json" } }, ""],
     ["nothing, of a known length", { status: 200, headers: { "Content-Length": "0" } }, ""],
     ["no content", { status: 204 }, ""],
     ["null", json(null), ""],
