@@ -38,6 +38,17 @@ export class TokenUnavailable extends Error {
   override readonly name = "TokenUnavailable";
 }
 
+/** Another user or session is signed in than the one that made the call. The refused request was not sent again. */
+export class AccountChanged extends Error {
+  override readonly name = "AccountChanged";
+
+  constructor() {
+    super(
+      "The account was switched during the call, so the request was not sent again. Load the page's data anew.",
+    );
+  }
+}
+
 /** Tell whether to try a read again: after the network's failures, 5xx, 408 and 429, and nothing else. */
 export const isTransient = (error: unknown): boolean =>
   error instanceof ApiError ? TRANSIENT.includes(error.status) : error instanceof TypeError;

@@ -1,5 +1,6 @@
 import ky, { HTTPError } from "ky";
-import { firstError, TokenUnavailable, TRANSIENT } from "./errors.js";
+import { isSameAccount } from "./account.js";
+import { AccountChanged, firstError, TokenUnavailable, TRANSIENT } from "./errors.js";
 
 type Token = string | null;
 /** Clerk's `getToken`, as `useAuth()` and `clerk.session` give it. */
@@ -7,6 +8,7 @@ export type GetToken = (options?: { skipCache?: boolean }) => Promise<Token>;
 export type Fetch = (request: Request) => Promise<Response>;
 
 const TOKEN_MS = 10_000; // Clerk's own getToken goes on trying for up to three minutes
+const SECOND_ASK_MS = 500; // getToken returns null while Clerk loads or switches accounts
 const ANSWER_MS = 30_000;
 const READS = ["get", "head", "options"];
 const WAITS = { statusCodes: TRANSIENT, afterStatusCodes: TRANSIENT, maxRetryAfter: 20_000, jitter: true };
@@ -27,23 +29,41 @@ export function signedFetch(fetch: Fetch, getToken: GetToken): Fetch {
   return async (request) => fetch(signed(request, await unlessAborted(request.signal, ask(getToken))));
 }
 
-/** Give a fetch that sends a token, and when the API refuses it sends the request once more with another.
+/** Return a fetch that sends a token, and renews a refused token once and sends the request again.
  *
- * Calls refused with the same token share every renewal that was not over when they left. */
+ * Calls refused with the same token share every renewal that was running when they were sent. A request is never
+ * sent again with the token of another user or session: it rejects with `AccountChanged`. */
 export function renewingFetch(fetch: Fetch, getToken: GetToken, onSignedOut: () => void): Fetch {
   let current: { token: Token; renewal?: Promise<Token>; over?: Promise<Token> } | undefined;
+  let latest: Token = null; // the newest token, null after a sign-out
+  let ended: Token | undefined; // what was refused when the user was signed out, undefined before
+
+  async function look(options?: { skipCache: boolean }): Promise<Token> {
+    const token = await ask(getToken, options);
+    if (token && token !== ended) [latest, ended] = [token, undefined];
+    return token;
+  }
 
   async function renew(refused: Token): Promise<Token> {
-    // Another call, or Clerk itself, may have a newer one already.
-    let token = refused && (await ask(getToken));
-    if (token && token === refused) token = await ask(getToken, { skipCache: true });
-    if (token && token !== refused) return token;
+    // Another call, or Clerk itself, may have a newer token already.
+    let token = refused && (await look());
+    if (token && token === refused) token = await look({ skipCache: true });
+    if (!token) {
+      await new Promise((resolve) => setTimeout(resolve, SECOND_ASK_MS));
+      token = await look(refused ? { skipCache: true } : undefined);
+    }
+    return token === refused ? null : token;
+  }
+
+  function signOut(refused: Token): void {
+    if (ended !== undefined) return;
+    [latest, ended] = [null, refused];
     onSignedOut();
-    return null;
   }
 
   return async (request) => {
-    const token = await unlessAborted(request.signal, ask(getToken));
+    const before = latest;
+    const token = await unlessAborted(request.signal, look());
     if (current?.token !== token) current = { token };
     const [era, over] = [current, current.over];
     const spare = request.clone(); // a body can be read only once
@@ -55,13 +75,19 @@ export function renewingFetch(fetch: Fetch, getToken: GetToken, onSignedOut: () 
       });
     }
     const fresh = await unlessAborted(request.signal, era.renewal);
-    return fresh ? fetch(signed(spare, fresh)) : response;
+    if (!fresh) {
+      signOut(token);
+      return response;
+    }
+    const sender = token ?? before;
+    if (sender && !isSameAccount(sender, fresh)) throw new AccountChanged();
+    return fetch(signed(spare, fresh));
   };
 }
 
 async function ask(getToken: GetToken, options?: { skipCache: boolean }): Promise<Token> {
   try {
-    return await unlessAborted(AbortSignal.timeout(TOKEN_MS), getToken(options));
+    return (await unlessAborted(AbortSignal.timeout(TOKEN_MS), getToken(options))) || null;
   } catch (cause) {
     throw new TokenUnavailable("Clerk gave no token: its getToken failed or took too long.", { cause });
   }

@@ -88,4 +88,20 @@ describe.concurrent("a getToken", () => {
     expect(renewals).toBe(1);
     expect(onSignedOut).not.toHaveBeenCalled();
   });
+
+  it("that hangs when it is asked a second time is no sign-out", async () => {
+    const session = new ClerkSession(await newcomer());
+    let asked = 0;
+    const { users, relay, onSignedOut } = await clientOf((options) => {
+      asked += 1;
+      if (asked === 2) return new Promise(() => {});
+      return asked === 1 ? Promise.resolve(null) : session.getToken(options);
+    });
+
+    expect(await failure(users.me())).toMatchObject({ name: "TokenUnavailable" });
+    expect(relay.seen).toHaveLength(1);
+
+    await users.me();
+    expect(onSignedOut).not.toHaveBeenCalled();
+  });
 });
