@@ -3,30 +3,31 @@ import { isSameAccount } from "./account.js";
 import { AccountChanged, firstError, TokenUnavailable, TRANSIENT } from "./errors.js";
 
 type Token = string | null;
-/** Clerk's `getToken`, as `useAuth()` and `clerk.session` give it. */
+/** Clerk's `getToken`, as `useAuth()` and `clerk.session` offer it. */
 export type GetToken = (options?: { skipCache?: boolean }) => Promise<Token>;
 export type Fetch = (request: Request) => Promise<Response>;
 
-const TOKEN_MS = 10_000; // Clerk's own getToken goes on trying for up to three minutes
-const SECOND_ASK_MS = 500; // getToken returns null while Clerk loads or switches accounts
-const ANSWER_MS = 30_000;
+const TOKEN_MS = 10_000; // Clerk's own getToken retries for up to three minutes
+const SECOND_ATTEMPT_MS = 500; // getToken returns null while Clerk loads or switches accounts
+const RESPONSE_MS = 30_000;
 const READS = ["get", "head", "options"];
-const WAITS = { statusCodes: TRANSIENT, afterStatusCodes: TRANSIENT, maxRetryAfter: 20_000, jitter: true };
+const BACKOFF = { statusCodes: TRANSIENT, afterStatusCodes: TRANSIENT, maxRetryAfter: 20_000, jitter: true };
 
-/** Give a fetch that repeats reads which failed for the moment, later each time, or when Retry-After says. */
-export function patientFetch(fetch: Fetch): Fetch {
-  const retry = { limit: 3, methods: READS, ...WAITS };
-  const patient = ky.create({ fetch: (request) => fetch(request as Request), retry, timeout: ANSWER_MS });
+/** Return a fetch that sends reads again after transient failures, with backoff or as `Retry-After` says. */
+export function retryingFetch(fetch: Fetch): Fetch {
+  const retry = { limit: 3, methods: READS, ...BACKOFF };
+  const send = ky.create({ fetch: (request) => fetch(request as Request), retry, timeout: RESPONSE_MS });
   return (request) =>
-    patient(request).catch((error: unknown) => {
+    send(request).catch((error: unknown) => {
       if (error instanceof HTTPError) return error.response;
       throw error;
     });
 }
 
-/** Give a fetch that sends a token, if there is one. */
-export function signedFetch(fetch: Fetch, getToken: GetToken): Fetch {
-  return async (request) => fetch(signed(request, await unlessAborted(request.signal, ask(getToken))));
+/** Return a fetch that sends a token, if there is one. */
+export function authenticatedFetch(fetch: Fetch, getToken: GetToken): Fetch {
+  return async (request) =>
+    fetch(withToken(request, await unlessAborted(request.signal, requestToken(getToken))));
 }
 
 /** Return a fetch that sends a token, and renews a refused token once and sends the request again.
@@ -34,23 +35,23 @@ export function signedFetch(fetch: Fetch, getToken: GetToken): Fetch {
  * Calls refused with the same token share every renewal that was running when they were sent. A request is never
  * sent again with the token of another user or session: it rejects with `AccountChanged`. */
 export function renewingFetch(fetch: Fetch, getToken: GetToken, onSignedOut: () => void): Fetch {
-  let current: { token: Token; renewal?: Promise<Token>; over?: Promise<Token> } | undefined;
+  let current: { token: Token; renewal?: Promise<Token>; finished?: Promise<Token> } | undefined;
   let latest: Token = null; // the newest token, null after a sign-out
   let ended: Token | undefined; // what was refused when the user was signed out, undefined before
 
-  async function look(options?: { skipCache: boolean }): Promise<Token> {
-    const token = await ask(getToken, options);
+  async function getLatest(options?: { skipCache: boolean }): Promise<Token> {
+    const token = await requestToken(getToken, options);
     if (token && token !== ended) [latest, ended] = [token, undefined];
     return token;
   }
 
   async function renew(refused: Token): Promise<Token> {
     // Another call, or Clerk itself, may have a newer token already.
-    let token = refused && (await look());
-    if (token && token === refused) token = await look({ skipCache: true });
+    let token = refused && (await getLatest());
+    if (token && token === refused) token = await getLatest({ skipCache: true });
     if (!token) {
-      await new Promise((resolve) => setTimeout(resolve, SECOND_ASK_MS));
-      token = await look(refused ? { skipCache: true } : undefined);
+      await new Promise((resolve) => setTimeout(resolve, SECOND_ATTEMPT_MS));
+      token = await getLatest(refused ? { skipCache: true } : undefined);
     }
     return token === refused ? null : token;
   }
@@ -63,29 +64,29 @@ export function renewingFetch(fetch: Fetch, getToken: GetToken, onSignedOut: () 
 
   return async (request) => {
     const before = latest;
-    const token = await unlessAborted(request.signal, look());
+    const token = await unlessAborted(request.signal, getLatest());
     if (current?.token !== token) current = { token };
-    const [era, over] = [current, current.over];
-    const spare = request.clone(); // a body can be read only once
-    const response = await fetch(signed(request, token));
-    if (!(await refuses(response, token))) return response;
-    if (!era.renewal || era.renewal === over) {
-      era.renewal = renew(token).finally(() => {
-        era.over = era.renewal;
+    const [state, finished] = [current, current.finished];
+    const copy = request.clone(); // a body can be read only once
+    const response = await fetch(withToken(request, token));
+    if (!(await isTokenRefused(response, token))) return response;
+    if (!state.renewal || state.renewal === finished) {
+      state.renewal = renew(token).finally(() => {
+        state.finished = state.renewal;
       });
     }
-    const fresh = await unlessAborted(request.signal, era.renewal);
-    if (!fresh) {
+    const renewed = await unlessAborted(request.signal, state.renewal);
+    if (!renewed) {
       signOut(token);
       return response;
     }
     const sender = token ?? before;
-    if (sender && !isSameAccount(sender, fresh)) throw new AccountChanged();
-    return fetch(signed(spare, fresh));
+    if (sender && !isSameAccount(sender, renewed)) throw new AccountChanged();
+    return fetch(withToken(copy, renewed));
   };
 }
 
-async function ask(getToken: GetToken, options?: { skipCache: boolean }): Promise<Token> {
+async function requestToken(getToken: GetToken, options?: { skipCache: boolean }): Promise<Token> {
   try {
     return (await unlessAborted(AbortSignal.timeout(TOKEN_MS), getToken(options))) || null;
   } catch (cause) {
@@ -93,13 +94,13 @@ async function ask(getToken: GetToken, options?: { skipCache: boolean }): Promis
   }
 }
 
-function signed(request: Request, token: Token): Request {
+function withToken(request: Request, token: Token): Request {
   if (token) request.headers.set("Authorization", `Bearer ${token}`);
   return request;
 }
 
-/** Tell whether the session may be over. With `user_deleted` or `session_pending` no other token would help. */
-async function refuses(response: Response, token: Token): Promise<boolean> {
+/** Return whether another token may help, which is not so after `user_deleted` or `session_pending`. */
+async function isTokenRefused(response: Response, token: Token): Promise<boolean> {
   if (response.status !== 401) return false;
   const body: unknown = await response
     .clone()

@@ -17,7 +17,7 @@ export function useApiClient(options: ApiClientOptions): Client {
       createApiClient({
         baseUrl,
         fetch: (...request) => (latest.current.fetch ?? globalThis.fetch)(...request),
-        getToken: (asked) => latest.current.getToken(asked),
+        getToken: (tokenOptions) => latest.current.getToken(tokenOptions),
         onSignedOut: () => latest.current.onSignedOut?.(),
       }),
     [baseUrl],

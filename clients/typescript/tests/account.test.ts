@@ -8,7 +8,7 @@ import {
   type GetToken,
 } from "../src/index.js";
 import { Relay, type Step } from "./relay.js";
-import { EXPIRED, failure, mint, newcomer, order, until } from "./world.js";
+import { createUser, EXPIRED, mintToken, rejectionOf, waitUntil } from "./servers.js";
 
 type Answers = Record<"held" | "renewed", string | null>;
 const BUSY: Step = { status: 503 };
@@ -39,12 +39,8 @@ function inTurn(...results: (string | null)[]): GetToken {
 }
 
 async function twoUsers() {
-  const [one, two] = [await newcomer(), await newcomer()];
-  return { one, two, expired: await mint(one, EXPIRED), other: await mint(two) };
-}
-
-async function mintWith(who: string, claims: object): Promise<string> {
-  return (await order<{ token: string }>(`people/${who}/token`, { claims })).token;
+  const [one, two] = [await createUser(), await createUser()];
+  return { one, two, expired: await mintToken(one, EXPIRED), other: await mintToken(two) };
 }
 
 /** A token with this payload and a signature that nothing verifies: the client only compares. */
@@ -61,17 +57,17 @@ describe("a request whose token was refused", () => {
     const { expired, other } = await twoUsers();
     const { client, relay, onSignedOut } = await clientOf(tokensOf({ held: expired, renewed: other }));
 
-    expect(await failure(post(client))).toBeInstanceOf(AccountChanged);
+    expect(await rejectionOf(post(client))).toBeInstanceOf(AccountChanged);
 
     expect(relay.seen.map(({ token }) => token)).toEqual([`Bearer ${expired}`]);
     expect(onSignedOut).not.toHaveBeenCalled();
   });
 
-  it("is not sent again either when it is a read", async () => {
+  it("is not sent again as another user when it is a read", async () => {
     const { expired, other } = await twoUsers();
     const { users, relay, onSignedOut } = await clientOf(tokensOf({ held: expired, renewed: other }));
 
-    expect(await failure(users.me())).toMatchObject({ name: "AccountChanged" });
+    expect(await rejectionOf(users.me())).toMatchObject({ name: "AccountChanged" });
 
     expect(relay.seen).toHaveLength(1);
     expect(onSignedOut).not.toHaveBeenCalled();
@@ -82,21 +78,21 @@ describe("a request whose token was refused", () => {
     const getToken = vi.fn(inTurn(expired, other));
     const { client, relay } = await clientOf(getToken);
 
-    expect(await failure(post(client))).toBeInstanceOf(AccountChanged);
+    expect(await rejectionOf(post(client))).toBeInstanceOf(AccountChanged);
 
     expect(relay.seen).toHaveLength(1);
     expect(getToken).toHaveBeenCalledTimes(2);
   });
 
   it("is not sent again with another session of the same user", async () => {
-    const who = await newcomer();
+    const user = await createUser();
     const getToken = tokensOf({
-      held: await mint(who, EXPIRED),
-      renewed: await mintWith(who, { sid: "sess_another" }),
+      held: await mintToken(user, EXPIRED),
+      renewed: await mintToken(user, { claims: { sid: "sess_another" } }),
     });
     const { client, relay, onSignedOut } = await clientOf(getToken);
 
-    expect(await failure(post(client))).toBeInstanceOf(AccountChanged);
+    expect(await rejectionOf(post(client))).toBeInstanceOf(AccountChanged);
 
     expect(relay.seen).toHaveLength(1);
     expect(onSignedOut).not.toHaveBeenCalled();
@@ -106,7 +102,9 @@ describe("a request whose token was refused", () => {
     const { expired, other } = await twoUsers();
     const { client, users, relay, onSignedOut } = await clientOf(tokensOf({ held: expired, renewed: other }));
 
-    const errors = await Promise.all([post(client), users.me(), post(client), users.session()].map(failure));
+    const errors = await Promise.all(
+      [post(client), users.me(), post(client), users.session()].map(rejectionOf),
+    );
 
     for (const error of errors) expect(error).toBeInstanceOf(AccountChanged);
     expect(relay.seen).toHaveLength(4);
@@ -127,10 +125,10 @@ describe("a request whose token was refused", () => {
       return other;
     });
 
-    const early = failure(post(client));
-    await until(() => renewals === 1);
-    const late = failure(post(client));
-    await until(() => relay.seen.length === 2);
+    const early = rejectionOf(post(client));
+    await waitUntil(() => renewals === 1);
+    const late = rejectionOf(post(client));
+    await waitUntil(() => relay.seen.length === 2);
     open();
 
     expect(await early).toBeInstanceOf(AccountChanged);
@@ -138,11 +136,11 @@ describe("a request whose token was refused", () => {
     expect([renewals, relay.seen.length]).toEqual([1, 2]);
   });
 
-  it("is sent again by the call of the user whose token it is, and not by the call of another", async () => {
+  it("is sent again for the user of the new token, and not for another user", async () => {
     const { two, expired, other } = await twoUsers();
-    const { users, relay } = await clientOf(inTurn(expired, await mint(two, EXPIRED), other));
+    const { users, relay } = await clientOf(inTurn(expired, await mintToken(two, EXPIRED), other));
 
-    const [one, me] = await Promise.all([failure(users.session()), users.me()]);
+    const [one, me] = await Promise.all([rejectionOf(users.session()), users.me()]);
 
     expect(one).toBeInstanceOf(AccountChanged);
     expect(me.email).toBe(`${two}@example.test`);
@@ -153,17 +151,17 @@ describe("a request whose token was refused", () => {
     ]);
   });
 
-  it("is not sent again when its account was signed out, and another signed in, during one call", async () => {
+  it("is not sent again when one user signed out and another signed in during the call", async () => {
     const { expired, other } = await twoUsers();
     const { client, relay, onSignedOut } = await clientOf(inTurn(expired, null, other));
 
-    expect(await failure(post(client))).toBeInstanceOf(AccountChanged);
+    expect(await rejectionOf(post(client))).toBeInstanceOf(AccountChanged);
 
     expect(relay.seen).toHaveLength(1);
     expect(onSignedOut).not.toHaveBeenCalled();
   });
 
-  it("leaves the next call to the user who is signed in now", async () => {
+  it("does not stop the next call of the user who is signed in now", async () => {
     const { two, expired, other } = await twoUsers();
     let held = expired;
     const { users, onSignedOut } = await clientOf(async (options) => {
@@ -171,17 +169,17 @@ describe("a request whose token was refused", () => {
       return held;
     });
 
-    expect(await failure(users.me())).toBeInstanceOf(AccountChanged);
+    expect(await rejectionOf(users.me())).toBeInstanceOf(AccountChanged);
 
     expect((await users.me()).email).toBe(`${two}@example.test`);
     expect(onSignedOut).not.toHaveBeenCalled();
   });
 
-  it("gives an error that no retry follows, and that says what happened", async () => {
+  it("rejects with an error that is not transient", async () => {
     const { expired, other } = await twoUsers();
     const { users } = await clientOf(tokensOf({ held: expired, renewed: other }));
 
-    const error = await failure(users.me());
+    const error = await rejectionOf(users.me());
 
     expect(isTransient(error)).toBe(false);
     expect(String(error)).toMatch(/^AccountChanged: The account was switched/);
@@ -189,12 +187,12 @@ describe("a request whose token was refused", () => {
 });
 
 describe("a request without a token", () => {
-  it("is not sent again as another user than the last one", async () => {
+  it("is not sent again as a user other than the last one", async () => {
     const { one, other } = await twoUsers();
-    const { client, users, relay, onSignedOut } = await clientOf(inTurn(await mint(one), null, other));
+    const { client, users, relay, onSignedOut } = await clientOf(inTurn(await mintToken(one), null, other));
     await users.me();
 
-    expect(await failure(post(client))).toBeInstanceOf(AccountChanged);
+    expect(await rejectionOf(post(client))).toBeInstanceOf(AccountChanged);
 
     expect(relay.seen.map(({ token }) => token === undefined)).toEqual([false, true]);
     expect(onSignedOut).not.toHaveBeenCalled();
@@ -202,12 +200,12 @@ describe("a request without a token", () => {
 
   it("is sent again as the last user, and as any user after a sign-out", async () => {
     const { one, two, other } = await twoUsers();
-    const good = await mint(one);
+    const good = await mintToken(one);
     const { users, onSignedOut } = await clientOf(inTurn(good, null, good, null, null, null, other));
 
     await users.me();
     expect((await users.me()).email).toBe(`${one}@example.test`);
-    await failure(users.me());
+    await rejectionOf(users.me());
     expect(onSignedOut).toHaveBeenCalledTimes(1);
     expect((await users.me()).email).toBe(`${two}@example.test`);
   });
@@ -235,7 +233,7 @@ describe("a token that cannot be read", () => {
     ] as const) {
       const { client, relay, onSignedOut } = await clientOf(tokensOf({ held, renewed }), EXPIRED_ANSWER);
 
-      expect(await failure(post(client))).toBeInstanceOf(AccountChanged);
+      expect(await rejectionOf(post(client))).toBeInstanceOf(AccountChanged);
 
       expect(relay.seen).toHaveLength(1);
       expect(onSignedOut).not.toHaveBeenCalled();
@@ -245,7 +243,7 @@ describe("a token that cannot be read", () => {
   it("does not match another that cannot be read", async () => {
     const { client, relay } = await clientOf(tokensOf({ held: "one", renewed: "two" }), EXPIRED_ANSWER);
 
-    expect(await failure(post(client))).toBeInstanceOf(AccountChanged);
+    expect(await rejectionOf(post(client))).toBeInstanceOf(AccountChanged);
 
     expect(relay.seen).toHaveLength(1);
   });
@@ -271,9 +269,9 @@ describe("a token of the same account is recognized", () => {
 });
 
 describe("a request that is sent again after a fault", () => {
-  it("keeps its token, though the account was switched", async () => {
+  it("keeps its token when the account was switched", async () => {
     const { one, two, other } = await twoUsers();
-    const { users, relay } = await clientOf(inTurn(await mint(one), other), BUSY, "reset");
+    const { users, relay } = await clientOf(inTurn(await mintToken(one), other), BUSY, "reset");
 
     expect((await users.me()).email).toBe(`${one}@example.test`);
 
@@ -282,19 +280,22 @@ describe("a request that is sent again after a fault", () => {
     expect((await users.me()).email).toBe(`${two}@example.test`);
   });
 
-  it("is given up when its token is refused then, and the account was switched", async () => {
+  it("is not sent as another user when its token is refused at the retry", async () => {
     const { expired, other } = await twoUsers();
     const { users, relay } = await clientOf(tokensOf({ held: expired, renewed: other }), BUSY);
 
-    expect(await failure(users.me())).toBeInstanceOf(AccountChanged);
+    expect(await rejectionOf(users.me())).toBeInstanceOf(AccountChanged);
 
     expect(relay.seen.map(({ token }) => token)).toEqual([`Bearer ${expired}`, `Bearer ${expired}`]);
   });
 
-  it("keeps its token on a server, too", async () => {
+  it("keeps its token on a server", async () => {
     const { one, other } = await twoUsers();
     const relay = await Relay.start(BUSY, "reset");
-    const client = createServerApiClient({ baseUrl: relay.url, getToken: inTurn(await mint(one), other) });
+    const client = createServerApiClient({
+      baseUrl: relay.url,
+      getToken: inTurn(await mintToken(one), other),
+    });
 
     expect((await createUserEndpoints(client).me()).email).toBe(`${one}@example.test`);
 
@@ -307,7 +308,7 @@ describe("a request that is sent again after a fault", () => {
     const relay = await Relay.start();
     const client = createServerApiClient({ baseUrl: relay.url, getToken: inTurn(expired, other) });
 
-    expect(await failure(post(client))).toMatchObject({ code: "token_expired" });
+    expect(await rejectionOf(post(client))).toMatchObject({ code: "token_expired" });
 
     expect(relay.seen).toHaveLength(1);
   });

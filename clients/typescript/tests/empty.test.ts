@@ -2,11 +2,11 @@ import { describe, expect, it, vi } from "vitest";
 import { createApiClient, createServerApiClient, createUserEndpoints } from "../src/index.js";
 import { labelsCreate, labelsDestroy } from "./generated/sdk.gen.js";
 import { Relay, type Step } from "./relay.js";
-import { ClerkSession, EXPIRED, failure, mint, newcomer, type TokenOptions } from "./world.js";
+import { ClerkSession, createUser, EXPIRED, mintToken, rejectionOf, type TokenOptions } from "./servers.js";
 
 async function clientOf(script: Step[] = [], first?: TokenOptions) {
   const relay = await Relay.start(...script);
-  const session = new ClerkSession(await newcomer(), first);
+  const session = new ClerkSession(await createUser(), first);
   const client = createApiClient({ baseUrl: relay.url, getToken: session.getToken });
   return { relay, client, session, ...callsOf(client) };
 }
@@ -27,10 +27,14 @@ describe("a deletion that the API answers with 204", () => {
 
     expect(data).toBeUndefined();
     expect(response.status).toBe(204);
-    expect(await failure(destroy(id))).toMatchObject({ name: "ApiError", status: 404, code: "not_found" });
+    expect(await rejectionOf(destroy(id))).toMatchObject({
+      name: "ApiError",
+      status: 404,
+      code: "not_found",
+    });
   });
 
-  it("resolves in the style that throws nothing", async () => {
+  it("resolves without throwOnError", async () => {
     const { client, create } = await clientOf();
     const { id } = await create(name());
 
@@ -40,7 +44,7 @@ describe("a deletion that the API answers with 204", () => {
   });
 
   it("resolves on a server", async () => {
-    const [relay, token] = [await Relay.start(), await mint(await newcomer())];
+    const [relay, token] = [await Relay.start(), await mintToken(await createUser())];
     const { create, destroy } = callsOf(
       createServerApiClient({ baseUrl: relay.url, getToken: async () => token }),
     );
@@ -49,9 +53,9 @@ describe("a deletion that the API answers with 204", () => {
     expect((await destroy(id)).data).toBeUndefined();
   });
 
-  it("resolves after a renewal, and deletes once", async () => {
-    const who = await newcomer();
-    const [expired, good] = [await mint(who, EXPIRED), await mint(who)];
+  it("resolves after a renewal", async () => {
+    const user = await createUser();
+    const [expired, good] = [await mintToken(user, EXPIRED), await mintToken(user)];
     const relay = await Relay.start();
     let held = good;
     const { create, destroy } = callsOf(
@@ -78,7 +82,7 @@ describe("a deletion that the API answers with 204", () => {
   });
 });
 
-describe("another empty answer where no body is promised", () => {
+describe("another empty response to an operation without a response body", () => {
   it.each<[string, Step]>([
     ["205", { status: 205 }],
     ["200 of length 0", { status: 200, headers: { "Content-Length": "0" } }],
@@ -93,15 +97,15 @@ describe("another empty answer where no body is promised", () => {
     expect((await destroy(1)).data).toBeUndefined();
   });
 
-  it("is an error when a body comes all the same", async () => {
+  it("is an error if it has a body", async () => {
     vi.spyOn(console, "error").mockImplementation(() => {});
     const { destroy } = await clientOf([{ status: 200, body: '{"id": 1}' }]);
 
-    expect(await failure(destroy(1))).toMatchObject({ name: "ApiShapeError", path: "" });
+    expect(await rejectionOf(destroy(1))).toMatchObject({ name: "ApiShapeError", path: "" });
   });
 });
 
-describe("an empty answer where a body is promised", () => {
+describe("an empty response to an operation with a response body", () => {
   it.each<[string, Step]>([
     ["204", { status: 204 }],
     ["205", { status: 205 }],
@@ -111,15 +115,15 @@ describe("an empty answer where a body is promised", () => {
     vi.spyOn(console, "error").mockImplementation(() => {});
     const { client, create } = await clientOf([step, step]);
 
-    expect(await failure(create(name()))).toMatchObject({ name: "ApiShapeError", path: "" });
-    expect(await failure(createUserEndpoints(client).me())).toMatchObject({
+    expect(await rejectionOf(create(name()))).toMatchObject({ name: "ApiShapeError", path: "" });
+    expect(await rejectionOf(createUserEndpoints(client).me())).toMatchObject({
       name: "ApiShapeError",
       path: "",
     });
   });
 });
 
-it("a body that is not empty is returned whole, as text too", async () => {
+it("a body is returned completely, as JSON and as text", async () => {
   const { client, create } = await clientOf();
 
   const label = name();

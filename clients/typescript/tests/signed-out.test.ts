@@ -1,7 +1,7 @@
 import { describe, expect, it, vi } from "vitest";
 import { createApiClient, createUserEndpoints, type GetToken } from "../src/index.js";
 import { Relay, type Step } from "./relay.js";
-import { EXPIRED, failure, mint, newcomer, until } from "./world.js";
+import { createUser, EXPIRED, mintToken, rejectionOf, waitUntil } from "./servers.js";
 
 type Result = string | null | undefined;
 
@@ -19,11 +19,11 @@ async function clientOf(getToken: GetToken, ...script: Step[]) {
 }
 
 describe("one null from getToken", () => {
-  it("is no sign-out: the token that comes a moment later is used", async () => {
-    const who = await newcomer();
-    const { users, relay, getToken, onSignedOut } = await clientOf(resultsOf(null, await mint(who)));
+  it("is no sign-out: the request is sent again with the token of the second attempt", async () => {
+    const user = await createUser();
+    const { users, relay, getToken, onSignedOut } = await clientOf(resultsOf(null, await mintToken(user)));
 
-    expect((await users.me()).email).toBe(`${who}@example.test`);
+    expect((await users.me()).email).toBe(`${user}@example.test`);
 
     expect(getToken).toHaveBeenCalledTimes(2);
     expect(relay.gaps[0]).toBeGreaterThan(240);
@@ -31,14 +31,14 @@ describe("one null from getToken", () => {
     expect(onSignedOut).not.toHaveBeenCalled();
   });
 
-  it("is no sign-out for calls that start together, and they share the second question", async () => {
-    const who = await newcomer();
-    const token = await mint(who);
+  it("is no sign-out for concurrent calls, which share the second attempt", async () => {
+    const user = await createUser();
+    const token = await mintToken(user);
     const { users, getToken, onSignedOut } = await clientOf(resultsOf(null, null, null, token));
 
     const answers = await Promise.all([users.me(), users.me(), users.me()]);
 
-    expect(answers.map(({ email }) => email)).toEqual(Array(3).fill(`${who}@example.test`));
+    expect(answers.map(({ email }) => email)).toEqual(Array(3).fill(`${user}@example.test`));
     expect(getToken).toHaveBeenCalledTimes(4);
     expect(onSignedOut).not.toHaveBeenCalled();
   });
@@ -47,12 +47,12 @@ describe("one null from getToken", () => {
     ["getToken()", 1],
     ["a renewal", 2],
   ])("from %s is no sign-out for a refused token", async (_, nullAt) => {
-    const who = await newcomer();
-    const [expired, good] = [await mint(who, EXPIRED), await mint(who)];
+    const user = await createUser();
+    const [expired, good] = [await mintToken(user, EXPIRED), await mintToken(user)];
     const results: Result[] = [expired, ...Array(nullAt - 1).fill(expired), null, good];
     const { users, relay, getToken, onSignedOut } = await clientOf(resultsOf(...results));
 
-    expect((await users.me()).email).toBe(`${who}@example.test`);
+    expect((await users.me()).email).toBe(`${user}@example.test`);
 
     expect(relay.seen).toHaveLength(2);
     expect(getToken).toHaveBeenCalledTimes(nullAt + 2);
@@ -60,7 +60,7 @@ describe("one null from getToken", () => {
     expect(onSignedOut).not.toHaveBeenCalled();
   });
 
-  it("asks nothing and waits for nothing where the API needs no token", async () => {
+  it("delays no call that the API accepts without a token", async () => {
     const answer: Step = {
       status: 200,
       headers: { "Content-Type": "application/json" },
@@ -84,117 +84,120 @@ describe("no token twice", () => {
   ])("(%s) is a sign-out, and the call rejects with the API's answer", async (_, nothing) => {
     const { users, relay, getToken, onSignedOut } = await clientOf(resultsOf(nothing));
 
-    expect(await failure(users.me())).toMatchObject({ status: 401, code: "not_authenticated" });
+    expect(await rejectionOf(users.me())).toMatchObject({ status: 401, code: "not_authenticated" });
 
     expect(getToken).toHaveBeenCalledTimes(2);
     expect(relay.seen.map(({ token }) => token)).toEqual([undefined]);
     expect(onSignedOut).toHaveBeenCalledTimes(1);
   });
 
-  it("calls onSignedOut once for calls that start together", async () => {
+  it("calls onSignedOut once for concurrent calls", async () => {
     const { users, onSignedOut } = await clientOf(resultsOf(null));
 
-    const errors = await Promise.all([users.me(), users.session(), users.me()].map(failure));
+    const errors = await Promise.all([users.me(), users.session(), users.me()].map(rejectionOf));
 
     for (const error of errors) expect(error).toMatchObject({ code: "not_authenticated" });
     expect(onSignedOut).toHaveBeenCalledTimes(1);
   });
 
-  it("calls it once for calls that start one after another", async () => {
+  it("calls onSignedOut once for consecutive calls", async () => {
     const { users, onSignedOut } = await clientOf(resultsOf(null));
 
-    await failure(users.me());
-    await failure(users.session());
-    await Promise.all([users.me(), users.me()].map(failure));
+    await rejectionOf(users.me());
+    await rejectionOf(users.session());
+    await Promise.all([users.me(), users.me()].map(rejectionOf));
 
     expect(onSignedOut).toHaveBeenCalledTimes(1);
   });
 
-  it("calls it again after a token was there", async () => {
-    const token = await mint(await newcomer());
+  it("calls onSignedOut again after there was a token", async () => {
+    const token = await mintToken(await createUser());
     const { users, onSignedOut } = await clientOf(resultsOf(null, null, null, null, token, null, null, null));
 
-    await failure(users.me());
-    await failure(users.me());
+    await rejectionOf(users.me());
+    await rejectionOf(users.me());
     expect(onSignedOut).toHaveBeenCalledTimes(1);
     await users.me();
-    await failure(users.me());
-    await failure(users.me());
+    await rejectionOf(users.me());
+    await rejectionOf(users.me());
 
     expect(onSignedOut).toHaveBeenCalledTimes(2);
   });
 
-  it("calls it once for tokens that were refused apart from each other", async () => {
-    const who = await newcomer();
-    const [one, two] = [await mint(who, EXPIRED), await mint(who, EXPIRED)];
+  it("calls onSignedOut once for two refused tokens", async () => {
+    const user = await createUser();
+    const [one, two] = [await mintToken(user, EXPIRED), await mintToken(user, EXPIRED)];
     const held: Result[] = [one, two];
     const { users, relay, onSignedOut } = await clientOf(async () => held.shift() ?? null);
 
-    const errors = await Promise.all([users.me(), users.me()].map(failure));
+    const errors = await Promise.all([users.me(), users.me()].map(rejectionOf));
 
     for (const error of errors) expect(error).toMatchObject({ code: "token_expired" });
     expect(relay.seen).toHaveLength(2);
     expect(onSignedOut).toHaveBeenCalledTimes(1);
   });
 
-  it("is not called again for a refused token that Clerk goes on returning", async () => {
-    const expired = await mint(await newcomer(), EXPIRED);
+  it("calls onSignedOut once for a refused token that Clerk keeps returning", async () => {
+    const expired = await mintToken(await createUser(), EXPIRED);
     const { users, onSignedOut } = await clientOf(resultsOf(expired));
 
-    expect(await failure(users.me())).toMatchObject({ code: "token_expired" });
-    expect(await failure(users.me())).toMatchObject({ code: "token_expired" });
+    expect(await rejectionOf(users.me())).toMatchObject({ code: "token_expired" });
+    expect(await rejectionOf(users.me())).toMatchObject({ code: "token_expired" });
 
     expect(onSignedOut).toHaveBeenCalledTimes(1);
   });
 });
 
-describe("a second question", () => {
-  it("that fails is no sign-out, and the next call works", async () => {
-    const who = await newcomer();
-    const token = await mint(who);
-    let asked = 0;
+describe("the second attempt to get a token", () => {
+  it("may fail: that is no sign-out, and the next call succeeds", async () => {
+    const user = await createUser();
+    const token = await mintToken(user);
+    let asks = 0;
     const { users, onSignedOut } = await clientOf(() => {
-      asked += 1;
-      if (asked === 2) throw new Error("Clerk cannot be reached.");
-      return Promise.resolve(asked === 1 ? null : token);
+      asks += 1;
+      if (asks === 2) throw new Error("Clerk cannot be reached.");
+      return Promise.resolve(asks === 1 ? null : token);
     });
 
-    expect(await failure(users.me())).toMatchObject({ name: "TokenUnavailable", cause: expect.any(Error) });
-    expect((await users.me()).email).toBe(`${who}@example.test`);
+    expect(await rejectionOf(users.me())).toMatchObject({
+      name: "TokenUnavailable",
+      cause: expect.any(Error),
+    });
+    expect((await users.me()).email).toBe(`${user}@example.test`);
 
     expect(onSignedOut).not.toHaveBeenCalled();
   });
 
-  it("is not waited for by a call that is aborted, which signs nobody out", async () => {
+  it("does not delay the rejection of an aborted call, and is no sign-out for it", async () => {
     const { users, relay, getToken, onSignedOut } = await clientOf(resultsOf(null));
     const stop = new AbortController();
     const reason = new Error("The page was left.");
 
-    const call = failure(users.me({ signal: stop.signal }));
-    await until(() => relay.seen.length === 1);
+    const call = rejectionOf(users.me({ signal: stop.signal }));
+    await waitUntil(() => relay.seen.length === 1);
     await new Promise((resolve) => setTimeout(resolve, 100));
     const began = performance.now();
     stop.abort(reason);
 
     expect(await call).toBe(reason);
     expect(performance.now() - began).toBeLessThan(100);
-    await until(() => getToken.mock.calls.length === 2);
+    await waitUntil(() => getToken.mock.calls.length === 2);
     await new Promise((resolve) => setTimeout(resolve, 100));
     expect(onSignedOut).not.toHaveBeenCalled();
   });
 
-  it("goes on for the other of two calls when one is aborted", async () => {
-    const who = await newcomer();
-    const { users, relay, onSignedOut } = await clientOf(resultsOf(null, null, await mint(who)));
+  it("continues for one of two calls when the other is aborted", async () => {
+    const user = await createUser();
+    const { users, relay, onSignedOut } = await clientOf(resultsOf(null, null, await mintToken(user)));
     const stop = new AbortController();
 
-    const stopped = failure(users.me({ signal: stop.signal }));
+    const stopped = rejectionOf(users.me({ signal: stop.signal }));
     const other = users.me();
-    await until(() => relay.seen.length === 2);
+    await waitUntil(() => relay.seen.length === 2);
     stop.abort();
 
     expect(await stopped).toMatchObject({ name: "AbortError" });
-    expect((await other).email).toBe(`${who}@example.test`);
+    expect((await other).email).toBe(`${user}@example.test`);
     expect(onSignedOut).not.toHaveBeenCalled();
   });
 });
