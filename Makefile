@@ -102,6 +102,8 @@ format:
 schema:
 	@.ci/venv requirements-dev.txt
 	$(CHECK_ENVIRONMENT) $(PYTHON) manage.py spectacular --validate --fail-on-warn --file api/openapi.yaml
+	$(CHECK_ENVIRONMENT) $(PYTHON) manage.py spectacular --validate --fail-on-warn --urlconf tests.clients.labels \
+		--file clients/typescript/tests/openapi.yaml
 
 lock:
 	uv lock --upgrade

@@ -7,7 +7,7 @@ export default defineConfig({
     "@hey-api/client-fetch",
     "@hey-api/typescript",
     { name: "zod", compatibilityVersion: "mini", requests: false, dates: { offset: true } },
-    // Without a client of its own: one that is made at import would know neither address nor token.
+    // No client created at import: it would have neither an address nor a token.
     { name: "@hey-api/sdk", client: false, validator: { response: "zod" } },
   ],
 });

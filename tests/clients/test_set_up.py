@@ -1,4 +1,4 @@
-"""`.ci/client` where something is missing: it says what, and fails only where REQUIRE_NODE asks for it."""
+"""`.ci/client` without Node or packages: it prints what is missing, and fails only with REQUIRE_NODE=1."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ NO_NODE = "not done: clients/typescript, check build (Node 20 or newer with npm 
 
 @pytest.fixture
 def machine(tmp_path: Path) -> Path:
-    """Make a machine with the script, an empty client, a shell and nothing else on its PATH."""
+    """Create a machine with the script, an empty client, and only a shell on its PATH."""
     (tmp_path / "bin").mkdir()
     for tool in TOOLS:
         found = shutil.which(tool)
@@ -29,15 +29,15 @@ def machine(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def program(machine: Path, name: str, *, text: str) -> None:
-    """Put a program on the machine's PATH."""
+def install_program(machine: Path, name: str, *, text: str) -> None:
+    """Install a program on the machine's PATH."""
     path = machine / "bin" / name
     path.write_text(f"#!/bin/sh\n{text}\n")
     path.chmod(0o755)
 
 
 def run(machine: Path, **variables: str) -> tuple[int, str]:
-    """Ask for two scripts, and give the exit status and all that was said."""
+    """Run two scripts, and return the exit status and the output."""
     done = subprocess.run(
         [".ci/client", "check", "build"],
         cwd=machine,
@@ -59,26 +59,26 @@ def test_no_node_where_it_is_required(machine: Path) -> None:
 
 
 def test_a_node_that_is_too_old(machine: Path) -> None:
-    program(machine, "node", text="exit 1")
-    program(machine, "npm", text="exit 1")
+    install_program(machine, "node", text="exit 1")
+    install_program(machine, "npm", text="exit 1")
 
     assert run(machine) == (0, NO_NODE)
 
 
-def test_packages_that_cannot_be_had_are_not_taken_for_installed(machine: Path) -> None:
-    program(machine, "node", text="exit 0")
-    program(machine, "npm", text="echo no way; exit 1")
+def test_packages_that_failed_to_install_are_not_recorded_as_installed(machine: Path) -> None:
+    install_program(machine, "node", text="exit 0")
+    install_program(machine, "npm", text="echo no way; exit 1")
 
     for required, status in (("0", 0), ("1", 1)):
-        got, said = run(machine, REQUIRE_NODE=required)
+        got, output = run(machine, REQUIRE_NODE=required)
         assert got == status
-        assert "no way\nnot done:" in said
-        assert "its packages could not be installed" in said
+        assert "no way\nnot done:" in output
+        assert "its packages could not be installed" in output
 
 
-def test_packages_are_installed_once_and_anew_when_the_lock_changes(machine: Path) -> None:
-    program(machine, "node", text="exit 0")
-    program(machine, "npm", text='echo "npm $1 ${3:-}"')
+def test_packages_are_installed_once_and_again_when_the_lock_changes(machine: Path) -> None:
+    install_program(machine, "node", text="exit 0")
+    install_program(machine, "npm", text='echo "npm $1 ${3:-}"')
 
     first, second = run(machine), run(machine)
     (machine / "clients" / "typescript" / "package-lock.json").write_text('{"another": true}')
@@ -90,8 +90,8 @@ def test_packages_are_installed_once_and_anew_when_the_lock_changes(machine: Pat
     assert first[1].endswith(second[1])
 
 
-def test_a_script_that_fails_ends_it(machine: Path) -> None:
-    program(machine, "node", text="exit 0")
-    program(machine, "npm", text='echo "npm $1"; test "$1" != run')
+def test_a_failing_script_stops_the_run(machine: Path) -> None:
+    install_program(machine, "node", text="exit 0")
+    install_program(machine, "npm", text='echo "npm $1"; test "$1" != run')
 
     assert run(machine)[0] == 1

@@ -1,4 +1,4 @@
-"""The TypeScript client against the real server and the stand-in: starts its tests, and judges what they say.
+"""Run the tests of the TypeScript client against the real server and the Clerk emulator.
 
 They are in clients/typescript/tests.
 """
@@ -26,7 +26,7 @@ SECONDS = 300
 
 @pytest.fixture
 def installed() -> None:
-    """Skip without Node or the packages, and say why; fail where REQUIRE_NODE asks for them."""
+    """Skip with a reason without Node or the packages; fail if REQUIRE_NODE is set."""
     missing = ""
     if node_version() < NODE_NEEDED:
         missing = f"the TypeScript client needs Node {NODE_NEEDED} or newer with npm"
@@ -39,24 +39,24 @@ def installed() -> None:
 
 
 def node_version() -> int:
-    """Give the major version of the Node on the PATH, 0 without one."""
+    """Return the major version of the Node on the PATH, 0 without one."""
     node = shutil.which("node")
     if not node or not shutil.which("npm"):
         return 0
-    said = subprocess.run([node, "--version"], check=True, capture_output=True, text=True).stdout
-    return int(said.strip().removeprefix("v").partition(".")[0])
+    version = subprocess.run([node, "--version"], check=True, capture_output=True, text=True).stdout
+    return int(version.strip().removeprefix("v").partition(".")[0])
 
 
 @pytest.fixture
-def no_connection_stays(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Close the server's connections after each request: its threads live on, and would keep the database."""
+def close_connections(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Close the server's database connections after each request, because its threads outlive the test."""
     monkeypatch.setitem(connection.settings_dict, "CONN_MAX_AGE", 0)
 
 
 @pytest.mark.postgresql
 @pytest.mark.django_db(transaction=True)
-@pytest.mark.usefixtures("installed", "clerk_settings", "no_connection_stays")
-def test_the_client_keeps_its_word(
+@pytest.mark.usefixtures("installed", "clerk_settings", "close_connections")
+def test_all_tests_of_the_client_pass(
     live_server: LiveServer, clerk: LocalClerk, settings: Settings, tmp_path: Path
 ) -> None:
     settings.ROOT_URLCONF = "tests.clients.urls"

@@ -1,4 +1,4 @@
-"""The real addresses, and one beside them that answers what it was sent: the API itself takes no bodies."""
+"""The real URLs and endpoints for the client's tests: the API itself accepts no body and deletes nothing."""
 
 from __future__ import annotations
 
@@ -18,10 +18,14 @@ handler400, handler403, handler404, handler500 = (
 
 
 class Echo(APIView):
-    """Says what it has received, to whoever is signed in."""
+    """Return the received body, for every signed-in user."""
 
     def post(self, request: Request) -> Response:
         return Response({"received": request.data})
 
 
-urlpatterns = [path("api/test/echo", Echo.as_view()), path("", include("config.urls"))]
+urlpatterns = [
+    path("api/test/echo", Echo.as_view()),
+    path("", include("tests.clients.labels")),
+    path("", include("config.urls")),
+]

@@ -1,29 +1,41 @@
-// Writes src/generated anew from the API's schema. With --check it only says whether that would change anything.
+// Write src/generated from the API's schema, and tests/generated from the schema of the tests' own resource.
+// With --check: write nothing, and fail if a committed file differs.
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 
-const COMMITTED = "src/generated";
-const GENERATOR_NODE = "node@22.23.3"; // the generator needs 22.18; a newer one of your own is taken as it is
+const TARGETS = [
+  { schema: "../../api/openapi.yaml", folder: "src/generated" },
+  {
+    schema: "./tests/openapi.yaml",
+    folder: "tests/generated",
+    runtime: "../../src/generated/client/index.js",
+  },
+];
+const GENERATOR_NODE = "node@22.23.3"; // the generator needs 22.18; a newer installed Node is used as it is
 
 process.chdir(fileURLToPath(new URL("..", import.meta.url)));
 const check = process.argv.includes("--check");
-const output = check ? mkdtempSync("node_modules/.generated-") : COMMITTED;
-try {
-  generate(output);
-  if (check && !same(COMMITTED, output)) {
-    console.error("src/generated is not what api/openapi.yaml says: run make client and commit it.");
-    process.exitCode = 1;
+for (const { schema, folder, runtime } of TARGETS) {
+  const output = check ? mkdtempSync("node_modules/.generated-") : folder;
+  try {
+    generate(schema, output);
+    if (runtime) shareRuntime(output, runtime);
+    if (check && !isSame(folder, output)) {
+      console.error(`${folder} differs from what ${schema} generates: run make client and commit it.`);
+      process.exitCode = 1;
+    }
+  } finally {
+    if (check) rmSync(output, { recursive: true });
   }
-} finally {
-  if (check) rmSync(output, { recursive: true });
 }
 
-function generate(folder) {
+function generate(schema, folder) {
   const generator = createRequire(import.meta.url).resolve("@hey-api/openapi-ts/package.json");
-  const command = [join(generator, "../bin/run.js"), "--output", folder, "--silent", "--no-log-file"];
+  const run = join(generator, "../bin/run.js");
+  const command = [run, "--input", schema, "--output", folder, "--silent", "--no-log-file"];
   const [major, minor] = process.versions.node.split(".").map(Number);
   const isNewEnough = major > 22 || (major === 22 && minor >= 18);
   const [program, ...before] = isNewEnough
@@ -33,12 +45,21 @@ function generate(folder) {
   if (status !== 0) throw new Error("The generator failed: see the lines above.", { cause: error });
 }
 
-function same(one, other) {
-  const [left, right] = [contents(one), contents(other)];
+// Keep the operations, types and validators alone, on the runtime that is generated for the product.
+function shareRuntime(folder, runtime) {
+  for (const name of ["client", "core", "client.gen.ts", "index.ts"]) {
+    rmSync(join(folder, name), { recursive: true });
+  }
+  const operations = join(folder, "sdk.gen.ts");
+  writeFileSync(operations, readFileSync(operations, "utf8").replaceAll("./client/index.js", runtime));
+}
+
+function isSame(one, other) {
+  const [left, right] = [readContents(one), readContents(other)];
   return left.size === right.size && [...left].every(([name, text]) => right.get(name) === text);
 }
 
-function contents(folder) {
+function readContents(folder) {
   const files = readdirSync(folder, { recursive: true }).map((name) => join(folder, name));
   const plain = files.filter((file) => statSync(file).isFile());
   return new Map(plain.map((file) => [relative(folder, file), readFileSync(file, "utf8")]));

@@ -1,44 +1,49 @@
 import { $ZodError } from "zod/v4/core";
 import { ApiError, ApiShapeError } from "./errors.js";
-import { type Fetch, type GetToken, patientFetch, renewingFetch, signedFetch } from "./fetch.js";
+import { authenticatedFetch, type Fetch, type GetToken, renewingFetch, retryingFetch } from "./fetch.js";
 import { type Client, createClient } from "./generated/client/index.js";
 
 export interface ApiClientOptions {
   baseUrl: string;
+  /** Asked for every call, so wait until Clerk has loaded: before that it returns null. */
   getToken: GetToken;
   fetch?: Fetch;
-  /** There is no token, or none but the refused one. Called once for all calls that wait together. */
+  /** There is no token, or none but the refused one. Called once, and again only after there was a token. */
   onSignedOut?: () => void;
 }
 export interface ServerApiClientOptions extends Pick<ApiClientOptions, "baseUrl" | "fetch"> {
   getToken: () => Promise<string | null>;
 }
 
-/** For browsers: renews a refused token once, and tells when the person is signed out. */
+/** Return a client for browsers. It renews a refused token once, and calls `onSignedOut` after a sign-out. */
 export function createApiClient(options: ApiClientOptions): Client {
   const { baseUrl, getToken, fetch = globalThis.fetch, onSignedOut = () => {} } = options;
-  return checkedClient(baseUrl, renewingFetch(patientFetch(fetch), getToken, onSignedOut));
+  return checkedClient(baseUrl, renewingFetch(retryingFetch(fetch), getToken, onSignedOut));
 }
 
-/** For servers: a client per request, for its token is one person's; nothing here could renew a refused one. */
+/** Return a client for servers. Create one per request, because the token belongs to one user; none is renewed. */
 export function createServerApiClient(options: ServerApiClientOptions): Client {
   const { baseUrl, getToken, fetch = globalThis.fetch } = options;
-  // Next.js would keep answers for the next visitor, who may be somebody else.
-  return checkedClient(baseUrl, signedFetch(patientFetch(fetch), getToken), "no-store");
+  // Next.js would cache responses and return them to other users.
+  return checkedClient(baseUrl, authenticatedFetch(retryingFetch(fetch), getToken), "no-store");
 }
 
-/** Over a fetch of one's own, which sees to tokens and patience: types, validation and our errors alone. */
+/** Return a client over a `fetch` that adds tokens and retries itself: with types, validation and errors only. */
 export function checkedClient(baseUrl: string, fetch: Fetch, cache?: RequestCache): Client {
   const client = createClient({ baseUrl, cache, fetch: fetch as typeof globalThis.fetch, parseAs: "json" });
-  client.interceptors.response.use(async (response, _request, { responseValidator }) => {
-    const empty = response.status === 204 || response.headers.get("Content-Length") === "0";
-    if (response.ok && empty) await responseValidator?.(null); // the generated code would give {} unseen
-    return response;
+  client.interceptors.response.use(async (response, _request, options) => {
+    if (!response.ok || options.parseAs !== "json") return response;
+    const text = await response.text();
+    Object.defineProperty(response, "text", { value: async () => text }); // the generated code reads it again
+    if (text) return response;
+    await options.responseValidator?.(undefined); // the generated code would return {} without a check
+    options.parseAs = "stream"; // the generated code then returns `body` as it is
+    return Object.defineProperty(response, "body", { value: undefined });
   });
   client.interceptors.error.use((error, response, request) => {
-    if (!response || !request) return error; // nobody answered, or nobody was asked
+    if (!response || !request) return error; // there is no response
     if (!response.ok) return new ApiError(response, error);
-    if (!(error instanceof $ZodError || error instanceof SyntaxError)) return error; // the body broke off
+    if (!(error instanceof $ZodError || error instanceof SyntaxError)) return error; // the body was cut off
     const issue = error instanceof $ZodError ? error.issues[0] : undefined;
     const shape = new ApiShapeError(
       request,

@@ -1,9 +1,9 @@
 import { zErrorResponse } from "./generated/zod.gen.js";
 
-/** Statuses after which the same request may succeed a little later. */
+/** Statuses after which the same request may succeed later. */
 export const TRANSIENT = [408, 429, ...Array.from({ length: 100 }, (_, n) => 500 + n)];
 
-/** The API refused or failed. `code` is the stable word of its contract; `http_<status>` if a proxy answered. */
+/** An error response. `code` is the stable code of the API, or `http_<status>` if a proxy answered. */
 export class ApiError extends Error {
   override readonly name = "ApiError";
   readonly status: number;
@@ -19,7 +19,7 @@ export class ApiError extends Error {
   }
 }
 
-/** A 2xx whose body is not what the schema says. `path` is the place in the body, empty for all of it. */
+/** A 2xx response that does not match the schema. `path` is the place in the body, empty for the whole body. */
 export class ApiShapeError extends Error {
   override readonly name = "ApiShapeError";
   readonly path: string;
@@ -33,14 +33,25 @@ export class ApiShapeError extends Error {
   }
 }
 
-/** Clerk's `getToken` failed or took too long. That says nothing about the session: nobody is signed out. */
+/** Clerk's `getToken` failed or took too long. The session may still be valid: `onSignedOut` is not called. */
 export class TokenUnavailable extends Error {
   override readonly name = "TokenUnavailable";
 }
 
-/** Tell whether to try a read again: after the network's failures, 5xx, 408 and 429, and nothing else. */
+/** Another user or session is signed in than the one that made the call. The refused request was not sent again. */
+export class AccountChanged extends Error {
+  override readonly name = "AccountChanged";
+
+  constructor() {
+    super(
+      "The account was switched during the call, so the request was not sent again. Load the page's data anew.",
+    );
+  }
+}
+
+/** Return whether a read may succeed if it is sent again: after network failures, 5xx, 408 and 429. */
 export const isTransient = (error: unknown): boolean =>
   error instanceof ApiError ? TRANSIENT.includes(error.status) : error instanceof TypeError;
 
-/** Give the first error of the API's envelope, if that is what this is. */
+/** Return the first error of the API's error body, or undefined for another body. */
 export const firstError = (body: unknown) => zErrorResponse.safeParse(body).data?.errors[0];

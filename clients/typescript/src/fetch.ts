@@ -1,79 +1,106 @@
 import ky, { HTTPError } from "ky";
-import { firstError, TokenUnavailable, TRANSIENT } from "./errors.js";
+import { isSameAccount } from "./account.js";
+import { AccountChanged, firstError, TokenUnavailable, TRANSIENT } from "./errors.js";
 
 type Token = string | null;
-/** Clerk's `getToken`, as `useAuth()` and `clerk.session` give it. */
+/** Clerk's `getToken`, as `useAuth()` and `clerk.session` offer it. */
 export type GetToken = (options?: { skipCache?: boolean }) => Promise<Token>;
 export type Fetch = (request: Request) => Promise<Response>;
 
-const TOKEN_MS = 10_000; // Clerk's own getToken goes on trying for up to three minutes
-const ANSWER_MS = 30_000;
+const TOKEN_MS = 10_000; // Clerk's own getToken retries for up to three minutes
+const SECOND_ATTEMPT_MS = 500; // getToken returns null while Clerk loads or switches accounts
+const RESPONSE_MS = 30_000;
 const READS = ["get", "head", "options"];
-const WAITS = { statusCodes: TRANSIENT, afterStatusCodes: TRANSIENT, maxRetryAfter: 20_000, jitter: true };
+const BACKOFF = { statusCodes: TRANSIENT, afterStatusCodes: TRANSIENT, maxRetryAfter: 20_000, jitter: true };
 
-/** Give a fetch that repeats reads which failed for the moment, later each time, or when Retry-After says. */
-export function patientFetch(fetch: Fetch): Fetch {
-  const retry = { limit: 3, methods: READS, ...WAITS };
-  const patient = ky.create({ fetch: (request) => fetch(request as Request), retry, timeout: ANSWER_MS });
+/** Return a fetch that sends reads again after transient failures, with backoff or as `Retry-After` says. */
+export function retryingFetch(fetch: Fetch): Fetch {
+  const retry = { limit: 3, methods: READS, ...BACKOFF };
+  const send = ky.create({ fetch: (request) => fetch(request as Request), retry, timeout: RESPONSE_MS });
   return (request) =>
-    patient(request).catch((error: unknown) => {
+    send(request).catch((error: unknown) => {
       if (error instanceof HTTPError) return error.response;
       throw error;
     });
 }
 
-/** Give a fetch that sends a token, if there is one. */
-export function signedFetch(fetch: Fetch, getToken: GetToken): Fetch {
-  return async (request) => fetch(signed(request, await unlessAborted(request.signal, ask(getToken))));
+/** Return a fetch that sends a token, if there is one. */
+export function authenticatedFetch(fetch: Fetch, getToken: GetToken): Fetch {
+  return async (request) =>
+    fetch(withToken(request, await unlessAborted(request.signal, requestToken(getToken))));
 }
 
-/** Give a fetch that sends a token, and when the API refuses it sends the request once more with another.
+/** Return a fetch that sends a token, and renews a refused token once and sends the request again.
  *
- * Calls refused with the same token share every renewal that was not over when they left. */
+ * Calls refused with the same token share every renewal that was running when they were sent. A request is never
+ * sent again with the token of another user or session: it rejects with `AccountChanged`. */
 export function renewingFetch(fetch: Fetch, getToken: GetToken, onSignedOut: () => void): Fetch {
-  let current: { token: Token; renewal?: Promise<Token>; over?: Promise<Token> } | undefined;
+  let current: { token: Token; renewal?: Promise<Token>; finished?: Promise<Token> } | undefined;
+  let latest: Token = null; // the newest token, null after a sign-out
+  let ended: Token | undefined; // what was refused when the user was signed out, undefined before
+
+  async function getLatest(options?: { skipCache: boolean }): Promise<Token> {
+    const token = await requestToken(getToken, options);
+    if (token && token !== ended) [latest, ended] = [token, undefined];
+    return token;
+  }
 
   async function renew(refused: Token): Promise<Token> {
-    // Another call, or Clerk itself, may have a newer one already.
-    let token = refused && (await ask(getToken));
-    if (token && token === refused) token = await ask(getToken, { skipCache: true });
-    if (token && token !== refused) return token;
+    // Another call, or Clerk itself, may have a newer token already.
+    let token = refused && (await getLatest());
+    if (token && token === refused) token = await getLatest({ skipCache: true });
+    if (!token) {
+      await new Promise((resolve) => setTimeout(resolve, SECOND_ATTEMPT_MS));
+      token = await getLatest(refused ? { skipCache: true } : undefined);
+    }
+    return token === refused ? null : token;
+  }
+
+  function signOut(refused: Token): void {
+    if (ended !== undefined) return;
+    [latest, ended] = [null, refused];
     onSignedOut();
-    return null;
   }
 
   return async (request) => {
-    const token = await unlessAborted(request.signal, ask(getToken));
+    const before = latest;
+    const token = await unlessAborted(request.signal, getLatest());
     if (current?.token !== token) current = { token };
-    const [era, over] = [current, current.over];
-    const spare = request.clone(); // a body can be read only once
-    const response = await fetch(signed(request, token));
-    if (!(await refuses(response, token))) return response;
-    if (!era.renewal || era.renewal === over) {
-      era.renewal = renew(token).finally(() => {
-        era.over = era.renewal;
+    const [state, finished] = [current, current.finished];
+    const copy = request.clone(); // a body can be read only once
+    const response = await fetch(withToken(request, token));
+    if (!(await isTokenRefused(response, token))) return response;
+    if (!state.renewal || state.renewal === finished) {
+      state.renewal = renew(token).finally(() => {
+        state.finished = state.renewal;
       });
     }
-    const fresh = await unlessAborted(request.signal, era.renewal);
-    return fresh ? fetch(signed(spare, fresh)) : response;
+    const renewed = await unlessAborted(request.signal, state.renewal);
+    if (!renewed) {
+      signOut(token);
+      return response;
+    }
+    const sender = token ?? before;
+    if (sender && !isSameAccount(sender, renewed)) throw new AccountChanged();
+    return fetch(withToken(copy, renewed));
   };
 }
 
-async function ask(getToken: GetToken, options?: { skipCache: boolean }): Promise<Token> {
+async function requestToken(getToken: GetToken, options?: { skipCache: boolean }): Promise<Token> {
   try {
-    return await unlessAborted(AbortSignal.timeout(TOKEN_MS), getToken(options));
+    return (await unlessAborted(AbortSignal.timeout(TOKEN_MS), getToken(options))) || null;
   } catch (cause) {
     throw new TokenUnavailable("Clerk gave no token: its getToken failed or took too long.", { cause });
   }
 }
 
-function signed(request: Request, token: Token): Request {
+function withToken(request: Request, token: Token): Request {
   if (token) request.headers.set("Authorization", `Bearer ${token}`);
   return request;
 }
 
-/** Tell whether the session may be over. With `user_deleted` or `session_pending` no other token would help. */
-async function refuses(response: Response, token: Token): Promise<boolean> {
+/** Return whether another token may help, which is not so after `user_deleted` or `session_pending`. */
+async function isTokenRefused(response: Response, token: Token): Promise<boolean> {
   if (response.status !== 401) return false;
   const body: unknown = await response
     .clone()

@@ -2,10 +2,10 @@ import { isTransient } from "./errors.js";
 import type { UsersListData } from "./generated/types.gen.js";
 import type { UserEndpoints } from "./users.js";
 
-/** The client's rules, for queries over a client without patience of its own (`checkedClient`). */
+/** The client's rules for retries, for queries over a client without retries (`checkedClient`). */
 export const retry = (failures: number, error: unknown): boolean => failures < 3 && isTransient(error);
 
-/** Options for `useQuery` and its kin. They do not retry: the client has done so already. */
+/** Return options for `useQuery` and similar hooks. They do not retry, because the client does. */
 export const userQueries = (users: UserEndpoints) => ({
   me: () => options(["me"], (signal) => users.me({ signal })),
   session: () => options(["session"], (signal) => users.session({ signal })),
@@ -14,10 +14,10 @@ export const userQueries = (users: UserEndpoints) => ({
   get: (id: string) => options(["users", id], (signal) => users.get(id, { signal })),
 });
 
-function options<T>(key: readonly unknown[], ask: (signal: AbortSignal) => Promise<T>) {
+function options<T>(key: readonly unknown[], call: (signal: AbortSignal) => Promise<T>) {
   return {
     queryKey: ["api", ...key],
-    queryFn: ({ signal }: { signal: AbortSignal }) => ask(signal),
+    queryFn: ({ signal }: { signal: AbortSignal }) => call(signal),
     retry: false,
   };
 }

@@ -2,8 +2,10 @@ import { useInsertionEffect, useMemo, useRef } from "react";
 import { type ApiClientOptions, createApiClient } from "./client.js";
 import type { Client } from "./generated/client/index.js";
 
-/** Give one client for the life of the component, whatever functions come with later renders:
- * `useApiClient({ baseUrl, getToken: useAuth().getToken })`. */
+/** Return one client for the life of the component. It calls the functions of the latest render.
+ *
+ * `const { isLoaded, getToken } = useAuth()`, then `useApiClient({ baseUrl, getToken })`: use the client once
+ * `isLoaded` is true. */
 export function useApiClient(options: ApiClientOptions): Client {
   const latest = useRef(options);
   useInsertionEffect(() => {
@@ -15,7 +17,7 @@ export function useApiClient(options: ApiClientOptions): Client {
       createApiClient({
         baseUrl,
         fetch: (...request) => (latest.current.fetch ?? globalThis.fetch)(...request),
-        getToken: (asked) => latest.current.getToken(asked),
+        getToken: (tokenOptions) => latest.current.getToken(tokenOptions),
         onSignedOut: () => latest.current.onSignedOut?.(),
       }),
     [baseUrl],

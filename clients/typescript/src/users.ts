@@ -4,18 +4,18 @@ import type { UsersListData } from "./generated/types.gen.js";
 
 export type CallOptions = Pick<RequestInit, "signal" | "headers" | "cache">;
 
-/** The API's calls over any client. Each gives the validated body, or rejects. */
+/** Return the API's operations over a client. Each resolves with the validated body, or rejects. */
 export function createUserEndpoints(client: Client) {
-  const ours = { client, throwOnError: true } as const;
+  const fixed = { client, throwOnError: true } as const;
   return {
-    me: async (options?: CallOptions) => (await meRetrieve({ ...options, ...ours })).data,
-    session: async (options?: CallOptions) => (await sessionRetrieve({ ...options, ...ours })).data,
-    /** For staff. */
+    me: async (options?: CallOptions) => (await meRetrieve({ ...options, ...fixed })).data,
+    session: async (options?: CallOptions) => (await sessionRetrieve({ ...options, ...fixed })).data,
+    /** Staff only. */
     list: async (query?: UsersListData["query"], options?: CallOptions) =>
-      (await usersList({ ...options, ...ours, query })).data,
-    /** For staff. */
+      (await usersList({ ...options, ...fixed, query })).data,
+    /** Staff only. */
     get: async (id: string, options?: CallOptions) =>
-      (await usersRetrieve({ ...options, ...ours, path: { id } })).data,
+      (await usersRetrieve({ ...options, ...fixed, path: { id } })).data,
   };
 }
 

@@ -5,7 +5,7 @@ import { expect, it } from "vitest";
 
 const read = (name: string) => readFileSync(new URL(`../${name}`, import.meta.url), "utf8");
 
-it("everything a browser needs is less than 30 KB gzipped", () => {
+it("the bundle for browsers is smaller than 30 KB gzipped", () => {
   const { outputFiles } = buildSync({
     entryPoints: ["src/index.ts", "src/query.ts"],
     bundle: true,
@@ -21,15 +21,15 @@ it("everything a browser needs is less than 30 KB gzipped", () => {
   expect(Math.min(...sizes)).toBeGreaterThan(100);
 });
 
-it("nothing of Clerk's is needed, to use it or to build it", () => {
+it("the client depends on no Clerk package", () => {
   expect(read("package-lock.json")).not.toContain("@clerk/");
 });
 
-it("the lock names no host that packages come from", () => {
+it("the lock file names no package host", () => {
   expect(read("package-lock.json")).not.toContain('"resolved"');
 });
 
-it("what is optional is not loaded by the client itself", () => {
+it("the main entry point imports no optional peer dependency", () => {
   for (const name of ["index", "client", "fetch", "users", "errors"]) {
     expect(read(`src/${name}.ts`)).not.toMatch(/from "(react|@tanstack)/);
   }

@@ -1,14 +1,14 @@
-/** A real HTTP server before the API: answers as scripted, one step a request, and afterwards hands requests on. */
+/** An HTTP server in front of the API. It answers one request per scripted step, then forwards requests to the API. */
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
-import { API } from "./world.js";
+import { API } from "./servers.js";
 
 export interface Answer {
   status: number;
   headers?: Record<string, string>;
   body?: string;
 }
-/** `reset` breaks the connection off, `hang` never answers, `tear` breaks off within the body. */
+/** `pass` forwards to the API, `reset` closes the connection, `hang` never answers, `tear` closes it within the body. */
 export type Step = Answer | "pass" | "reset" | "hang" | "tear";
 export interface Seen {
   method: string;
@@ -16,11 +16,11 @@ export interface Seen {
   token: string | undefined;
   body: string;
   at: number;
-  /** The client went away before it had its answer. */
+  /** Whether the client closed the connection before the response was complete. */
   abandoned: boolean;
 }
 
-const HANDED_BACK = ["content-type", "x-request-id", "retry-after", "www-authenticate"];
+const FORWARDED_HEADERS = ["content-type", "x-request-id", "retry-after", "www-authenticate"];
 
 export class Relay {
   readonly seen: Seen[] = [];
@@ -42,7 +42,7 @@ export class Relay {
     return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
   }
 
-  /** Milliseconds from each request to the next. */
+  /** Milliseconds between each request and the next. */
   get gaps(): number[] {
     return this.seen.slice(1).map(({ at }, before) => at - (this.seen[before]?.at ?? at));
   }
@@ -62,23 +62,27 @@ export class Relay {
     else if (step === "tear") {
       response.writeHead(200, { "Content-Type": "application/json", "Content-Length": 1000 });
       response.write('{"id": ', () => request.socket.destroy());
-    } else if (step === "pass") await this.#pass(request, body, response);
+    } else if (step === "pass") await this.#forward(request, body, response);
     else response.writeHead(step.status, step.headers).end(step.body);
   }
 
-  async #pass({ method = "", url = "", headers }: IncomingMessage, body: string, response: ServerResponse) {
-    const kept = Object.entries(headers).filter(([name]) =>
+  async #forward(
+    { method = "", url = "", headers }: IncomingMessage,
+    body: string,
+    response: ServerResponse,
+  ) {
+    const forwarded = Object.entries(headers).filter(([name]) =>
       /^(authorization|content-type|accept|x-.*)$/.test(name),
     );
-    const answer = await fetch(API + url, {
+    const upstream = await fetch(API + url, {
       method,
-      headers: kept as [string, string][],
+      headers: forwarded as [string, string][],
       body: body || null,
     });
-    for (const name of HANDED_BACK) {
-      const value = answer.headers.get(name);
+    for (const name of FORWARDED_HEADERS) {
+      const value = upstream.headers.get(name);
       if (value !== null) response.setHeader(name, value);
     }
-    response.writeHead(answer.status).end(await answer.text());
+    response.writeHead(upstream.status).end(await upstream.text());
   }
 }

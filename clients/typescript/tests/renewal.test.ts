@@ -1,11 +1,20 @@
 import { describe, expect, it, vi } from "vitest";
 import { createApiClient, createUserEndpoints, type GetToken } from "../src/index.js";
 import { Relay, type Step } from "./relay.js";
-import { ClerkSession, change, EXPIRED, failure, mint, newcomer, type TokenOptions, until } from "./world.js";
+import {
+  ClerkSession,
+  changeUser,
+  createUser,
+  EXPIRED,
+  mintToken,
+  rejectionOf,
+  type TokenOptions,
+  waitUntil,
+} from "./servers.js";
 
-/** A person in a browser: a session, a client over a relay, and a count of how often they were signed out. */
-async function visit(first?: TokenOptions | null, next?: TokenOptions | null, ...script: Step[]) {
-  const session = new ClerkSession(await newcomer(), first, next);
+/** Create a user with a browser session, and a client that reaches the API through a relay. */
+async function setUp(first?: TokenOptions | null, next?: TokenOptions | null, ...script: Step[]) {
+  const session = new ClerkSession(await createUser(), first, next);
   return { session, ...(await clientOf(session.getToken, ...script)) };
 }
 
@@ -16,18 +25,18 @@ async function clientOf(getToken: GetToken, ...script: Step[]) {
   return { relay, onSignedOut, client, users: createUserEndpoints(client) };
 }
 
-describe("a session in good order", () => {
-  it("gets the local user, made on the first request", async () => {
-    const { session, users } = await visit();
+describe("a valid session", () => {
+  it("returns the local user, created at the first request", async () => {
+    const { session, users } = await setUp();
 
     const me = await users.me();
 
-    expect(me.email).toBe(`${session.who}@example.test`);
+    expect(me.email).toBe(`${session.user}@example.test`);
     expect((await users.me()).id).toBe(me.id);
   });
 
-  it("sends with each request the token that Clerk has at the time", async () => {
-    const { session, users, relay } = await visit();
+  it("sends each request with the current token of Clerk", async () => {
+    const { session, users, relay } = await setUp();
 
     await users.me();
     session.refresh();
@@ -38,8 +47,8 @@ describe("a session in good order", () => {
     expect(one).not.toBe(two);
   });
 
-  it("lives with a clock that is a little off, without another request", async () => {
-    const { session, users, relay } = await visit({ expires: -2 });
+  it("accepts a token within the leeway, without a second request", async () => {
+    const { session, users, relay } = await setUp({ expires: -2 });
 
     await users.me();
 
@@ -49,26 +58,26 @@ describe("a session in good order", () => {
 });
 
 describe("a refused token", () => {
-  it("that has expired during the session is renewed, and the caller notices nothing", async () => {
-    const { session, users, relay, onSignedOut } = await visit(EXPIRED);
+  it("that has expired is renewed, and the call succeeds", async () => {
+    const { session, users, relay, onSignedOut } = await setUp(EXPIRED);
 
-    expect((await users.me()).email).toBe(`${session.who}@example.test`);
+    expect((await users.me()).email).toBe(`${session.user}@example.test`);
 
     expect(relay.seen).toHaveLength(2);
     expect(session.renewals).toBe(1);
     expect(onSignedOut).not.toHaveBeenCalled();
   });
 
-  it("of a clock that is far ahead is renewed", async () => {
-    const { session, users } = await visit({ fault: "not_yet" });
+  it("that is not active yet is renewed", async () => {
+    const { session, users } = await setUp({ fault: "not_yet" });
 
     await users.me();
 
     expect(session.renewals).toBe(1);
   });
 
-  it("is renewed once for five calls at a time", async () => {
-    const { session, users, relay } = await visit(EXPIRED);
+  it("is renewed once for five concurrent calls", async () => {
+    const { session, users, relay } = await setUp(EXPIRED);
 
     await Promise.all([users.me(), users.session(), users.me(), users.session(), users.me()]);
 
@@ -76,8 +85,8 @@ describe("a refused token", () => {
     expect(relay.seen).toHaveLength(10);
   });
 
-  it("is not renewed again for a call that left while the renewal was under way", async () => {
-    const session = new ClerkSession(await newcomer(), EXPIRED);
+  it("is not renewed again for a call that was sent during the renewal", async () => {
+    const session = new ClerkSession(await createUser(), EXPIRED);
     const old = session.getToken();
     let open = () => {};
     const gate = new Promise<void>((resolve) => {
@@ -88,17 +97,17 @@ describe("a refused token", () => {
     );
 
     const early = users.me();
-    await until(() => session.renewals === 1);
+    await waitUntil(() => session.renewals === 1);
     const late = users.me();
-    await until(() => relay.seen.length === 2);
+    await waitUntil(() => relay.seen.length === 2);
     open();
     await Promise.all([early, late]);
 
     expect(session.renewals).toBe(1);
   });
 
-  it("is renewed anew for a later call, should Clerk still give the old one", async () => {
-    const session = new ClerkSession(await newcomer(), EXPIRED);
+  it("is renewed again for a later call if Clerk still returns the old token", async () => {
+    const session = new ClerkSession(await createUser(), EXPIRED);
     const old = session.getToken();
     const { users } = await clientOf((options) => (options?.skipCache ? session.getToken(options) : old));
 
@@ -108,9 +117,13 @@ describe("a refused token", () => {
     expect(session.renewals).toBe(2);
   });
 
-  it("is renewed for itself while the renewal of an older one is under way", async () => {
-    const who = await newcomer();
-    const [old, newer, good] = await Promise.all([mint(who, EXPIRED), mint(who, EXPIRED), mint(who)]);
+  it("is renewed independently of an older token's renewal", async () => {
+    const user = await createUser();
+    const [old, newer, good] = await Promise.all([
+      mintToken(user, EXPIRED),
+      mintToken(user, EXPIRED),
+      mintToken(user),
+    ]);
     let held = old;
     let renewals = 0;
     let open = () => {};
@@ -125,18 +138,18 @@ describe("a refused token", () => {
       return newer;
     });
 
-    const early = failure(users.me());
-    await until(() => renewals === 1);
+    const early = rejectionOf(users.me());
+    await waitUntil(() => renewals === 1);
     held = newer;
-    expect((await users.me()).email).toBe(`${who}@example.test`);
+    expect((await users.me()).email).toBe(`${user}@example.test`);
     open();
 
     expect(await early).toMatchObject({ code: "token_expired" });
     expect(renewals).toBe(2);
   });
 
-  it("gives way to a newer one that Clerk has by then, without a renewal", async () => {
-    const session = new ClerkSession(await newcomer(), EXPIRED);
+  it("is replaced by a newer token that Clerk has already, without a renewal", async () => {
+    const session = new ClerkSession(await createUser(), EXPIRED);
     const { users, relay } = await clientOf((options) => {
       const token = session.getToken(options);
       session.refresh();
@@ -149,37 +162,41 @@ describe("a refused token", () => {
     expect(relay.seen).toHaveLength(2);
   });
 
-  it("after which every other is refused too costs two requests, and signs nobody out", async () => {
-    const { session, users, relay, onSignedOut } = await visit(EXPIRED, EXPIRED);
+  it("whose replacement is refused too costs two requests and is no sign-out", async () => {
+    const { session, users, relay, onSignedOut } = await setUp(EXPIRED, EXPIRED);
 
-    expect(await failure(users.me())).toMatchObject({ name: "ApiError", status: 401, code: "token_expired" });
+    expect(await rejectionOf(users.me())).toMatchObject({
+      name: "ApiError",
+      status: 401,
+      code: "token_expired",
+    });
 
     expect(relay.seen).toHaveLength(2);
     expect(session.renewals).toBe(1);
     expect(onSignedOut).not.toHaveBeenCalled();
   });
 
-  it("after which Clerk gives the same again ends the session", async () => {
-    const same = new ClerkSession(await newcomer(), EXPIRED).getToken();
+  it("is a sign-out if Clerk returns the same token again", async () => {
+    const same = new ClerkSession(await createUser(), EXPIRED).getToken();
     const { users, relay, onSignedOut } = await clientOf(() => same);
 
-    expect(await failure(users.me())).toMatchObject({ status: 401, code: "token_expired" });
+    expect(await rejectionOf(users.me())).toMatchObject({ status: 401, code: "token_expired" });
 
     expect(relay.seen).toHaveLength(1);
     expect(onSignedOut).toHaveBeenCalledTimes(1);
   });
 
-  it("after which Clerk gives none ends the session, once for all calls", async () => {
-    const { users, relay, onSignedOut } = await visit(EXPIRED, null);
+  it("is a sign-out if Clerk returns no token, once for all calls", async () => {
+    const { users, relay, onSignedOut } = await setUp(EXPIRED, null);
 
-    await Promise.all([users.me(), users.session(), users.me()].map(failure));
+    await Promise.all([users.me(), users.session(), users.me()].map(rejectionOf));
 
     expect(relay.seen).toHaveLength(3);
     expect(onSignedOut).toHaveBeenCalledTimes(1);
   });
 
-  it("takes nothing from the body, which is sent again whole", async () => {
-    const { client, relay } = await visit(EXPIRED);
+  it("does not change the body, which is sent again completely", async () => {
+    const { client, relay } = await setUp(EXPIRED);
     const body = { note: "Zoë wrote 𝛑 ≈ 3", list: [1, null, { deep: true }] };
 
     const { data } = await client.post({ url: "/api/test/echo", body, throwOnError: true });
@@ -188,21 +205,21 @@ describe("a refused token", () => {
     expect(relay.seen.map((request) => request.body)).toEqual([JSON.stringify(body), JSON.stringify(body)]);
   });
 
-  it("of a proxy, which does not speak the language of the API, is no reason for another", async () => {
-    const { session, users, onSignedOut } = await visit({}, {}, { status: 401, body: "<h1>Login</h1>" });
+  it("is not renewed if the 401 is a proxy's and not the API's", async () => {
+    const { session, users, onSignedOut } = await setUp({}, {}, { status: 401, body: "<h1>Login</h1>" });
 
-    expect(await failure(users.me())).toMatchObject({ status: 401, code: "http_401" });
+    expect(await rejectionOf(users.me())).toMatchObject({ status: 401, code: "http_401" });
 
     expect(session.renewals).toBe(0);
     expect(onSignedOut).not.toHaveBeenCalled();
   });
 });
 
-describe("a person who is signed out", () => {
-  it("is told so, once for all calls", async () => {
-    const { session, users, onSignedOut } = await visit(null, null);
+describe("a user who is signed out", () => {
+  it("is reported to onSignedOut once for all calls", async () => {
+    const { session, users, onSignedOut } = await setUp(null, null);
 
-    const errors = await Promise.all([users.me(), users.session(), users.me()].map(failure));
+    const errors = await Promise.all([users.me(), users.session(), users.me()].map(rejectionOf));
 
     expect(errors[0]).toMatchObject({ status: 401, code: "not_authenticated" });
     expect(onSignedOut).toHaveBeenCalledTimes(1);
@@ -210,58 +227,61 @@ describe("a person who is signed out", () => {
   });
 });
 
-describe("a refusal that no other token would change", () => {
-  it("is final for somebody who was deleted", async () => {
-    const { session, users, relay, onSignedOut } = await visit();
+describe("a refusal that a new token would not change", () => {
+  it("is final for a deleted user", async () => {
+    const { session, users, relay, onSignedOut } = await setUp();
     await users.me();
-    await change(session.who, "delete");
+    await changeUser(session.user, "delete");
 
-    expect(await failure(users.me())).toMatchObject({ status: 401, code: "user_deleted" });
+    expect(await rejectionOf(users.me())).toMatchObject({ status: 401, code: "user_deleted" });
 
     expect(relay.seen).toHaveLength(2);
     expect(session.renewals).toBe(0);
     expect(onSignedOut).not.toHaveBeenCalled();
   });
 
-  it("is final while the session has something to do", async () => {
-    const { session, users, relay } = await visit({ fault: "pending" });
+  it("is final for a pending session", async () => {
+    const { session, users, relay } = await setUp({ fault: "pending" });
 
-    expect(await failure(users.me())).toMatchObject({ status: 401, code: "session_pending" });
+    expect(await rejectionOf(users.me())).toMatchObject({ status: 401, code: "session_pending" });
 
     expect(relay.seen).toHaveLength(1);
     expect(session.renewals).toBe(0);
   });
 
-  it("is final for somebody who is banned", async () => {
-    const { session, users, relay } = await visit();
+  it("is final for a banned user", async () => {
+    const { session, users, relay } = await setUp();
     await users.me();
-    await change(session.who, "update", { banned: true });
+    await changeUser(session.user, "update", { banned: true });
 
-    expect(await failure(users.me())).toMatchObject({ status: 403, code: "user_inactive" });
+    expect(await rejectionOf(users.me())).toMatchObject({ status: 403, code: "user_inactive" });
 
     expect(relay.seen).toHaveLength(2);
     expect(session.renewals).toBe(0);
   });
 
-  it("is final for a list that is for staff", async () => {
-    const { users, relay } = await visit();
+  it("is final for a list that only staff may read", async () => {
+    const { users, relay } = await setUp();
 
-    expect(await failure(users.list())).toMatchObject({ status: 403, code: "permission_denied" });
+    expect(await rejectionOf(users.list())).toMatchObject({ status: 403, code: "permission_denied" });
 
     expect(relay.seen).toHaveLength(1);
   });
 });
 
 describe("a getToken", () => {
-  it("that fails leaves the session alone, and the next call works", async () => {
-    const session = new ClerkSession(await newcomer(), EXPIRED);
+  it("that fails is no sign-out, and the next call succeeds", async () => {
+    const session = new ClerkSession(await createUser(), EXPIRED);
     let outages = 1;
     const { users, onSignedOut } = await clientOf(async (options) => {
       if (options?.skipCache && outages-- > 0) throw new Error("Clerk cannot be reached.");
       return session.getToken(options);
     });
 
-    expect(await failure(users.me())).toMatchObject({ name: "TokenUnavailable", cause: expect.any(Error) });
+    expect(await rejectionOf(users.me())).toMatchObject({
+      name: "TokenUnavailable",
+      cause: expect.any(Error),
+    });
     await users.me();
 
     expect(onSignedOut).not.toHaveBeenCalled();

@@ -1,29 +1,29 @@
 import { expect, it } from "vitest";
 import { checkedClient, createServerApiClient, createUserEndpoints } from "../src/index.js";
 import { Relay, type Step } from "./relay.js";
-import { API, EXPIRED, failure, mint, newcomer, type TokenOptions } from "./world.js";
+import { API, createUser, EXPIRED, mintToken, rejectionOf, type TokenOptions } from "./servers.js";
 
-/** One request of somebody to a server that asks the API in turn. */
+/** Create a client as a server does for one request of a user. */
 async function render(options?: TokenOptions, ...script: Step[]) {
-  const [who, relay] = [await newcomer(), await Relay.start(...script)];
-  const token = await mint(who, options);
+  const [user, relay] = [await createUser(), await Relay.start(...script)];
+  const token = await mintToken(user, options);
   const client = createServerApiClient({ baseUrl: relay.url, getToken: async () => token });
-  return { who, relay, users: createUserEndpoints(client) };
+  return { user, relay, users: createUserEndpoints(client) };
 }
 
-it("a server asks in the name of whose request it serves, two at a time", async () => {
+it("a server sends each request with the token of its own user", async () => {
   const [one, two] = await Promise.all([render(), render()]);
 
   const [first, second] = await Promise.all([one.users.me(), two.users.me()]);
 
-  expect([first.email, second.email]).toEqual([`${one.who}@example.test`, `${two.who}@example.test`]);
+  expect([first.email, second.email]).toEqual([`${one.user}@example.test`, `${two.user}@example.test`]);
 });
 
-it("a server renews nothing: a refused token is an error after one request", async () => {
-  const [who, relay] = [await newcomer(), await Relay.start()];
-  const client = createServerApiClient({ baseUrl: relay.url, getToken: () => mint(who, EXPIRED) });
+it("a server does not renew: a refused token is an error after one request", async () => {
+  const [user, relay] = [await createUser(), await Relay.start()];
+  const client = createServerApiClient({ baseUrl: relay.url, getToken: () => mintToken(user, EXPIRED) });
 
-  expect(await failure(createUserEndpoints(client).me())).toMatchObject({
+  expect(await rejectionOf(createUserEndpoints(client).me())).toMatchObject({
     status: 401,
     code: "token_expired",
   });
@@ -31,13 +31,13 @@ it("a server renews nothing: a refused token is an error after one request", asy
   expect(relay.seen).toHaveLength(1);
 });
 
-it("a server whose visitor is signed out hears so from the API", async () => {
+it("a server without a token gets not_authenticated from the API", async () => {
   const client = createServerApiClient({ baseUrl: API, getToken: async () => null });
 
-  expect(await failure(createUserEndpoints(client).me())).toMatchObject({ code: "not_authenticated" });
+  expect(await rejectionOf(createUserEndpoints(client).me())).toMatchObject({ code: "not_authenticated" });
 });
 
-it("a server waits out a 503", async () => {
+it("a server retries after a 503", async () => {
   const { relay, users } = await render({}, { status: 503 });
 
   await users.me();
@@ -45,8 +45,8 @@ it("a server waits out a 503", async () => {
   expect(relay.seen).toHaveLength(2);
 });
 
-it("a server keeps no answer for the next visitor", async () => {
-  const token = await mint(await newcomer());
+it("a server caches no response", async () => {
+  const token = await mintToken(await createUser());
   const caches: RequestCache[] = [];
   const client = createServerApiClient({
     baseUrl: API,
@@ -62,13 +62,13 @@ it("a server keeps no answer for the next visitor", async () => {
   expect(caches).toEqual(["no-store"]);
 });
 
-it("the endpoints work over any fetch", async () => {
-  const who = await newcomer();
-  const token = await mint(who);
+it("the endpoints work over a custom fetch", async () => {
+  const user = await createUser();
+  const token = await mintToken(user);
   const client = checkedClient(API, (request) => {
     request.headers.set("Authorization", `Bearer ${token}`);
     return fetch(request);
   });
 
-  expect((await createUserEndpoints(client).me()).email).toBe(`${who}@example.test`);
+  expect((await createUserEndpoints(client).me()).email).toBe(`${user}@example.test`);
 });

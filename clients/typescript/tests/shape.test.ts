@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { ApiShapeError, createApiClient, createUserEndpoints, type User } from "../src/index.js";
 import { Relay, type Step } from "./relay.js";
-import { API, ClerkSession, failure, mint, newcomer, STAFF } from "./world.js";
+import { API, ClerkSession, createUser, mintToken, rejectionOf, STAFF } from "./servers.js";
 
 const USER: User = {
   id: "6f6d3c1e-3f0a-4b52-9d0e-0f6f2f6b7a11",
@@ -16,7 +16,7 @@ const USER: User = {
 };
 
 async function usersOver(...script: Step[]) {
-  const session = new ClerkSession(await newcomer());
+  const session = new ClerkSession(await createUser());
   const relay = await Relay.start(...script);
   const client = createApiClient({ baseUrl: relay.url, getToken: session.getToken });
   return { relay, users: createUserEndpoints(client) };
@@ -27,14 +27,14 @@ function json(body: unknown): Step {
   return { status: 200, headers, body: JSON.stringify(body) };
 }
 
-describe("what the API really answers", () => {
-  const users = createUserEndpoints(createApiClient({ baseUrl: API, getToken: () => mint(STAFF) }));
+describe("the real API returns", () => {
+  const users = createUserEndpoints(createApiClient({ baseUrl: API, getToken: () => mintToken(STAFF) }));
 
-  it("is the user", async () => {
+  it("the user", async () => {
     expect((await users.me()).first_name).toBe("Grace");
   });
 
-  it("is the session", async () => {
+  it("the session", async () => {
     const { user_id, expires_at, actor } = await users.session();
 
     expect(user_id).toBe((await users.me()).clerk_id);
@@ -42,7 +42,7 @@ describe("what the API really answers", () => {
     expect(actor).toBeNull();
   });
 
-  it("is a page of users, which the query narrows down", async () => {
+  it("a page of users that match the query", async () => {
     const me = await users.me();
 
     const page = await users.list({ search: String(me.clerk_id), page_size: 1 });
@@ -50,14 +50,14 @@ describe("what the API really answers", () => {
     expect(page).toMatchObject({ count: 1, next: null, previous: null, results: [{ id: me.id }] });
   });
 
-  it("is one user by id", async () => {
+  it("one user by id", async () => {
     const me = await users.me();
 
     expect(await users.get(me.id)).toEqual(me);
   });
 
-  it("is an error with code and request id for an id that nobody has", async () => {
-    const error = await failure(users.get("00000000-0000-4000-8000-000000000000"));
+  it("an error with code and request id for an unknown id", async () => {
+    const error = await rejectionOf(users.get("00000000-0000-4000-8000-000000000000"));
 
     expect(error).toMatchObject({
       status: 404,
@@ -67,7 +67,7 @@ describe("what the API really answers", () => {
   });
 });
 
-describe("an answer of another shape", () => {
+describe("a response that does not match the schema", () => {
   const logged = () => vi.mocked(console.error).mock.calls;
 
   beforeEach(() => {
@@ -77,10 +77,10 @@ describe("an answer of another shape", () => {
     expect(logged().length).toBeLessThanOrEqual(1);
   });
 
-  it("is an error that names the place, and stands in the log", async () => {
+  it("is an error that names the path, and is logged", async () => {
     const { users } = await usersOver(json({ ...USER, email_verified: "yes" }));
 
-    const error = await failure(users.me());
+    const error = await rejectionOf(users.me());
 
     expect(error).toBeInstanceOf(ApiShapeError);
     expect(error).toMatchObject({ path: "email_verified", requestId: "abc" });
@@ -92,16 +92,16 @@ describe("an answer of another shape", () => {
     ]);
   });
 
-  it("is named by its place within a list", async () => {
+  it("is an error with the path inside a list", async () => {
     const { email: _, ...withoutEmail } = USER;
     const { users } = await usersOver(
       json({ count: 2, next: null, previous: null, results: [USER, withoutEmail] }),
     );
 
-    expect(await failure(users.list())).toMatchObject({ name: "ApiShapeError", path: "results.1.email" });
+    expect(await rejectionOf(users.list())).toMatchObject({ name: "ApiShapeError", path: "results.1.email" });
   });
 
-  it("lets a field pass that is new", async () => {
+  it("is accepted if it only has an additional field", async () => {
     const { users } = await usersOver(json({ ...USER, nickname: "Ada" }));
 
     expect((await users.me()).id).toBe(USER.id);
@@ -115,22 +115,22 @@ describe("an answer of another shape", () => {
       { status: 200, headers: { "Content-Type": "application/json" }, body: '{"id": ' },
       "",
     ],
-    ["nothing", { status: 200, headers: { "Content-Type": "application/json" } }, "id"],
-    ["nothing, of a known length", { status: 200, headers: { "Content-Length": "0" } }, ""],
-    ["no content", { status: 204 }, ""],
+    ["an empty body", { status: 200, headers: { "Content-Type": "application/json" } }, ""],
+    ["an empty body of length 0", { status: 200, headers: { "Content-Length": "0" } }, ""],
+    ["a 204", { status: 204 }, ""],
     ["null", json(null), ""],
     ["a list", json([]), ""],
   ])("is an error when it is %s", async (_, step, path) => {
     const { users } = await usersOver(step);
 
-    expect(await failure(users.me())).toMatchObject({ name: "ApiShapeError", path });
+    expect(await rejectionOf(users.me())).toMatchObject({ name: "ApiShapeError", path });
     expect(logged()).toHaveLength(1);
   });
 
-  it("is another thing than a body that breaks off", async () => {
+  it("is not the same as a body that is cut off", async () => {
     const { users } = await usersOver("tear");
 
-    expect(await failure(users.me())).toBeInstanceOf(TypeError);
+    expect(await rejectionOf(users.me())).toBeInstanceOf(TypeError);
     expect(logged()).toEqual([]);
   });
 });

@@ -1,11 +1,11 @@
-/** What takes its time, all at once. */
+/** Tests that wait for seconds, run concurrently. */
 import { describe, expect, it, vi } from "vitest";
 import { createApiClient, createUserEndpoints, type GetToken } from "../src/index.js";
 import { Relay, type Step } from "./relay.js";
-import { ClerkSession, EXPIRED, failure, newcomer } from "./world.js";
+import { ClerkSession, createUser, EXPIRED, rejectionOf } from "./servers.js";
 
-async function visit(...script: Step[]) {
-  return clientOf(new ClerkSession(await newcomer()).getToken, ...script);
+async function setUp(...script: Step[]) {
+  return clientOf(new ClerkSession(await createUser()).getToken, ...script);
 }
 
 async function clientOf(getToken: GetToken, ...script: Step[]) {
@@ -19,8 +19,8 @@ function busyFor(seconds: string): Step {
 }
 
 describe.concurrent("Retry-After", () => {
-  it("is waited for, in seconds", async () => {
-    const { relay, users } = await visit(busyFor("2"));
+  it("is respected in seconds", async () => {
+    const { relay, users } = await setUp(busyFor("2"));
 
     await users.me();
 
@@ -28,8 +28,8 @@ describe.concurrent("Retry-After", () => {
     expect(relay.gaps[0]).toBeLessThan(10_000);
   });
 
-  it("is waited for, as a date", async () => {
-    const { relay, users } = await visit(busyFor(new Date(Date.now() + 4000).toUTCString()));
+  it("is respected as a date", async () => {
+    const { relay, users } = await setUp(busyFor(new Date(Date.now() + 4000).toUTCString()));
 
     await users.me();
 
@@ -37,16 +37,16 @@ describe.concurrent("Retry-After", () => {
     expect(relay.gaps[0]).toBeLessThan(10_000);
   });
 
-  it("is heard from a 429", async () => {
-    const { relay, users } = await visit({ status: 429, headers: { "Retry-After": "2" } });
+  it("is respected after a 429", async () => {
+    const { relay, users } = await setUp({ status: 429, headers: { "Retry-After": "2" } });
 
     await users.me();
 
     expect(relay.gaps[0]).toBeGreaterThan(1990);
   });
 
-  it("of an hour is cut to twenty seconds", async () => {
-    const { relay, users } = await visit(busyFor("3600"));
+  it("is limited to 20 seconds", async () => {
+    const { relay, users } = await setUp(busyFor("3600"));
 
     await users.me();
 
@@ -56,15 +56,15 @@ describe.concurrent("Retry-After", () => {
 });
 
 describe.concurrent("a getToken", () => {
-  it("that says nothing is given up after ten seconds, and the next call works", async () => {
-    const session = new ClerkSession(await newcomer());
+  it("that hangs fails after ten seconds, and the next call succeeds", async () => {
+    const session = new ClerkSession(await createUser());
     let hangs = true;
     const { users, relay, onSignedOut } = await clientOf((options) =>
       hangs ? new Promise(() => {}) : session.getToken(options),
     );
 
     const began = performance.now();
-    expect(await failure(users.me())).toMatchObject({ name: "TokenUnavailable" });
+    expect(await rejectionOf(users.me())).toMatchObject({ name: "TokenUnavailable" });
     expect(performance.now() - began).toBeLessThan(20_000);
     expect(relay.seen).toHaveLength(0);
 
@@ -73,8 +73,8 @@ describe.concurrent("a getToken", () => {
     expect(onSignedOut).not.toHaveBeenCalled();
   });
 
-  it("that says nothing to a renewal is given up for all who wait, who are still signed in", async () => {
-    const session = new ClerkSession(await newcomer(), EXPIRED);
+  it("that hangs during a renewal fails all waiting calls and is no sign-out", async () => {
+    const session = new ClerkSession(await createUser(), EXPIRED);
     let renewals = 0;
     const { users, onSignedOut } = await clientOf((options) => {
       if (!options?.skipCache) return session.getToken();
@@ -82,10 +82,26 @@ describe.concurrent("a getToken", () => {
       return new Promise(() => {});
     });
 
-    const errors = await Promise.all([users.me(), users.me(), users.session()].map(failure));
+    const errors = await Promise.all([users.me(), users.me(), users.session()].map(rejectionOf));
 
     for (const error of errors) expect(error).toMatchObject({ name: "TokenUnavailable" });
     expect(renewals).toBe(1);
+    expect(onSignedOut).not.toHaveBeenCalled();
+  });
+
+  it("that hangs at the second attempt is no sign-out", async () => {
+    const session = new ClerkSession(await createUser());
+    let asks = 0;
+    const { users, relay, onSignedOut } = await clientOf((options) => {
+      asks += 1;
+      if (asks === 2) return new Promise(() => {});
+      return asks === 1 ? Promise.resolve(null) : session.getToken(options);
+    });
+
+    expect(await rejectionOf(users.me())).toMatchObject({ name: "TokenUnavailable" });
+    expect(relay.seen).toHaveLength(1);
+
+    await users.me();
     expect(onSignedOut).not.toHaveBeenCalled();
   });
 });

@@ -1,29 +1,29 @@
 import { describe, expect, it } from "vitest";
 import { createApiClient, createUserEndpoints } from "../src/index.js";
 import { Relay, type Step } from "./relay.js";
-import { ClerkSession, EXPIRED, failure, newcomer, type TokenOptions } from "./world.js";
+import { ClerkSession, createUser, EXPIRED, rejectionOf, type TokenOptions } from "./servers.js";
 
 const BUSY: Step = { status: 503 };
 
-async function visit(script: Step[], first?: TokenOptions) {
-  const session = new ClerkSession(await newcomer(), first);
+async function setUp(script: Step[], first?: TokenOptions) {
+  const session = new ClerkSession(await createUser(), first);
   const relay = await Relay.start(...script);
   const client = createApiClient({ baseUrl: relay.url, getToken: session.getToken });
   return { session, relay, client, users: createUserEndpoints(client) };
 }
 
-describe("a read", () => {
-  it("survives a 503 and then an expired token", async () => {
-    const { session, relay, users } = await visit([BUSY], EXPIRED);
+describe("a read request", () => {
+  it("succeeds after a 503 and then an expired token", async () => {
+    const { session, relay, users } = await setUp([BUSY], EXPIRED);
 
-    expect((await users.me()).email).toBe(`${session.who}@example.test`);
+    expect((await users.me()).email).toBe(`${session.user}@example.test`);
 
     expect(relay.seen).toHaveLength(3);
     expect(session.renewals).toBe(1);
   });
 
-  it("survives an expired token and then a 503, with the new token", async () => {
-    const { session, relay, users } = await visit(["pass", BUSY], EXPIRED);
+  it("succeeds after an expired token and then a 503, with the new token", async () => {
+    const { session, relay, users } = await setUp(["pass", BUSY], EXPIRED);
 
     await users.me();
 
@@ -33,23 +33,23 @@ describe("a read", () => {
   });
 
   it.each([408, 429, 500, 502, 503, 504, 599])("is sent again after a %i", async (status) => {
-    const { relay, users } = await visit([{ status }]);
+    const { relay, users } = await setUp([{ status }]);
 
     await users.me();
 
     expect(relay.seen).toHaveLength(2);
   });
 
-  it("is sent again when the connection breaks off", async () => {
-    const { relay, users } = await visit(["reset", "reset"]);
+  it("is sent again when the connection is reset", async () => {
+    const { relay, users } = await setUp(["reset", "reset"]);
 
     await users.me();
 
     expect(relay.seen).toHaveLength(3);
   });
 
-  it("waits longer each time, and never in step with others", async () => {
-    const { getToken } = new ClerkSession(await newcomer());
+  it("waits longer before each retry, with jitter", async () => {
+    const { getToken } = new ClerkSession(await createUser());
     const gaps = await Promise.all(
       Array.from({ length: 16 }, async () => {
         const relay = await Relay.start(BUSY, BUSY, BUSY);
@@ -64,15 +64,15 @@ describe("a read", () => {
     expect(new Set(gaps.map((gap) => Math.round((gap[2] ?? 0) / 20))).size).toBeGreaterThan(8);
   });
 
-  it("is given up after four requests, with the words of whoever answered last", async () => {
+  it("fails after four requests with the last error of the API", async () => {
     const body = JSON.stringify({
       type: "server_error",
       errors: [{ code: "keys_unavailable", detail: "No verification key can be had now.", attr: null }],
     });
     const last: Step = { status: 503, headers: { "X-Request-ID": "the-last-one" }, body };
-    const { relay, users } = await visit([BUSY, BUSY, BUSY, last]);
+    const { relay, users } = await setUp([BUSY, BUSY, BUSY, last]);
 
-    expect(await failure(users.me())).toMatchObject({
+    expect(await rejectionOf(users.me())).toMatchObject({
       name: "ApiError",
       status: 503,
       code: "keys_unavailable",
@@ -82,23 +82,23 @@ describe("a read", () => {
     expect(relay.seen).toHaveLength(4);
   });
 
-  it("is given up when nobody answers at all, with fetch's own error", async () => {
-    const { relay, users } = await visit(["reset", "reset", "reset", "reset"]);
+  it("fails with the TypeError of fetch when every connection is reset", async () => {
+    const { relay, users } = await setUp(["reset", "reset", "reset", "reset"]);
 
-    expect(await failure(users.me())).toBeInstanceOf(TypeError);
+    expect(await rejectionOf(users.me())).toBeInstanceOf(TypeError);
 
     expect(relay.seen).toHaveLength(4);
   });
 
-  it("is given up when a proxy answers 502 in HTML, with an error that says so", async () => {
+  it("fails with the code http_502 when a proxy answers 502 in HTML", async () => {
     const page: Step = {
       status: 502,
       headers: { "Content-Type": "text/html" },
       body: "<h1>Bad Gateway</h1>",
     };
-    const { users } = await visit([page, page, page, page]);
+    const { users } = await setUp([page, page, page, page]);
 
-    expect(await failure(users.me())).toMatchObject({
+    expect(await rejectionOf(users.me())).toMatchObject({
       status: 502,
       code: "http_502",
       message: "Something between here and the API answered 502.",
@@ -107,28 +107,28 @@ describe("a read", () => {
   });
 
   it.each([400, 404, 405, 406, 409, 410, 422, 451])("is not sent again after a %i", async (status) => {
-    const { relay, users } = await visit([{ status }]);
+    const { relay, users } = await setUp([{ status }]);
 
-    expect(await failure(users.me())).toMatchObject({ status });
+    expect(await rejectionOf(users.me())).toMatchObject({ status });
 
     expect(relay.seen).toHaveLength(1);
   });
 });
 
-describe("a write", () => {
+describe("a write request", () => {
   it.each<Step>([BUSY, { status: 429, headers: { "Retry-After": "0" } }, "reset"])(
     "is not sent again after %j",
     async (step) => {
-      const { relay, client } = await visit([step]);
+      const { relay, client } = await setUp([step]);
 
-      await failure(client.post({ url: "/api/test/echo", body: { once: true }, throwOnError: true }));
+      await rejectionOf(client.post({ url: "/api/test/echo", body: { once: true }, throwOnError: true }));
 
       expect(relay.seen).toHaveLength(1);
     },
   );
 
-  it("whose token has expired is sent again all the same, for it did nothing", async () => {
-    const { relay, client } = await visit([], EXPIRED);
+  it("is sent again when its token had expired, because the API refused it", async () => {
+    const { relay, client } = await setUp([], EXPIRED);
 
     const { data } = await client.post({ url: "/api/test/echo", body: { once: true }, throwOnError: true });
 
