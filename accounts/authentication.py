@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from django.db import Error
+from django.db import Error, router
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.exceptions import APIException, AuthenticationFailed, PermissionDenied
 from rest_framework.request import Request
@@ -14,9 +14,10 @@ from accounts.clerk.keys import KeysUnavailable
 from accounts.clerk.profiles import ClerkProfile, profile_from_claims
 from accounts.clerk.tokens import InvalidToken, SessionClaims
 from accounts.conf import claims_map, get_verifier
+from accounts.db import failure_reason, retry_on_dead_connection
 from accounts.models import User
 from accounts.signals import authentication_decided, sync_failed
-from accounts.sync import UserDeleted, failure_reason, merged_with, run_with_fresh_connection, sync_user
+from accounts.sync import UserDeleted, merged_with, sync_user
 
 logger = logging.getLogger(__name__)
 
@@ -101,7 +102,10 @@ def user_for(profile: ClerkProfile) -> User:
     """Return the person's live row, brought up to the claims; raises TokenRefused or ServiceUnavailable."""
     user = None
     try:
-        user = run_with_fresh_connection(lambda: User.objects.by_clerk_id(profile.clerk_id))
+        alias = router.db_for_write(User)
+        user = retry_on_dead_connection(
+            lambda: User.objects.by_clerk_id(profile.clerk_id, using=alias), using=alias
+        )
         if user is None or _differs(user, profile):
             user = sync_user(profile).user
         else:

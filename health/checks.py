@@ -9,10 +9,11 @@ import threading
 from concurrent.futures import Future
 from typing import TYPE_CHECKING
 
-from django.db import DEFAULT_DB_ALIAS, connections
+from django.db import connections
 from django.db.migrations.executor import MigrationExecutor
 
 from accounts.conf import get_key_source
+from accounts.db import write_alias
 
 if TYPE_CHECKING:
     from django.db.backends.base.base import BaseDatabaseWrapper
@@ -74,8 +75,9 @@ class DatabaseCheck:
             attempt.set_result(None)
 
     def _ask(self) -> None:
-        # In the place of this thread's default connection: the ledger of migrations is read by alias.
-        connection = connections[DEFAULT_DB_ALIAS] = _impatient_copy(connections[DEFAULT_DB_ALIAS])
+        # Replaces this thread's own connection: the applied migrations are read by alias.
+        alias = write_alias()
+        connection = connections[alias] = _impatient_copy(connections[alias])
         try:
             with connection.cursor() as cursor:
                 cursor.execute("SELECT 1")

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 import psycopg
 import requests
 
-from accounts.sync import _lock_key
+from accounts.db import lock_key
 from devclerk.events import Change
 from devclerk.fixtures import LocalClerk
 from devclerk.people import Person
@@ -148,7 +148,7 @@ class _Visitors:
 
 def _hold_people(other: psycopg.Connection[tuple[object, ...]], visitors: _Visitors) -> None:
     for person in (visitors.new, visitors.changing, visitors.told):
-        other.execute("SELECT pg_advisory_xact_lock(%s)", [_lock_key(person.id)])
+        other.execute("SELECT pg_advisory_xact_lock(%s)", [lock_key(person.id)])
 
 
 def _hold_table(other: psycopg.Connection[tuple[object, ...]], visitors: _Visitors) -> None:
