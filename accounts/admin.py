@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.contrib import admin
 from django.contrib.auth.admin import UserAdmin
-from django.db.models import QuerySet
+from django.db.models import ManyToManyField, Prefetch, QuerySet, prefetch_related_objects
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.formats import date_format
@@ -17,6 +17,7 @@ from django.utils.safestring import SafeString, mark_safe
 from accounts.admin_actions import PeopleActions
 from accounts.admin_search import CappedPaginator, StaffFilter, StateFilter, find_people
 from accounts.clerk.profiles import FIELDS, Source
+from accounts.db import write_alias
 from accounts.models import DeletedBy, SyncRun, User
 
 if TYPE_CHECKING:
@@ -90,6 +91,23 @@ class PeopleAdmin(PeopleActions, UserAdmin):  # type: ignore[type-arg]
         """Let nobody change what Clerk would write again."""
         owned = self.clerk_owned if obj is not None and obj.clerk_id else ()
         return (*super().get_readonly_fields(request, obj), *owned)
+
+    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> User | None:
+        """Return the user with the rights from the write database: saving the form writes them again."""
+        user: User | None = super().get_object(request, object_id, from_field)
+        if user is not None:
+            rights = [
+                Prefetch(field.name, field.related_model._default_manager.using(write_alias()))  # noqa: SLF001
+                for field in user._meta.many_to_many
+            ]
+            prefetch_related_objects([user], *rights)
+        return user
+
+    def formfield_for_manytomany(
+        self, db_field: ManyToManyField[Any, Any], request: HttpRequest, **kwargs: Any
+    ) -> Any:
+        """Offer the rights of the write database: saving the form removes a right that is not offered."""
+        return super().formfield_for_manytomany(db_field, request, **{"using": write_alias(), **kwargs})
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[User], search_term: str

@@ -17,9 +17,10 @@ from accounts.clerk.profiles import ClerkProfile, profile_from_claims
 from accounts.clerk.tokens import InvalidToken, SessionClaims, SessionVerifier, VerificationFailed
 from accounts.clerk.unexpected import log_unexpected
 from accounts.conf import claims_map, get_key_source, get_verifier
+from accounts.db import failure_reason, retry_on_dead_connection
 from accounts.models import User
 from accounts.signals import authentication_decided, sync_failed
-from accounts.sync import UserDeleted, failure_reason, merged_with, run_with_fresh_connection, sync_user
+from accounts.sync import UserDeleted, merged_with, sync_user
 
 logger = logging.getLogger(__name__)
 
@@ -150,7 +151,10 @@ def user_for(profile: ClerkProfile) -> User:
     """Return the live row of the user, updated from the claims; raises TokenRefused or ServiceUnavailable."""
     user = None
     try:
-        user = run_with_fresh_connection(lambda: User.objects.by_clerk_id(profile.clerk_id))
+        alias = router.db_for_write(User)
+        user = retry_on_dead_connection(
+            lambda: User.objects.by_clerk_id(profile.clerk_id, using=alias), using=alias
+        )
         if user is None or _differs(user, profile):
             user = sync_user(profile).user
         else:
@@ -183,8 +187,9 @@ def has_rights(user: User) -> bool:
     if user.is_staff or user.is_superuser:
         return True
     has_any = Q(groups__isnull=False) | Q(user_permissions__isnull=False)
-    users = User.objects.using(router.db_for_write(User)).filter(has_any, pk=user.pk)
-    return run_with_fresh_connection(users.exists)
+    alias = router.db_for_write(User)
+    users = User.objects.using(alias).filter(has_any, pk=user.pk)
+    return retry_on_dead_connection(users.exists, using=alias)
 
 
 def _differs(user: User, profile: ClerkProfile) -> bool:

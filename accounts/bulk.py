@@ -8,13 +8,14 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from django.db import DatabaseError, transaction
+from django.db import DatabaseError
 from django.utils import timezone
 
 from accounts.clerk.profiles import FIELDS, ClerkProfile
+from accounts.db import after_commit, failure_reason, locked_transaction
 from accounts.models import User
 from accounts.signals import page_synced
-from accounts.sync import Outcome, failure_reason, locked, merge_stored, new_user, sync_user, tell_failed
+from accounts.sync import Outcome, merge_stored, new_user, sync_user, tell_failed
 
 _WRITTEN = (*FIELDS, "field_versions", "updated_at")
 _Row = dict[str, Any]
@@ -46,7 +47,7 @@ def sync_page(profiles: Sequence[ClerkProfile], *, source: str, dry_run: bool = 
     if dry_run:
         return PageResult(outcomes=_plan(profiles).outcomes)
     try:
-        with locked(*(profile.clerk_id for profile in profiles)):
+        with locked_transaction(*(profile.clerk_id for profile in profiles)):
             plan = _plan(profiles)
             User.objects.bulk_create(plan.fresh)
             User.objects.bulk_update(plan.changed, _WRITTEN, batch_size=500)
@@ -111,7 +112,7 @@ def _one_by_one(profiles: Sequence[ClerkProfile], *, source: str) -> PageResult:
 
 def _tell(profiles: Sequence[ClerkProfile], *, source: str, outcomes: Mapping[str, Outcome]) -> None:
     news = partial(page_synced.send_robust, sender=User, source=source, outcomes=outcomes)
-    transaction.on_commit(news, robust=True)
+    after_commit(news)
     for profile in profiles:
         for name in profile.unusable:
             tell_failed(profile.clerk_id, source=source, reason=f"unusable_field:{name}")

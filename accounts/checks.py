@@ -17,12 +17,12 @@ from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning, register
-from django.db import DEFAULT_DB_ALIAS
 
 from accounts.clerk.jwks import check_address
 from accounts.clerk.keys import pem_keys
 from accounts.clerk.profiles import parse_claims_map
 from accounts.clerk.publishable import frontend_api
+from accounts.db import write_alias
 
 ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^\s/?#A-Z]+")
 ADDRESSES = ("CLERK_ISSUER", "CLERK_JWKS_URL", "CLERK_API_URL")
@@ -59,7 +59,9 @@ def check_settings(**_: object) -> list[CheckMessage]:
 @register("accounts")
 def check_database(**_: object) -> list[CheckMessage]:
     """Check that the database keeps what the sync relies on: locks, short transactions, kept connections."""
-    database = settings.DATABASES[DEFAULT_DB_ALIAS]
+    database = settings.DATABASES.get(write_alias())
+    if database is None:
+        return []  # accounts.E016
     vendor = database["ENGINE"].rpartition(".")[2]
     return [
         *(_sqlite() if vendor == "sqlite3" else _postgresql(database)),

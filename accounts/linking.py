@@ -20,16 +20,16 @@ from string import ascii_lowercase, ascii_uppercase
 from typing import Any
 from uuid import UUID
 
-from django.db import transaction
 from django.db.models import QuerySet, Value
 from django.db.models.functions import Lower
 
 from accounts.clerk.api import ClerkAPI
 from accounts.clerk.profiles import ClerkProfile, Source, UnusableProfile, profile_from_user
+from accounts.db import locked_transaction
 from accounts.models import User
 from accounts.pages import milliseconds
 from accounts.runs import Clock
-from accounts.sync import lock_person, rows_of, sync_user
+from accounts.sync import rows_of, sync_user
 
 
 class Verdict(StrEnum):
@@ -229,8 +229,7 @@ def _changed(decision: Decision) -> Decision:
 
 def _link(candidate: Candidate, *, decision: Decision) -> bool:
     """Make the two one, unless what the decision stood on is no longer so."""
-    with transaction.atomic():
-        lock_person(candidate.clerk_id)
+    with locked_transaction(candidate.clerk_id):
         row = User.objects.select_for_update().filter(pk__in=[decision.row]).first()
         if row is None or _objection(row) or rows_of(candidate.clerk_id):
             return False

@@ -13,6 +13,7 @@ from django.db.models.base import ModelBase
 from django.utils import timezone
 
 from accounts.clerk.profiles import EMAIL_MAX, FIELDS, IMAGE_URL_MAX, NAME_MAX
+from accounts.db import WriteDatabaseModel, WriteDatabaseQuerySet
 
 
 class DeletedBy(models.TextChoices):
@@ -31,7 +32,7 @@ class CreatedVia(models.TextChoices):
     LOCAL = "local"
 
 
-class UserQuerySet(models.QuerySet["User"]):
+class UserQuerySet(WriteDatabaseQuerySet["User"]):
     """Questions about people."""
 
     def live(self) -> Self:
@@ -68,15 +69,15 @@ class PeopleManager(UserManager["User"]):
         """Return everybody, for look-ups by `clerk_id`."""
         return self.get_queryset().live_or_deleted()
 
-    def by_clerk_id(self, clerk_id: str) -> User | None:
-        """Return the live row of a Clerk id, by one statement.
+    def by_clerk_id(self, clerk_id: str, *, using: str | None = None) -> User | None:
+        """Return the live row of a Clerk id by one statement on the write database, or on `using`.
 
         Note [The warm look-up]
         Building the same queryset at each request costs more than its execution, so its SQL is made once for
         each database. The JSON column is left out: it is large, needs a converter, and the warm path does not
         look at it; touching `field_versions` loads it by a second statement.
         """
-        alias = router.db_for_read(User)
+        alias = using or self._db or router.db_for_write(User)
         connection = connections[alias]
         statement = _statements.get(connection.vendor)
         if statement is None:
@@ -121,7 +122,7 @@ def opaque_username() -> str:
     return f"clerk-{uuid.uuid4().hex}"
 
 
-class User(AbstractUser):
+class User(WriteDatabaseModel, AbstractUser):
     """A person: signed in with Clerk (`clerk_id`), or local staff (without).
 
     Note [A save writes nothing old back]
@@ -249,7 +250,7 @@ class User(AbstractUser):
         }
 
 
-class SyncRun(models.Model):
+class SyncRun(WriteDatabaseModel):
     """One run of a bulk command: how far it came and what it did."""
 
     class Kind(models.TextChoices):
@@ -269,6 +270,8 @@ class SyncRun(models.Model):
     cursor = models.CharField(max_length=64, blank=True, default="")
     counts = models.JSONField(default=dict, blank=True)
     error = models.CharField(max_length=255, blank=True, default="")
+
+    objects = WriteDatabaseQuerySet["SyncRun"].as_manager()
 
     class Meta:
         indexes = (models.Index(fields=["kind", "-started_at"], name="runs_by_kind_and_start"),)

@@ -8,9 +8,10 @@ from contextlib import closing, contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 
-from django.db import DEFAULT_DB_ALIAS, DatabaseError, Error, connections
+from django.db import DatabaseError, Error
 from django.db.models import Q
 
+from accounts.db import write_connection
 from accounts.models import SyncRun
 
 Clock = Callable[[], datetime]
@@ -34,14 +35,14 @@ def only_run(kind: str) -> Iterator[None]:
     there the system's file lock does the same. Should the lock be lost all the same, two runs cost time and
     nothing else: pages are idempotent.
     """
-    vendor = connections[DEFAULT_DB_ALIAS].vendor
+    vendor = write_connection().vendor
     with _postgresql_lock(kind) if vendor == "postgresql" else _file_lock(kind):
         yield
 
 
 @contextmanager
 def _postgresql_lock(kind: str) -> Iterator[None]:
-    with closing(connections[DEFAULT_DB_ALIAS].copy()) as connection:
+    with closing(write_connection().copy()) as connection:
         connection.ensure_connection()
         connection.set_autocommit(False)
         with connection.cursor() as cursor:
@@ -60,7 +61,7 @@ def _postgresql_lock(kind: str) -> Iterator[None]:
 
 @contextmanager
 def _file_lock(kind: str) -> Iterator[None]:
-    database = Path(connections[DEFAULT_DB_ALIAS].settings_dict["NAME"])
+    database = Path(write_connection().settings_dict["NAME"])
     with database.with_name(f"{database.name}.{kind}.lock").open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -11,10 +11,11 @@ from uuid import UUID
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.hashers import make_password
 from django.contrib.contenttypes.models import ContentType
-from django.db import transaction
+from django.db import router, transaction
 from django.db.models import CharField, F, Q, QuerySet, Value
 from django.db.models.functions import Cast, Concat
 
+from accounts.db import write_alias
 from accounts.models import User
 
 ROWS_AT_ONCE = 1_000
@@ -44,7 +45,7 @@ def scrub(*, deleted_before: datetime) -> int:
     """
     scrubbed = 0
     while ids := list(to_scrub(deleted_before=deleted_before).values_list("pk", flat=True)[:ROWS_AT_ONCE]):
-        with transaction.atomic():
+        with transaction.atomic(using=write_alias()):
             # The condition stands in the UPDATE too: somebody may be restored between the two statements.
             scrubbed += User.objects.filter(pk__in=ids, deleted_at__lt=deleted_before).update(
                 **EMPTY,
@@ -56,8 +57,9 @@ def scrub(*, deleted_before: datetime) -> int:
 
 
 def _forget_names(ids: Iterable[UUID]) -> None:
+    kinds = ContentType.objects.db_manager(router.db_for_write(ContentType))
     entries = LogEntry.objects.filter(
-        content_type=ContentType.objects.get_for_model(User), object_id__in=[str(pk) for pk in ids]
+        content_type=kinds.get_for_model(User), object_id__in=[str(pk) for pk in ids]
     )
     entries.filter(~Q(object_repr__startswith=PREFIX)).update(
         object_repr=Concat(Value(PREFIX), F("object_id"))

@@ -1,37 +1,24 @@
-"""The only writer of the columns that Clerk owns.
-
-Note [The lock]
-All that writes a person first takes a lock on the Clerk id: on PostgreSQL an advisory lock that ends with the
-transaction, on SQLite the write lock that BEGIN IMMEDIATE has taken. The partial unique constraint alone
-would let a first request race past a deletion and raise the person again. READ COMMITTED makes the reading
-after the lock see what the holder before us wrote; a system check refuses any other level.
-"""
+"""The only writer of the columns that Clerk owns."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from functools import partial
-from hashlib import blake2b
 from secrets import token_urlsafe
-from typing import Any, TypeVar
+from typing import Any
 
 from django.contrib.auth.hashers import UNUSABLE_PASSWORD_PREFIX
-from django.db import Error, InterfaceError, OperationalError, connection, transaction
 from django.utils import timezone
 
 from accounts.clerk.profiles import FIELDS, ClerkProfile, Source, Value
+from accounts.db import after_commit, locked_transaction
 from accounts.merge import MergeResult, merge
 from accounts.models import CreatedVia, DeletedBy, User, opaque_username
 from accounts.signals import sync_failed, user_synced
 
-T = TypeVar("T")
-
-# A wait longer than this is no contention but a fault; 5 s at least (DESIGN 3).
-LOCK_TIMEOUT = "5s"
 SOURCES = {Source.CLAIMS: "request", Source.WEBHOOK: "webhook", Source.API: "api"}
 _VIA = {
     Source.CLAIMS: CreatedVia.REQUEST,
@@ -70,34 +57,12 @@ class RestoreRefused(Exception):
         self.reason = reason
 
 
-def failure_reason(error: Error) -> str:
-    """Name a database's failure for observers: its text may hold what the row holds."""
-    return "lock_timeout" if getattr(error.__cause__, "sqlstate", None) == "55P03" else "database_error"
-
-
-def run_with_fresh_connection(work: Callable[[], T]) -> T:
-    """Run `work`; if it found its connection dead, replace that and run it once more.
-
-    Only outside a transaction: there nothing can have been done on the dead connection.
-    """
-    held = connection.connection
-    if held is None or connection.in_atomic_block:
-        return work()
-    try:
-        return work()
-    except (OperationalError, InterfaceError):
-        if not getattr(held, "closed", False):
-            raise
-        connection.close()
-        return work()
-
-
 def sync_user(profile: ClerkProfile, *, source: str | None = None) -> Synced:
     """Bring the person's row up to a profile and return it; `source` names who asked, for observers.
 
     Raises UserDeleted for a session of a person deleted in Clerk, DatabaseError when nothing could be stored.
     """
-    with locked(profile.clerk_id):
+    with locked_transaction(profile.clerk_id):
         synced = _sync(profile)
     if synced is None:
         raise UserDeleted(profile.clerk_id)
@@ -175,7 +140,7 @@ def merge_stored(
 
 def delete_user(clerk_id: str, *, at: int, source: Source = Source.WEBHOOK) -> Outcome:
     """Mark the person as deleted in Clerk at `at` (ms, Clerk's clock): terminal, and known even if unseen."""
-    with locked(clerk_id):
+    with locked_transaction(clerk_id):
         outcome = _delete(clerk_id, at=datetime.fromtimestamp(at / 1000, UTC), source=source)
     _tell_synced(clerk_id, source=SOURCES[source], outcome=outcome)
     return outcome
@@ -207,7 +172,7 @@ def _delete(clerk_id: str, *, at: datetime, source: Source) -> Outcome:
 
 def delete_locally(user: User) -> Outcome:
     """Delete a person here: the id is free, and the next valid sign-in makes a fresh row."""
-    with locked(user.clerk_id or str(user.pk)):
+    with locked_transaction(user.clerk_id or str(user.pk)):
         now = timezone.now()
         changed = (
             User.objects.live()
@@ -223,7 +188,7 @@ def restore_user(user: User, *, at: int) -> User:
     `user` is the row as it was before Clerk was asked. A deletion event older than the answer is then stale.
     Raises RestoreRefused when a live row exists, or when the person was deleted anew since `user` was read.
     """
-    with locked(user.clerk_id or str(user.pk)):
+    with locked_transaction(user.clerk_id or str(user.pk)):
         rows = rows_of(user.clerk_id) if user.clerk_id else list(User.objects.filter(pk=user.pk))
         if any(each.deleted_at is None for each in rows):
             raise RestoreRefused("live_row_exists")
@@ -254,31 +219,6 @@ def rows_of(clerk_id: str) -> list[User]:
     )
 
 
-@contextmanager
-def locked(*clerk_ids: str) -> Iterator[None]:
-    """Open a short transaction, or join the caller's without a savepoint, that holds the people's locks."""
-    with transaction.atomic(savepoint=False):
-        lock_person(*clerk_ids)
-        yield
-
-
-def lock_person(*clerk_ids: str) -> None:
-    """Take the people's locks, in sorted order, until the caller's transaction ends."""
-    if connection.vendor != "postgresql":
-        return
-    keys = sorted({_lock_key(clerk_id) for clerk_id in clerk_ids})
-    with connection.cursor() as cursor:
-        # One round trip: without parameters (these are numbers of our own making) both may go together.
-        cursor.execute(
-            f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'; "  # noqa: S608
-            f"SELECT pg_advisory_xact_lock(key) FROM unnest(ARRAY{keys}::bigint[]) AS key"
-        )
-
-
-def _lock_key(clerk_id: str) -> int:
-    return int.from_bytes(blake2b(clerk_id.encode(), digest_size=8).digest(), signed=True)
-
-
 def _tell(profile: ClerkProfile, *, source: str, outcome: Outcome) -> None:
     _tell_synced(profile.clerk_id, source=source, outcome=outcome)
     for field in profile.unusable:
@@ -287,10 +227,10 @@ def _tell(profile: ClerkProfile, *, source: str, outcome: Outcome) -> None:
 
 def _tell_synced(clerk_id: str, *, source: str, outcome: Outcome) -> None:
     news = partial(user_synced.send_robust, sender=User, clerk_id=clerk_id, source=source, outcome=outcome)
-    transaction.on_commit(news, robust=True)
+    after_commit(news)
 
 
 def tell_failed(clerk_id: str | None, *, source: str, reason: str) -> None:
     """Tell observers of a failure, once the transaction that we may be in has ended well."""
     news = partial(sync_failed.send_robust, sender=User, clerk_id=clerk_id, source=source, reason=reason)
-    transaction.on_commit(news, robust=True)
+    after_commit(news)

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from django.db import DEFAULT_DB_ALIAS, connections
+from django.db import connections
 from django.db.migrations.executor import MigrationExecutor
 
 from accounts.clerk.single_flight import SingleFlight
 from accounts.conf import get_key_source
+from accounts.db import write_alias
 
 if TYPE_CHECKING:
     from django.db.backends.base.base import BaseDatabaseWrapper
@@ -57,8 +58,9 @@ class DatabaseCheck:
             raise NotReady("database_unavailable") from attempt.error
 
     def _query(self) -> None:
-        # As the default connection of this thread: applied migrations are read by alias.
-        connection = connections[DEFAULT_DB_ALIAS] = _copy_with_short_timeouts(connections[DEFAULT_DB_ALIAS])
+        # As this thread's own connection: applied migrations are read by alias.
+        alias = write_alias()
+        connection = connections[alias] = _copy_with_short_timeouts(connections[alias])
         try:
             with connection.cursor() as cursor:
                 cursor.execute("SELECT 1")

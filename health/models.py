@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from django.db import OperationalError, connections, models, transaction
 from django.db.models import Exists, F, OuterRef, Q, Subquery
 
-from accounts.sync import failure_reason
+from accounts.db import WriteDatabaseModel, WriteDatabaseQuerySet, failure_reason
 from webhooks.models import EventOutcome, WebhookEvent
 
 # Trouble of a machine, not of a person: thousands meet it together, and it ends for all of them at once.
@@ -74,7 +74,7 @@ def is_outage(*, source: str, reason: str) -> bool:
     return reason in OUTAGES or (source == "request" and reason in REQUEST_OUTAGES)
 
 
-class SyncFailureQuerySet(models.QuerySet["SyncFailure"]):
+class SyncFailureQuerySet(WriteDatabaseQuerySet["SyncFailure"]):
     """Questions and the few writes; nothing else writes these rows."""
 
     def open(self) -> SyncFailureQuerySet:
@@ -178,7 +178,7 @@ class SyncFailureQuerySet(models.QuerySet["SyncFailure"]):
             cursor.execute(RECORD.format(rows=rows, target=target, condition=condition), values)
 
 
-class SyncFailure(models.Model):
+class SyncFailure(WriteDatabaseModel):
     """A failure to bring one person, or all, in line with Clerk. Codes only: no name, no body, no text."""
 
     clerk_id = models.CharField(max_length=64, null=True, blank=True)  # noqa: DJ001 - absent is not empty

@@ -9,12 +9,12 @@ from functools import partial
 from typing import Any
 
 from django.core.signals import request_finished
-from django.db import Error, connection, transaction
+from django.db import Error
 from django.dispatch import receiver
 from django.utils import timezone
 
+from accounts.db import after_commit, retry_on_dead_connection, write_connection
 from accounts.signals import authentication_decided, page_synced, sync_failed, user_synced
-from accounts.sync import run_with_fresh_connection
 from health import metrics
 from health.models import SyncFailure
 from health.recorder import recorder
@@ -72,8 +72,8 @@ def count_authentication(sender: object, *, outcome: str, **_: Any) -> None:
 
 
 def _close_after_commit(clerk_ids: Sequence[str]) -> None:
-    if connection.in_atomic_block:
-        transaction.on_commit(partial(_close, clerk_ids), robust=True)
+    if write_connection().in_atomic_block:
+        after_commit(partial(_close, clerk_ids))
     else:
         _close(clerk_ids)
 
@@ -83,7 +83,7 @@ def _close(clerk_ids: Sequence[str]) -> None:
     # First what waits here, or it would be recorded as new after the people were mended.
     recorder.flush(now=now, everything=recorder.holds(clerk_ids))
     try:
-        run_with_fresh_connection(partial(SyncFailure.objects.close_for, clerk_ids, at=now))
+        retry_on_dead_connection(partial(SyncFailure.objects.close_for, clerk_ids, at=now))
     except Error:
         # They stay open until the people's next success: a wrong alarm, never a missed one.
         logger.warning("Failures could not be closed", extra={"people": len(clerk_ids)})

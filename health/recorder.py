@@ -16,10 +16,10 @@ from datetime import datetime
 from functools import partial
 from math import inf
 
-from django.db import Error, connection, transaction
+from django.db import Error
 
 from accounts.clerk.token_bucket import TokenBucket
-from accounts.sync import run_with_fresh_connection
+from accounts.db import after_commit, retry_on_dead_connection, write_connection
 from health.models import QUIET, FailureKey, Failures, SyncFailure, is_outage
 
 CAPACITY = 1_000
@@ -85,7 +85,7 @@ class Recorder:
             entry.last_at = at
             self._due_at = min(self._due_at, entry.due_at)
             self._make_room()
-        if reason == "database_error" and connection.connection is None:
+        if reason == "database_error" and write_connection().connection is None:
             # Whoever met it has just failed to connect, perhaps after a long wait.
             self._pause()
         self.flush(now=at)
@@ -112,10 +112,10 @@ class Recorder:
         """
         if not everything and self.clock() < max(self._due_at, self._paused_until):
             return
-        if connection.in_atomic_block:
+        if write_connection().in_atomic_block:
             # A row of ours must neither vanish with a foreign rollback nor meet a broken transaction. After a
             # rollback the failures still wait here, for the next contact.
-            transaction.on_commit(partial(self._write, now=now, everything=everything), robust=True)
+            after_commit(partial(self._write, now=now, everything=everything))
         else:
             self._write(now=now, everything=everything)
 
@@ -124,7 +124,7 @@ class Recorder:
         if not batch:
             return
         try:
-            run_with_fresh_connection(partial(SyncFailure.objects.record, batch, now=now))
+            retry_on_dead_connection(partial(SyncFailure.objects.record, batch, now=now))
         except Error:
             self._put_back(batch)
             self._pause()

@@ -15,8 +15,8 @@ from django.conf import settings
 from django.db import Error
 
 from accounts.conf import get_key_source
+from accounts.db import retry_on_dead_connection
 from accounts.models import SyncRun
-from accounts.sync import run_with_fresh_connection
 from health import reasons
 from health.checks import NotReady, database_check
 from health.facts import (
@@ -75,7 +75,7 @@ def build_report(*, now: datetime, count_people: bool = True) -> Report:
     """
     try:
         database_check.run()
-        return run_with_fresh_connection(partial(_read, now=now, count_people=count_people))
+        return retry_on_dead_connection(partial(_read, now=now, count_people=count_people))
     except NotReady as refusal:
         return _recall(trouble=refusal.status)
     except Error:

@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 
-from django.db import Error, connection, transaction
+from django.db import Error, transaction
 
 from accounts.clerk.profiles import ClerkProfile, Source, UnusableProfile, profile_from_user
 from accounts.clerk.unexpected import log_unexpected
+from accounts.db import failure_reason, retry_on_dead_connection, write_alias, write_connection
 from accounts.signals import sync_failed
-from accounts.sync import delete_user, failure_reason, run_with_fresh_connection, sync_user
+from accounts.sync import delete_user, sync_user
 from webhooks.events import Event
 from webhooks.models import DUPLICATE, EventOutcome, WebhookEvent
 from webhooks.signals import webhook_received
@@ -53,7 +54,7 @@ def deliver(event: Event, *, svix_id: str, received_at: int) -> str:
         entry.clerk_id = reading.clerk_id
         entry.outcome = reading.outcome
         entry.error_code = reading.error_code
-        outcome = run_with_fresh_connection(partial(_take_effect, entry, effect=reading.effect))
+        outcome = retry_on_dead_connection(partial(_take_effect, entry, effect=reading.effect))
     except Exception as error:  # whatever goes wrong here is our trouble, and Svix keeps what we lost
         _give_up(entry, error=error)
         raise SyncUnavailable from error
@@ -94,7 +95,7 @@ EFFECTS: dict[str, Callable[..., str]] = {
 
 
 def _take_effect(entry: WebhookEvent, *, effect: Callable[[], str] | None) -> str:
-    with transaction.atomic(durable=True):
+    with transaction.atomic(using=write_alias(), durable=True):
         claim = WebhookEvent.objects.claim(entry)
         if claim.is_done:
             return DUPLICATE
@@ -109,7 +110,8 @@ def _give_up(entry: WebhookEvent, *, error: Exception) -> None:
     """Leave word of a failure, in the ledger if the database lets us."""
     reason = _reason(error)
     entry.outcome, entry.error_code = EventOutcome.FAILED, reason
-    if connection.connection is not None:  # else none was to be had, and nobody waits for one a second time
+    # Without a connection none could be opened: do not wait for one a second time.
+    if write_connection().connection is not None:
         with suppress(Error):
             _record_failure(entry)
     _report(entry, outcome=EventOutcome.FAILED)
@@ -125,7 +127,7 @@ def _reason(error: Exception) -> str:
 
 
 def _record_failure(entry: WebhookEvent) -> None:
-    with transaction.atomic(durable=True):
+    with transaction.atomic(using=write_alias(), durable=True):
         claim = WebhookEvent.objects.claim(entry)
         # Another delivery of the same event may have succeeded since: its outcome stands.
         if not claim.is_done:

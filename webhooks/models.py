@@ -6,6 +6,8 @@ from typing import NamedTuple
 
 from django.db import connections, models
 
+from accounts.db import WriteDatabaseModel, WriteDatabaseQuerySet
+
 # An answer, never a row's outcome: the row keeps what its first successful delivery did.
 DUPLICATE = "duplicate"
 # Ordinary contention ends sooner; Svix hangs up after 15 s, and a failure waits twice.
@@ -50,7 +52,7 @@ class Claim(NamedTuple):
         return self.attempts > 1 and self.outcome != EventOutcome.FAILED
 
 
-class WebhookEventQuerySet(models.QuerySet["WebhookEvent"]):
+class WebhookEventQuerySet(WriteDatabaseQuerySet["WebhookEvent"]):
     """Questions to the ledger."""
 
     def claim(self, event: WebhookEvent) -> Claim:
@@ -70,7 +72,7 @@ class WebhookEventQuerySet(models.QuerySet["WebhookEvent"]):
             return Claim(*cursor.fetchone())
 
 
-class WebhookEvent(models.Model):
+class WebhookEvent(WriteDatabaseModel):
     """One event, however often it was delivered; the outcome is that of the delivery that counted."""
 
     svix_id = models.CharField(max_length=255)

@@ -15,14 +15,12 @@ from django.test import Client
 
 from accounts.bulk import sync_page
 from accounts.clerk.profiles import Source
+from accounts.db import failure_reason, lock_key, retry_on_dead_connection
 from accounts.models import DeletedBy, User
 from accounts.sync import (
     UserDeleted,
-    _lock_key,
     delete_locally,
     delete_user,
-    failure_reason,
-    run_with_fresh_connection,
     sync_user,
 )
 from devclerk.fixtures import LocalClerk
@@ -130,20 +128,20 @@ def test_a_connection_found_dead_is_replaced_but_not_inside_a_transaction() -> N
     def kill_and_count() -> int:
         with transaction.atomic():
             kill()
-            return run_with_fresh_connection(count)
+            return retry_on_dead_connection(count)
 
     sync_user(profile(first_name="Ada"))
     kill()
-    assert run_with_fresh_connection(User.objects.count) == 1
+    assert retry_on_dead_connection(User.objects.count) == 1
     with pytest.raises(OperationalError):
         kill_and_count()
     assert counts == ["begun"]
-    assert run_with_fresh_connection(User.objects.count) == 1
+    assert retry_on_dead_connection(User.objects.count) == 1
 
 
 def test_a_lock_that_does_not_come_is_given_up_after_five_seconds_and_not_before() -> None:
     with psycopg.connect(address()) as other:
-        other.execute("SELECT pg_advisory_xact_lock(%s)", [_lock_key("user_ada")])
+        other.execute("SELECT pg_advisory_xact_lock(%s)", [lock_key("user_ada")])
         begin = monotonic()
         with pytest.raises(DatabaseError) as caught:
             sync_user(profile(first_name="Ada"))

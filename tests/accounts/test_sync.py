@@ -10,6 +10,7 @@ import pytest
 from django.db import OperationalError, transaction
 
 from accounts.clerk.profiles import Source
+from accounts.db import failure_reason
 from accounts.models import CreatedVia, DeletedBy, User
 from accounts.sync import (
     Outcome,
@@ -17,7 +18,6 @@ from accounts.sync import (
     UserDeleted,
     delete_locally,
     delete_user,
-    failure_reason,
     restore_user,
     sync_user,
 )

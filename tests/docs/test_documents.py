@@ -15,8 +15,8 @@ from django.urls import resolve
 
 from accounts.linking import Verdict
 from devclerk.fixtures import LocalClerk
-from devclerk.people import seeded_people
 from devclerk.tokens import Fault
+from devclerk.users import seeded_users
 from health import metrics, reasons
 from health.token_claims import SHORTCODES
 from tests.docs.documents import DOCUMENTS, ROOT, blocks, first_cells, prose, section, words
@@ -242,11 +242,11 @@ def test_every_decision_about_a_link_is_explained() -> None:
 def test_what_the_fixtures_can_do_is_listed() -> None:
     table = section(TESTING, "The fixtures")
     listed = set(re.findall(r"\b([a-z_]+)\(", table)) | words(table, form=CODE)
-    methods = {name for name in vars(LocalClerk) if not name.startswith("_")} | {"standin"}
+    methods = {name for name in vars(LocalClerk) if not name.startswith("_")} | {"emulator"}
 
     assert methods - {"kid", "pem"} <= listed
     assert set(map(str, Fault)) <= listed
-    assert (len(seeded_people()), "nine seeded users" in table) == (9, True)
+    assert (len(seeded_users()), "nine seeded users" in table) == (9, True)
 
 
 def test_the_changelog_begins_with_this_version() -> None:

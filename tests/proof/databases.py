@@ -10,7 +10,7 @@ from contextlib import contextmanager
 import psycopg
 import requests
 
-from accounts.sync import _lock_key
+from accounts.db import lock_key
 from devclerk.events import Change
 from devclerk.fixtures import LocalClerk
 from devclerk.users import ClerkUser
@@ -154,7 +154,7 @@ class _Callers:
 
 def _hold_user_locks(other: psycopg.Connection[tuple[object, ...]], callers: _Callers) -> None:
     for user in (callers.new, callers.changing, callers.notified):
-        other.execute("SELECT pg_advisory_xact_lock(%s)", [_lock_key(user.id)])
+        other.execute("SELECT pg_advisory_xact_lock(%s)", [lock_key(user.id)])
 
 
 def _hold_table(other: psycopg.Connection[tuple[object, ...]], callers: _Callers) -> None:

@@ -44,6 +44,12 @@ MODULES: dict[str, Sequence[str]] = {
         "tests/accounts/test_signals.py",
         "tests/accounts/test_races.py",
     ),
+    "accounts/db.py": (
+        "tests/routers/test_requests.py",
+        "tests/routers/test_events.py",
+        "tests/accounts/test_races.py",
+        "tests/accounts/test_sync.py",
+    ),
     "webhooks/handlers.py": ("tests/webhooks/test_handlers.py", "tests/webhooks/test_ledger.py"),
     "accounts/merge.py": ("tests/accounts/test_merge.py", "tests/accounts/test_merge_histories.py"),
     "accounts/clerk/tokens.py": (

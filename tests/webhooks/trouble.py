@@ -6,13 +6,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import psycopg
-from django.db import connection
+from django.db import DEFAULT_DB_ALIAS, connections
 
 
 @contextmanager
-def trigger(sql: str, *, table: str = "accounts_user") -> Iterator[None]:
+def trigger(sql: str, *, table: str = "accounts_user", using: str = DEFAULT_DB_ALIAS) -> Iterator[None]:
     """Let every change of the table run `sql` inside the database first."""
-    with connection.cursor() as cursor:
+    with connections[using].cursor() as cursor:
         cursor.execute(
             "CREATE FUNCTION trouble() RETURNS trigger LANGUAGE plpgsql "
             f"AS $$ BEGIN {sql}; RETURN NEW; END $$"
@@ -24,12 +24,12 @@ def trigger(sql: str, *, table: str = "accounts_user") -> Iterator[None]:
     try:
         yield
     finally:
-        with psycopg.connect(address(), autocommit=True) as other:
+        with psycopg.connect(address(using=using), autocommit=True) as other:
             other.execute("DROP FUNCTION trouble CASCADE")
 
 
-def address() -> str:
+def address(*, using: str = DEFAULT_DB_ALIAS) -> str:
     """Give the address of the tests' database, for connections that Django does not know."""
-    known = connection.get_connection_params()
+    known = connections[using].get_connection_params()
     names = ("dbname", "user", "password", "host", "port")
     return psycopg.conninfo.make_conninfo(**{name: known[name] for name in names if known.get(name)})

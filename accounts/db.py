@@ -1,0 +1,138 @@
+"""The write database: the connection that decides, the locks on Clerk ids, and what a failure means.
+
+Note [One database for decisions]
+A project may have a router that reads from a replica. A replica may lag behind, and a decision that rests on
+old rows lets a deleted user in or writes a row twice. A queryset asks the router for a database to read even
+inside a transaction on the write database. So the models that decide are subclasses of `WriteDatabaseModel`,
+their managers return a `WriteDatabaseQuerySet`, and both ask `router.db_for_write` for reads as well. An
+alias that the caller names still counts.
+
+Note [The lock]
+All code that writes a user first takes a lock on the Clerk id: on PostgreSQL an advisory lock that ends with
+the transaction, on SQLite the write lock that BEGIN IMMEDIATE has taken. The partial unique constraint alone
+would let a first request overtake a deletion and create the user again. READ COMMITTED makes the SELECT after
+the lock see what the previous holder wrote; a system check refuses any other level.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Self, TypeVar
+
+from django.contrib.auth import get_user_model
+from django.db import Error, InterfaceError, OperationalError, connections, models, router, transaction
+
+if TYPE_CHECKING:
+    from django.db.backends.base.base import BaseDatabaseWrapper
+
+T = TypeVar("T")
+M = TypeVar("M", bound=models.Model)
+
+# A longer wait is a fault and no contention.
+LOCK_TIMEOUT = "5s"
+
+
+class WriteDatabaseQuerySet(models.QuerySet[M]):
+    """A queryset that reads from the write database: Note [One database for decisions].
+
+    The alias is resolved when the statement runs. A queryset made at import asks no router, and one that is
+    part of another query does not bind that query to a database.
+    """
+
+    @property
+    def db(self) -> str:
+        """Return the alias that the caller named, else the one that the router names for writes."""
+        named: str | None = self._db  # type: ignore[attr-defined] # Django's own, which its stubs leave out
+        return named or router.db_for_write(self.model, **self._hints)  # type: ignore[attr-defined]
+
+
+class WriteDatabaseModel(models.Model):
+    """A model whose rows decide: its instances reload from the write database.
+
+    Django reloads, and loads a deferred column, through the base manager, which asks the read router.
+    """
+
+    class Meta:
+        abstract = True
+
+    def refresh_from_db(
+        self,
+        using: str | None = None,
+        fields: Iterable[str] | None = None,
+        from_queryset: models.QuerySet[Self] | None = None,
+    ) -> None:
+        """Reload as Django does, from the write database unless the caller names another one."""
+        if using is None and from_queryset is None:
+            using = router.db_for_write(type(self), instance=self)
+        super().refresh_from_db(using=using, fields=fields, from_queryset=from_queryset)
+
+
+def write_alias() -> str:
+    """Return the alias of the database that users are written to; all models that decide share it."""
+    return router.db_for_write(get_user_model())
+
+
+def write_connection() -> BaseDatabaseWrapper:
+    """Return this thread's connection to the write database."""
+    return connections[write_alias()]
+
+
+def after_commit(callback: Callable[[], object]) -> None:
+    """Call `callback` after the commit of the write database's transaction, or at once without one."""
+    transaction.on_commit(callback, using=write_alias(), robust=True)
+
+
+def failure_reason(error: Error) -> str:
+    """Return the code of a database failure; its text may hold values of the row."""
+    return "lock_timeout" if getattr(error.__cause__, "sqlstate", None) == "55P03" else "database_error"
+
+
+def retry_on_dead_connection(work: Callable[[], T], *, using: str | None = None) -> T:
+    """Run `work`; if its connection was dead, replace the connection and run `work` once more.
+
+    Never inside a transaction: outside of one, nothing was done on the dead connection. Raises what `work`
+    raises.
+    """
+    connection = connections[using or write_alias()]
+    held = connection.connection
+    if held is None or connection.in_atomic_block:
+        return work()
+    try:
+        return work()
+    except (OperationalError, InterfaceError):
+        if not getattr(held, "closed", False):
+            raise
+        connection.close()
+        return work()
+
+
+@contextmanager
+def locked_transaction(*clerk_ids: str) -> Iterator[None]:
+    """Open a short transaction, or join the caller's without a savepoint, and lock the Clerk ids in it.
+
+    Raises OperationalError if a lock does not come within `LOCK_TIMEOUT`.
+    """
+    with transaction.atomic(using=write_alias(), savepoint=False):
+        lock_clerk_ids(*clerk_ids)
+        yield
+
+
+def lock_clerk_ids(*clerk_ids: str) -> None:
+    """Lock the Clerk ids, in sorted order, until the caller's transaction ends: Note [The lock]."""
+    connection = write_connection()
+    if connection.vendor != "postgresql":
+        return
+    keys = sorted({lock_key(clerk_id) for clerk_id in clerk_ids})
+    with connection.cursor() as cursor:
+        # One round trip: without parameters (these are numbers of our own) both statements may go together.
+        cursor.execute(
+            f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'; "  # noqa: S608
+            f"SELECT pg_advisory_xact_lock(key) FROM unnest(ARRAY{keys}::bigint[]) AS key"
+        )
+
+
+def lock_key(clerk_id: str) -> int:
+    """Return the number of the advisory lock of a Clerk id."""
+    return int.from_bytes(blake2b(clerk_id.encode(), digest_size=8).digest(), signed=True)

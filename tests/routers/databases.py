@@ -1,0 +1,101 @@
+"""Databases beside the tests' own, and routers that lead to them."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from copy import deepcopy
+from typing import Any
+
+from django.db import connection, connections
+from django.db.models import Model
+
+ALIASES = ("default", "replica", "primary")
+READ_ELSEWHERE = frozenset({"accounts", "webhooks", "health", "auth"})
+
+
+class ReplicaRouter:
+    """Reads our apps and the permissions from `replica` and writes them to `default`."""
+
+    others: str | None = None
+    write = "default"
+
+    def db_for_read(self, model: type[Model], **_: Any) -> str | None:
+        """Return the replica for our apps."""
+        return "replica" if model._meta.app_label in READ_ELSEWHERE else self.others
+
+    def db_for_write(self, model: type[Model], **_: Any) -> str | None:
+        """Return the database that decides."""
+        return self.write if model._meta.app_label in READ_ELSEWHERE else self.others
+
+    def allow_relation(self, *_: object, **__: object) -> bool:
+        """Allow relations: the databases hold the same rows."""
+        return True
+
+
+class PrimaryRouter(ReplicaRouter):
+    """Writes everything to `primary`; `default` belongs to another application."""
+
+    others = write = "primary"
+
+
+class ScatteringRouter(ReplicaRouter):
+    """Writes the webhook events to another database than the users."""
+
+    def db_for_write(self, model: type[Model], **_: Any) -> str | None:
+        """Return a database of its own for the ledger."""
+        return "primary" if model._meta.app_label == "webhooks" else None
+
+
+@contextmanager
+def configured(alias: str, **changes: object) -> Iterator[None]:
+    """Name one more database in DATABASES: the tests' own server, but for the changes."""
+    before = connections.settings.get(alias)
+    _configure(alias, deepcopy(connections.settings["default"]) | changes)
+    try:
+        yield
+    finally:
+        connections[alias].close()
+        _configure(alias, before)
+
+
+def _configure(alias: str, entry: dict[str, Any] | None) -> None:
+    with suppress(AttributeError):
+        del connections[alias]
+    if entry is None:
+        del connections.settings[alias]
+    else:
+        connections.settings[alias] = entry
+
+
+@contextmanager
+def copied(alias: str) -> Iterator[str]:
+    """Name a copy of the tests' database, which is dropped afterwards; yield its name at the server."""
+    name = f"{connection.settings_dict['NAME']}_{alias}"
+    copy_to(name)
+    try:
+        with configured(alias, NAME=name):
+            yield name
+    finally:
+        with connection._nodb_cursor() as cursor:
+            cursor.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+def copy_to(name: str) -> None:
+    """Copy the tests' database, in the place of an earlier copy."""
+    template = connection.settings_dict["NAME"]
+    connections.close_all()
+    with connection._nodb_cursor() as cursor:
+        cursor.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+        # A template must have no sessions; threads of earlier tests may have left some.
+        sessions = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s"
+        cursor.execute(sessions, [template])
+        cursor.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
+
+
+def closed_port() -> str:
+    """Return a port of this machine that nothing listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return str(probe.getsockname()[1])
