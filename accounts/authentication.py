@@ -20,7 +20,7 @@ from accounts.conf import claims_map, get_key_source, get_verifier
 from accounts.db import failure_reason, retry_on_dead_connection
 from accounts.models import User
 from accounts.signals import authentication_decided, sync_failed
-from accounts.sync import UserDeleted, merged_with, sync_user
+from accounts.sync import UserDeleted, merge_profile, sync_user
 
 logger = logging.getLogger(__name__)
 
@@ -104,9 +104,9 @@ def sign_in(token: str) -> tuple[User, SessionClaims]:
     """
     clerk_id = None
     try:
-        claims = verified(token)
+        claims = verify_token(token)
         clerk_id = claims.user_id
-        user = user_for(profile_from_claims(claims, mapping=claims_map()))
+        user = get_or_sync_user(profile_from_claims(claims, mapping=claims_map()))
         refuse_blocked(user, claims)
     except APIException:
         raise
@@ -121,7 +121,7 @@ def sign_in(token: str) -> tuple[User, SessionClaims]:
     return user, claims
 
 
-def verified(token: str) -> SessionClaims:
+def verify_token(token: str) -> SessionClaims:
     """Verify the token; raises TokenRefused for its own faults, ServiceUnavailable for faults of ours."""
     try:
         return _get_verifier().verify(token)
@@ -147,7 +147,7 @@ def _get_verifier() -> SessionVerifier:
     return get_verifier()
 
 
-def user_for(profile: ClerkProfile) -> User:
+def get_or_sync_user(profile: ClerkProfile) -> User:
     """Return the live row of the user, updated from the claims; raises TokenRefused or ServiceUnavailable."""
     user = None
     try:
@@ -155,7 +155,7 @@ def user_for(profile: ClerkProfile) -> User:
         user = retry_on_dead_connection(
             lambda: User.objects.by_clerk_id(profile.clerk_id, using=alias), using=alias
         )
-        if user is None or _differs(user, profile):
+        if user is None or _has_changes(user, profile):
             user = sync_user(profile).user
         else:
             for field in profile.unusable:
@@ -192,12 +192,12 @@ def has_rights(user: User) -> bool:
     return retry_on_dead_connection(users.exists, using=alias)
 
 
-def _differs(user: User, profile: ClerkProfile) -> bool:
+def _has_changes(user: User, profile: ClerkProfile) -> bool:
     """Tell whether the claims would write something; the versions are loaded only if a value differs."""
     for field, value in profile.values.items():
         # Null, "" and False are the same nothing: no second statement for those who have no address.
         if (value or None) != (getattr(user, field) or None):
-            return bool(merged_with(user, profile).values)
+            return bool(merge_profile(user, profile).values)
     return False
 
 

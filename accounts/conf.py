@@ -12,11 +12,11 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.signals import setting_changed
 
 from accounts.clerk.api import ClerkAPI
+from accounts.clerk.instance import InstanceGuard
 from accounts.clerk.jwks import check_address, fetch_keys, keys_of_pem
 from accounts.clerk.keys import KeySource, KeyStore, pem_keys
 from accounts.clerk.profiles import ClaimsMap, parse_claims_map
 from accounts.clerk.tokens import SessionVerifier
-from accounts.instance import InstanceGuard
 
 
 @cache

@@ -8,12 +8,13 @@ from types import MappingProxyType
 from typing import Any, ClassVar, Self
 
 from django.contrib.auth.models import AbstractUser, UserManager
-from django.db import connections, models, router
+from django.db import models, router
 from django.db.models.base import ModelBase
 from django.utils import timezone
 
 from accounts.clerk.profiles import EMAIL_MAX, FIELDS, IMAGE_URL_MAX, NAME_MAX
 from accounts.db import WriteDatabaseModel, WriteDatabaseQuerySet
+from accounts.lookup import PreparedLookup
 
 
 class DeletedBy(models.TextChoices):
@@ -48,7 +49,7 @@ class UserQuerySet(WriteDatabaseQuerySet["User"]):
         return self.filter(models.Q(deleted_at__isnull=True) | models.Q(deleted_at__isnull=False))
 
 
-class PeopleManager(UserManager["User"]):
+class ClerkUserManager(UserManager["User"]):
     """Django's manager of users, with the look-up of the warm request."""
 
     use_in_migrations = False
@@ -70,51 +71,12 @@ class PeopleManager(UserManager["User"]):
         return self.get_queryset().live_or_deleted()
 
     def by_clerk_id(self, clerk_id: str, *, using: str | None = None) -> User | None:
-        """Return the live row of a Clerk id by one statement on the write database, or on `using`.
+        """Return the live user with this Clerk id, or None: one statement, on the write database or `using`.
 
-        Note [The warm look-up]
-        Building the same queryset at each request costs more than its execution, so its SQL is made once for
-        each database. The JSON column is left out: it is large, needs a converter, and the warm path does not
-        look at it; touching `field_versions` loads it by a second statement.
+        Note [The prepared look-up] in `accounts.lookup` says why it is compiled once. The row comes without
+        `field_versions`, which a second statement loads when it is read. Raises django.db.Error.
         """
-        alias = using or self._db or router.db_for_write(User)
-        connection = connections[alias]
-        statement = _statements.get(connection.vendor)
-        if statement is None:
-            statement = _statements[connection.vendor] = _Statement(alias)
-        return statement.fetch(alias, clerk_id)
-
-
-class _Statement:
-    """The SELECT of a live row by its Clerk id, compiled once."""
-
-    def __init__(self, alias: str) -> None:
-        queryset = User.objects.live().using(alias).filter(clerk_id="?").defer("field_versions").order_by()
-        compiler = queryset.query.get_compiler(using=alias)
-        self.sql, _ = compiler.as_sql()
-        expressions = [expression for expression, _, _ in compiler.select]
-        self.fields = frozenset(expression.target.attname for expression in expressions)
-        self.converters = compiler.get_converters(expressions)
-
-    def fetch(self, alias: str, clerk_id: str) -> User | None:
-        connection = connections[alias]
-        with connection.cursor() as cursor:
-            cursor.execute(self.sql, (clerk_id,))
-            row = cursor.fetchone()
-        if row is None:
-            return None
-        if self.converters:
-            row = self._converted(list(row), connection)
-        return User.from_db(alias, self.fields, row)
-
-    def _converted(self, row: list[Any], connection: Any) -> list[Any]:
-        for position, (converters, expression) in self.converters.items():
-            for converter in converters:
-                row[position] = converter(row[position], expression, connection)
-        return row
-
-
-_statements: dict[str, _Statement] = {}
+        return _live_by_clerk_id.fetch(clerk_id, using=using or self._db or router.db_for_write(User))
 
 
 def opaque_username() -> str:
@@ -155,7 +117,7 @@ class User(WriteDatabaseModel, AbstractUser):
         *("clerk_id", "is_active", "updated_at", "deleted_at", "deleted_by", "restored_at", "field_versions"),
     )
 
-    objects: ClassVar[PeopleManager] = PeopleManager()
+    objects: ClassVar[ClerkUserManager] = ClerkUserManager()
 
     _loaded: Mapping[str, Any] = MappingProxyType({})
 
@@ -196,7 +158,7 @@ class User(WriteDatabaseModel, AbstractUser):
     ) -> Self:
         """Make the instance, and remember what was loaded."""
         user = super().from_db(db, field_names, values, **options)
-        user.remember()
+        user.mark_loaded()
         return user
 
     def refresh_from_db(
@@ -211,11 +173,11 @@ class User(WriteDatabaseModel, AbstractUser):
         if from_queryset is not None:
             self._loaded = {}  # it may have left columns as they were
         elif names is None:
-            self.remember()
+            self.mark_loaded()
         else:
             self._loaded = {**self._loaded, **{name: getattr(self, name) for name in names}}
 
-    def remember(self) -> None:
+    def mark_loaded(self) -> None:
         """Take what is in memory for what the row holds."""
         self.__dict__.pop("_loaded", None)
         self._loaded = self.__dict__.copy()
@@ -248,6 +210,9 @@ class User(WriteDatabaseModel, AbstractUser):
             for name in self.SYNCED
             if name in self._loaded and name in held and held[name] == self._loaded[name]
         }
+
+
+_live_by_clerk_id = PreparedLookup(User.objects.live().filter(clerk_id="?").defer("field_versions"))
 
 
 class SyncRun(WriteDatabaseModel):

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from enum import StrEnum
+from enum import Enum, StrEnum, auto
 from functools import partial
 from secrets import token_urlsafe
 from typing import Any
@@ -28,7 +28,7 @@ _VIA = {
 
 
 class Outcome(StrEnum):
-    """How a sync ended, everywhere the same."""
+    """The result of a sync, the same for every source."""
 
     CREATED = "created"
     UPDATED = "updated"
@@ -37,132 +37,158 @@ class Outcome(StrEnum):
     DELETED = "deleted"
 
 
+class Decision(Enum):
+    """What may be done for a Clerk id, given its rows and the source of a profile."""
+
+    CREATE = auto()
+    UPDATE = auto()
+    IGNORE = auto()
+    REFUSE = auto()
+
+
 @dataclass(frozen=True, slots=True)
-class Synced:
-    """The person's live row, if there is one, and what happened to it."""
+class SyncResult:
+    """The live row of the user, or None without one, and the outcome."""
 
     user: User | None
     outcome: Outcome
 
 
 class UserDeleted(Exception):
-    """The person was deleted in Clerk; a token that is still valid opens nothing."""
+    """The user was deleted in Clerk: a token that is still valid is refused."""
 
 
 class RestoreRefused(Exception):
-    """Nothing to restore, a live row in the way, or a deletion that came in between; `reason` is a code."""
+    """The row cannot be restored; `reason` is `live_row_exists`, `not_deleted` or `deleted_meanwhile`."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
         self.reason = reason
 
 
-def sync_user(profile: ClerkProfile, *, source: str | None = None) -> Synced:
-    """Bring the person's row up to a profile and return it; `source` names who asked, for observers.
+def decide(*, is_live: bool, deleted_by: Collection[str], source: Source) -> Decision:
+    """Return what a profile of this source may do for a Clerk id, for single rows and for pages.
 
-    Raises UserDeleted for a session of a person deleted in Clerk, DatabaseError when nothing could be stored.
+    `is_live` says whether a live row exists; `deleted_by` holds the `DeletedBy` of each deleted row. Deleted
+    in Clerk is final: a session is refused, other sources are ignored. After a local deletion only a sign-in
+    creates a new row.
+    """
+    if is_live:
+        return Decision.UPDATE
+    if DeletedBy.CLERK in deleted_by:
+        return Decision.REFUSE if source is Source.CLAIMS else Decision.IGNORE
+    return Decision.IGNORE if deleted_by and source is not Source.CLAIMS else Decision.CREATE
+
+
+def sync_user(profile: ClerkProfile, *, source: str | None = None) -> SyncResult:
+    """Apply a profile to the row of its user and return the row; `source` names the caller for observers.
+
+    Raises UserDeleted for a session of a user deleted in Clerk, django.db.Error if nothing could be stored.
     """
     with locked_transaction(profile.clerk_id):
-        synced = _sync(profile)
-    if synced is None:
+        rows = get_rows(profile.clerk_id)
+        live = next((row for row in rows if row.deleted_at is None), None)
+        decision = decide(
+            is_live=live is not None,
+            deleted_by=[row.deleted_by for row in rows if row.deleted_at is not None],
+            source=profile.source,
+        )
+        result = SyncResult(None, Outcome.STALE)
+        if decision is Decision.UPDATE and live is not None:
+            result = _update(live, profile)
+        elif decision is Decision.CREATE:
+            result = _create(profile, predecessor=rows[0] if rows else None)
+    # Raised here: inside, it would roll back the transaction of the caller.
+    if decision is Decision.REFUSE:
         raise UserDeleted(profile.clerk_id)
-    if synced.user is not None:
-        synced.user.remember()
-    _tell(profile, source=source or SOURCES[profile.source], outcome=synced.outcome)
-    return synced
+    if result.user is not None:
+        result.user.mark_loaded()
+    _notify_synced(profile.clerk_id, source=source or SOURCES[profile.source], outcome=result.outcome)
+    notify_unusable_fields(profile, source=source or SOURCES[profile.source])
+    return result
 
 
-def _sync(profile: ClerkProfile) -> Synced | None:
-    """Do it; None where a session has to be refused, which an exception would make a rollback of."""
-    rows = rows_of(profile.clerk_id)
-    live = next((row for row in rows if row.deleted_at is None), None)
-    if live is not None:
-        return _update(live, profile)
-    if any(row.deleted_by == DeletedBy.CLERK for row in rows):
-        return None if profile.source is Source.CLAIMS else Synced(None, Outcome.STALE)
-    if rows and profile.source is not Source.CLAIMS:
-        return Synced(None, Outcome.STALE)  # deleted here: only a sign-in makes a fresh row
-    return _create(profile, predecessor=rows[0] if rows else None)
-
-
-def _update(user: User, profile: ClerkProfile) -> Synced:
-    merged = merged_with(user, profile)
+def _update(user: User, profile: ClerkProfile) -> SyncResult:
+    merged = merge_profile(user, profile)
     if merged.stale:
-        return Synced(user, Outcome.STALE)
+        return SyncResult(user, Outcome.STALE)
     if merged.values:
         written: dict[str, object] = {**merged.values, "updated_at": timezone.now()}
         if merged.versions is not None:
             written["field_versions"] = merged.versions
         user, _ = User.objects.update_or_create(pk=user.pk, defaults=written)
-        return Synced(user, Outcome.UPDATED)
+        return SyncResult(user, Outcome.UPDATED)
     if merged.versions is not None:
         User.objects.filter(pk=user.pk).update(field_versions=merged.versions)
         user.field_versions = merged.versions
-    return Synced(user, Outcome.UNCHANGED)
+    return SyncResult(user, Outcome.UNCHANGED)
 
 
-def _create(profile: ClerkProfile, *, predecessor: User | None) -> Synced:
-    fresh = new_user(profile, predecessor=predecessor)
+def _create(profile: ClerkProfile, *, predecessor: User | None) -> SyncResult:
+    fresh = build_user(profile, predecessor=predecessor)
     fields = {field.attname: getattr(fresh, field.attname) for field in User._meta.concrete_fields}
     user, _ = User.objects.update_or_create(
         clerk_id=profile.clerk_id, deleted_at=None, defaults={}, create_defaults=fields
     )
-    return Synced(user, Outcome.CREATED)
+    return SyncResult(user, Outcome.CREATED)
 
 
-def new_user(profile: ClerkProfile, *, predecessor: User | None = None) -> User:
-    """Build the unsaved row of a person; deleting here never unblocks, so a block is inherited."""
+def build_user(profile: ClerkProfile, *, predecessor: User | None = None) -> User:
+    """Build the unsaved row of a new user; a ban or deactivation of the predecessor is inherited."""
     user = User(clerk_id=profile.clerk_id, username=opaque_username(), created_via=_VIA[profile.source])
-    # As `set_unusable_password` does, whose forty draws would take a third of a page of new people.
+    # As `set_unusable_password` does; its forty random draws would take a third of the time of a page.
     user.password = UNUSABLE_PASSWORD_PREFIX + token_urlsafe(30)
     if predecessor is not None:
         user.banned, user.is_active = predecessor.banned, predecessor.is_active
         if "banned" in predecessor.field_versions:
             user.field_versions = {"banned": predecessor.field_versions["banned"]}
-    merged = merged_with(user, profile)
+    merged = merge_profile(user, profile)
     for field, value in merged.values.items():
         setattr(user, field, value)
     user.field_versions = merged.versions or user.field_versions
     return user
 
 
-def merged_with(user: User, profile: ClerkProfile) -> MergeResult:
-    """Merge a profile into what a row holds; nothing is written."""
-    return merge_stored({field: getattr(user, field) for field in FIELDS}, user.field_versions, profile)
+def merge_profile(user: User, profile: ClerkProfile) -> MergeResult:
+    """Merge a profile into the values of a row; nothing is written."""
+    return merge_values({field: getattr(user, field) for field in FIELDS}, user.field_versions, profile)
 
 
-def merge_stored(
+def merge_values(
     values: Mapping[str, Value], versions: Mapping[str, Any], profile: ClerkProfile
 ) -> MergeResult:
-    """Do the same with the values and the versions as the database gives them."""
+    """Merge a profile into values and versions as the database returns them; nothing is written."""
     return merge(values, {field: (at, rank) for field, (at, rank) in versions.items()}, profile)
 
 
 def delete_user(clerk_id: str, *, at: int, source: Source = Source.WEBHOOK) -> Outcome:
-    """Mark the person as deleted in Clerk at `at` (ms, Clerk's clock): terminal, and known even if unseen."""
+    """Mark the user as deleted in Clerk at `at` (ms, Clerk's clock), which is final; store unknown ids too.
+
+    Raises django.db.Error if nothing could be stored.
+    """
     with locked_transaction(clerk_id):
         outcome = _delete(clerk_id, at=datetime.fromtimestamp(at / 1000, UTC), source=source)
-    _tell_synced(clerk_id, source=SOURCES[source], outcome=outcome)
+    _notify_synced(clerk_id, source=SOURCES[source], outcome=outcome)
     return outcome
 
 
 def _delete(clerk_id: str, *, at: datetime, source: Source) -> Outcome:
-    rows = rows_of(clerk_id)
+    rows = get_rows(clerk_id)
     live = next((row for row in rows if row.deleted_at is None), None)
-    buried = next((row for row in rows if row.deleted_by == DeletedBy.CLERK), None)
-    if live is None and buried is not None:
-        # Nothing new, but the latest word counts for whoever was told before it that the person is alive.
-        User.objects.filter(pk=buried.pk, deleted_at__lt=at).update(deleted_at=at)
+    deleted = next((row for row in rows if row.deleted_by == DeletedBy.CLERK), None)
+    if live is None and deleted is not None:
+        # The latest time counts: an older answer of the Backend API may still say that the user exists.
+        User.objects.filter(pk=deleted.pk, deleted_at__lt=at).update(deleted_at=at)
         return Outcome.STALE
-    # Of any row: whoever was restored may since have been deleted here and have signed in anew.
+    # Of any row: after a restoration the row may have been deleted locally, and a new one created.
     if any(row.restored_at is not None and at <= row.restored_at for row in rows):
         return Outcome.STALE
     target = live or (rows[0] if rows else None)
     if target is None:
-        tombstone = User(clerk_id=clerk_id, username=opaque_username(), created_via=_VIA[source])
-        tombstone.set_unusable_password()
-        tombstone.deleted_at, tombstone.deleted_by = at, DeletedBy.CLERK
-        tombstone.save(force_insert=True)
+        unknown = User(clerk_id=clerk_id, username=opaque_username(), created_via=_VIA[source])
+        unknown.set_unusable_password()
+        unknown.deleted_at, unknown.deleted_by = at, DeletedBy.CLERK
+        unknown.save(force_insert=True)
         return Outcome.DELETED
     User.objects.filter(pk=target.pk).update(
         deleted_at=max(target.deleted_at or at, at), deleted_by=DeletedBy.CLERK, updated_at=timezone.now()
@@ -171,7 +197,10 @@ def _delete(clerk_id: str, *, at: datetime, source: Source) -> Outcome:
 
 
 def delete_locally(user: User) -> Outcome:
-    """Delete a person here: the id is free, and the next valid sign-in makes a fresh row."""
+    """Delete a user locally: the id is free, and the next valid sign-in creates a new row.
+
+    Returns STALE if the row was deleted already. Raises django.db.Error.
+    """
     with locked_transaction(user.clerk_id or str(user.pk)):
         now = timezone.now()
         changed = (
@@ -183,13 +212,14 @@ def delete_locally(user: User) -> Outcome:
 
 
 def restore_user(user: User, *, at: int) -> User:
-    """End a deletion; `at` (ms, Clerk's clock) is when the person was known to be alive.
+    """End a deletion; `at` (ms, Clerk's clock) is when the user was known to exist in Clerk.
 
-    `user` is the row as it was before Clerk was asked. A deletion event older than the answer is then stale.
-    Raises RestoreRefused when a live row exists, or when the person was deleted anew since `user` was read.
+    `user` is the row as it was before the request to Clerk. A deletion event older than `at` is then stale.
+    Raises RestoreRefused if a live row exists, or if the user was deleted again since `user` was read, and
+    django.db.Error.
     """
     with locked_transaction(user.clerk_id or str(user.pk)):
-        rows = rows_of(user.clerk_id) if user.clerk_id else list(User.objects.filter(pk=user.pk))
+        rows = get_rows(user.clerk_id) if user.clerk_id else list(User.objects.filter(pk=user.pk))
         if any(each.deleted_at is None for each in rows):
             raise RestoreRefused("live_row_exists")
         row = next((each for each in rows if each.pk == user.pk), None)
@@ -205,12 +235,12 @@ def _restore(row: User, *, at: datetime) -> None:
     row.deleted_at, row.deleted_by = None, ""
     row.restored_at, row.updated_at = at, timezone.now()
     row.save(update_fields=["deleted_at", "deleted_by", "restored_at", "updated_at"])
-    # No row may say that Clerk has deleted whom another row shows alive.
-    buried = User.objects.filter(clerk_id=row.clerk_id, deleted_at__isnull=False, deleted_by=DeletedBy.CLERK)
-    buried.update(deleted_by=DeletedBy.LOCAL)
+    # Beside a live row no other row may stand as deleted in Clerk.
+    deleted = User.objects.filter(clerk_id=row.clerk_id, deleted_at__isnull=False, deleted_by=DeletedBy.CLERK)
+    deleted.update(deleted_by=DeletedBy.LOCAL)
 
 
-def rows_of(clerk_id: str) -> list[User]:
+def get_rows(clerk_id: str) -> list[User]:
     """Return all rows of a Clerk id, the last deleted first."""
     return sorted(
         User.objects.live_or_deleted().filter(clerk_id=clerk_id),
@@ -219,18 +249,20 @@ def rows_of(clerk_id: str) -> list[User]:
     )
 
 
-def _tell(profile: ClerkProfile, *, source: str, outcome: Outcome) -> None:
-    _tell_synced(profile.clerk_id, source=source, outcome=outcome)
+def notify_unusable_fields(profile: ClerkProfile, *, source: str) -> None:
+    """Notify observers of each field that could not be stored, after the commit."""
     for field in profile.unusable:
-        tell_failed(profile.clerk_id, source=source, reason=f"unusable_field:{field}")
+        notify_failed(profile.clerk_id, source=source, reason=f"unusable_field:{field}")
 
 
-def _tell_synced(clerk_id: str, *, source: str, outcome: Outcome) -> None:
-    news = partial(user_synced.send_robust, sender=User, clerk_id=clerk_id, source=source, outcome=outcome)
-    after_commit(news)
+def notify_failed(clerk_id: str | None, *, source: str, reason: str) -> None:
+    """Notify observers of a failure, after the commit of the transaction if there is one."""
+    after_commit(
+        partial(sync_failed.send_robust, sender=User, clerk_id=clerk_id, source=source, reason=reason)
+    )
 
 
-def tell_failed(clerk_id: str | None, *, source: str, reason: str) -> None:
-    """Tell observers of a failure, once the transaction that we may be in has ended well."""
-    news = partial(sync_failed.send_robust, sender=User, clerk_id=clerk_id, source=source, reason=reason)
-    after_commit(news)
+def _notify_synced(clerk_id: str, *, source: str, outcome: Outcome) -> None:
+    after_commit(
+        partial(user_synced.send_robust, sender=User, clerk_id=clerk_id, source=source, outcome=outcome)
+    )

@@ -6,7 +6,7 @@ import gc
 import tracemalloc
 from collections.abc import Iterator, Mapping
 
-from accounts.bulk import sync_page
+from accounts.bulk.page_sync import sync_page
 from accounts.clerk.profiles import FIELDS, ClerkProfile
 from accounts.models import User
 from benchmarks.bulk_reference import copy_and_merge, update_or_create_each

@@ -12,7 +12,7 @@ from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from accounts.admin import PeopleAdmin
+from accounts.admin.users import UserAdminBase
 from accounts.models import User
 from health.models import SyncFailure
 
@@ -24,11 +24,11 @@ admin.site.site_url = None
 
 
 @admin.register(User)
-class UserAdmin(PeopleAdmin):
+class UserAdmin(UserAdminBase):
     """Users with the number of their open failures, and links to their webhook events and failures."""
 
-    list_display = (*PeopleAdmin.list_display, "open_failures")
-    readonly_fields: ClassVar[tuple[str, ...]] = (*PeopleAdmin.readonly_fields, *LINKS)
+    list_display = (*UserAdminBase.list_display, "open_failures")
+    readonly_fields: ClassVar[tuple[str, ...]] = (*UserAdminBase.readonly_fields, *LINKS)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[User]:
         """Annotate each user with the number of open failures, in the same statement."""

@@ -11,10 +11,10 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 
-from accounts.admin_actions import sync_people_again
-from accounts.admin_search import CappedPaginator
+from accounts.admin.actions import sync_users_again
+from accounts.admin.search import CappedPaginator
 from health.models import SyncFailure, SyncFailureQuerySet
-from health.report import build_report
+from health.report.build import build_report
 
 if TYPE_CHECKING:
     ModelAdmin = admin.ModelAdmin[SyncFailure]
@@ -78,7 +78,7 @@ class SyncFailureAdmin(ModelAdmin):
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
         """Show as open what is open now."""
-        SyncFailure.objects.settle(now=timezone.now())
+        SyncFailure.objects.close_resolved(now=timezone.now())
         return super().changelist_view(request, extra_context)
 
     def today(self, request: HttpRequest) -> HttpResponse:
@@ -91,10 +91,15 @@ class SyncFailureAdmin(ModelAdmin):
             "title": "Sync health today",
             "opts": self.model._meta,
             "report": report,
-            "failures": [] if report.is_blind else SyncFailure.objects.open().order_by("-last_at")[:SHOWN],
+            "failures": []
+            if report.is_database_unavailable
+            else SyncFailure.objects.open().order_by("-last_at")[:SHOWN],
             "can_sync": self.has_sync_permission(request),
         }
         return TemplateResponse(request, "admin/health/today.html", context)
+
+    def _open_failures(self) -> SyncFailureQuerySet:
+        return SyncFailure.objects.open().order_by("-last_at")[:SHOWN]
 
     def sync_person_again(self, request: HttpRequest, pk: int) -> HttpResponse:
         """Fetch the person of this failure from Clerk, and return to the page of the day."""
@@ -106,7 +111,7 @@ class SyncFailureAdmin(ModelAdmin):
     @admin.action(description="Sync again from Clerk", permissions=["sync"])
     def sync_again(self, request: HttpRequest, queryset: SyncFailureQuerySet) -> None:
         """Fetch each person of the chosen failures from Clerk, once, and say what came of it."""
-        sync_people_again(
+        sync_users_again(
             self, request, queryset, nobody="An outage has no person to fetch; it closes by itself."
         )
 

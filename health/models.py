@@ -87,9 +87,9 @@ class SyncFailureQuerySet(WriteDatabaseQuerySet["SyncFailure"]):
         ordered = sorted(failures, key=lambda each: each.key)
         with transaction.atomic(using=self.db):
             self._be_impatient()
-            self.close_quiet(now=now)
+            self.close_expired_outages(now=now)
             if people := {each.key.clerk_id for each in ordered} - {""}:
-                self.close_told(now=now, clerk_ids=people)
+                self.close_resolved_by_webhook(now=now, clerk_ids=people)
             fresh = self._without_the_mended(ordered)
             self._insert([each for each in fresh if each.key.clerk_id], **PERSON)
             self._insert([each for each in fresh if not each.key.clerk_id], **OUTAGE)
@@ -102,7 +102,7 @@ class SyncFailureQuerySet(WriteDatabaseQuerySet["SyncFailure"]):
             self._be_impatient()
             return self.open().filter(clerk_id__in=clerk_ids).update(closed_at=at)
 
-    def settle(self, *, now: datetime) -> bool:
+    def close_resolved(self, *, now: datetime) -> bool:
         """Close what is over, for whoever is about to look; tell whether that could be done.
 
         Behind another session's lock it gives up at once: what is over is then shown as open, a false alarm.
@@ -112,19 +112,19 @@ class SyncFailureQuerySet(WriteDatabaseQuerySet["SyncFailure"]):
         try:
             with transaction.atomic(using=self.db):
                 self._be_impatient()
-                self.close_quiet(now=now)
-                self.close_told(now=now)
+                self.close_expired_outages(now=now)
+                self.close_resolved_by_webhook(now=now)
         except OperationalError as error:
             if failure_reason(error) != "lock_timeout":
                 raise
             return False
         return True
 
-    def close_quiet(self, *, now: datetime) -> int:
+    def close_expired_outages(self, *, now: datetime) -> int:
         """Close the outages that nobody has met for a quarter of an hour; return how many."""
         return self.open().filter(clerk_id=None, last_at__lt=now - QUIET).update(closed_at=now)
 
-    def close_told(self, *, now: datetime, clerk_ids: Collection[str] | None = None) -> int:
+    def close_resolved_by_webhook(self, *, now: datetime, clerk_ids: Collection[str] | None = None) -> int:
         """Close what a webhook has mended since, of these people or of all: Note [Mended by a webhook]."""
         people = self.open().exclude(clerk_id=None)
         if clerk_ids is not None:

@@ -14,7 +14,7 @@ from health.access import may_read_details
 from health.checks import READINESS, NotReady
 from health.metrics import exposition, key_sampler
 from health.recorder import recorder
-from health.report import build_report, status_memo
+from health.report.build import build_report, status_memo
 
 
 @never_cached

@@ -9,8 +9,8 @@ from django.contrib import admin
 from django.db.models import Max, Min, QuerySet
 from django.http import HttpRequest
 
-from accounts.admin_actions import sync_people_again
-from accounts.admin_search import CappedPaginator
+from accounts.admin.actions import sync_users_again
+from accounts.admin.search import CappedPaginator
 from webhooks.models import WebhookEvent, WebhookEventQuerySet
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ class WebhookEventAdmin(ModelAdmin):
     @admin.action(description="Sync these people again from Clerk", permissions=["sync"])
     def sync_again(self, request: HttpRequest, queryset: QuerySet[WebhookEvent]) -> None:
         """Mend what failed: fetch each person of the chosen events from Clerk, once."""
-        sync_people_again(self, request, queryset, nobody="None of these events is about a person.")
+        sync_users_again(self, request, queryset, nobody="None of these events is about a person.")
 
     def has_sync_permission(self, request: HttpRequest) -> bool:
         """Let those fetch a person who may change one."""

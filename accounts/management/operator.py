@@ -12,10 +12,10 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import BaseCommand, CommandError, SystemCheckError
 from django.db import Error
 
+from accounts.bulk.runs import AlreadyRunning
 from accounts.clerk.api import ClerkAPIError
-from accounts.instance import InstanceUnconfirmed
+from accounts.clerk.instance import InstanceUnconfirmed
 from accounts.management.progress import Meter, bar, lines, silence
-from accounts.runs import AlreadyRunning
 
 FINE, SOME_LEFT, COULD_NOT_RUN = 0, 1, 2
 

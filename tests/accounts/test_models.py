@@ -10,7 +10,7 @@ from django.core.management import call_command
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from accounts.bulk import sync_page
+from accounts.bulk.page_sync import sync_page
 from accounts.models import CreatedVia, User
 from accounts.sync import delete_user, restore_user, sync_user
 from tests.accounts.plans import plans

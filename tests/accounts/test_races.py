@@ -13,7 +13,7 @@ import pytest
 from django.db import DatabaseError, OperationalError, connection, connections, transaction
 from django.test import Client
 
-from accounts.bulk import sync_page
+from accounts.bulk.page_sync import sync_page
 from accounts.clerk.profiles import Source
 from accounts.db import failure_reason, lock_key, retry_on_dead_connection
 from accounts.models import DeletedBy, User

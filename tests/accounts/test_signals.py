@@ -9,7 +9,7 @@ import pytest
 from django.db import transaction
 from django.dispatch import Signal
 
-from accounts.bulk import sync_page
+from accounts.bulk.page_sync import sync_page
 from accounts.clerk.profiles import Source
 from accounts.models import User
 from accounts.signals import page_synced, sync_failed, user_synced

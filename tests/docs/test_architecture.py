@@ -11,7 +11,7 @@ import pytest
 from accounts.clerk.profiles import FIELDS, ClerkProfile, Source
 from accounts.merge import merge
 from accounts.models import DeletedBy
-from accounts.sync import UserDeleted, delete_locally, delete_user, restore_user, rows_of, sync_user
+from accounts.sync import UserDeleted, delete_locally, delete_user, get_rows, restore_user, sync_user
 from tests.docs.documents import ROOT, blocks, rows_of_table, section
 
 ARCHITECTURE = ROOT / "docs/architecture.md"
@@ -32,7 +32,7 @@ def live() -> None:
 
 def deleted_locally() -> None:
     live()
-    delete_locally(rows_of(CLERK_ID)[0])
+    delete_locally(get_rows(CLERK_ID)[0])
 
 
 def deleted_in_clerk() -> None:
@@ -46,7 +46,7 @@ def restored() -> None:
 
 
 def restore() -> str:
-    restore_user(rows_of(CLERK_ID)[0], at=RESTORED)
+    restore_user(get_rows(CLERK_ID)[0], at=RESTORED)
     return "-"
 
 
@@ -69,13 +69,13 @@ CAUSE: dict[str, Callable[[], str]] = {
     "webhook or page": lambda: sync_user(profile(Source.WEBHOOK, at=LATER, first_name="Grace")).outcome,
     "deletion in Clerk": lambda: delete_user(CLERK_ID, at=LATER),
     "older deletion in Clerk": lambda: delete_user(CLERK_ID, at=DELETED),
-    "Delete here": lambda: delete_locally(rows_of(CLERK_ID)[0]),
+    "Delete here": lambda: delete_locally(get_rows(CLERK_ID)[0]),
     "Restore": restore,
 }
 
 
 def state() -> str:
-    rows = rows_of(CLERK_ID)
+    rows = get_rows(CLERK_ID)
     if not rows:
         return "no row"
     alive = [row for row in rows if row.deleted_at is None]

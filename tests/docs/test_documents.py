@@ -13,12 +13,13 @@ from django.apps import apps
 from django.core.management import get_commands, load_command_class
 from django.urls import resolve
 
-from accounts.linking import Verdict
+from accounts.bulk.linking import Verdict
 from devclerk.fixtures import LocalClerk
 from devclerk.tokens import Fault
 from devclerk.users import seeded_users
-from health import metrics, reasons
-from health.token_claims import SHORTCODES
+from health import metrics
+from health.doctor.token import SHORTCODES
+from health.report import reasons
 from tests.docs.documents import DOCUMENTS, ROOT, blocks, first_cells, prose, section, words
 from webhooks.handlers import EFFECTS
 from webhooks.views import REFUSALS
@@ -59,7 +60,7 @@ def our_commands() -> set[str]:
 
 
 def health_codes() -> set[str]:
-    return named(r'code="(\w+)"', "health/reasons.py") | set(reasons.NEXT_STEPS) | {"unexpected_error"}
+    return named(r'code="(\w+)"', "health/report/reasons.py") | set(reasons.NEXT_STEPS) | {"unexpected_error"}
 
 
 def slug(heading: str) -> str:
@@ -256,15 +257,15 @@ def test_the_changelog_begins_with_this_version() -> None:
     assert versions[0] == version
 
 
-def rows_of(text: str) -> list[list[str]]:
+def get_rows(text: str) -> list[list[str]]:
     """Return the cells of every line of a table."""
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in text.split("\n") if "|" in line]
 
 
 def test_the_figures_of_the_comparison_are_those_that_were_measured() -> None:
-    results = rows_of((ROOT / "benchmarks/results.md").read_text())
+    results = get_rows((ROOT / "benchmarks/results.md").read_text())
     (shown,) = re.findall(r"<!-- benchmark -->(.*?)<!-- /benchmark -->", COMPARISON.read_text(), re.DOTALL)
-    table = [row for row in rows_of(shown) if row[1].endswith(" µs")]
+    table = [row for row in get_rows(shown) if row[1].endswith(" µs")]
 
     assert len(table) >= 6
     for contender, median, ratio, per_second in table:

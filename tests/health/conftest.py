@@ -13,7 +13,7 @@ from django.db import connection
 from pytest_django import Settings
 
 from health.recorder import recorder
-from health.report import status_memo
+from health.report.build import status_memo
 from tests.clock import Clock
 
 Away = Callable[[], AbstractContextManager[None]]

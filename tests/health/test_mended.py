@@ -15,7 +15,7 @@ from pytest_django import Settings
 
 from accounts.models import User
 from health.models import SyncFailure
-from health.report import build_report
+from health.report.build import build_report
 from tests.health.rows import HOUR, MINUTE, event, failures
 from tests.webhooks.deliveries import SECRET, deliver, envelope, next_id, now, outcome_of, person
 from webhooks.models import EventOutcome

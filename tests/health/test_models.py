@@ -80,7 +80,7 @@ def test_repeats_from_before_the_success_count_on_the_closed_row() -> None:
 @pytest.mark.parametrize(("minutes", "open_rows"), [(14, 1), (16, 0)])
 def test_an_outage_closes_after_a_quiet_quarter_of_an_hour(minutes: int, open_rows: int) -> None:
     SyncFailure.objects.record([failures(at=NOW)], now=NOW)
-    SyncFailure.objects.close_quiet(now=NOW + minutes * MINUTE)
+    SyncFailure.objects.close_expired_outages(now=NOW + minutes * MINUTE)
     assert SyncFailure.objects.open().count() == open_rows
 
 
@@ -93,7 +93,7 @@ def test_an_outage_that_comes_back_after_the_quiet_is_a_new_row() -> None:
 
 def test_a_persons_failure_does_not_close_by_waiting() -> None:
     SyncFailure.objects.record([failures(PERSON, at=NOW)], now=NOW)
-    assert SyncFailure.objects.close_quiet(now=NOW + 60 * MINUTE) == 0
+    assert SyncFailure.objects.close_expired_outages(now=NOW + 60 * MINUTE) == 0
 
 
 def in_parallel(work: Callable[[int], None], *, threads: int = 12) -> None:

@@ -11,10 +11,10 @@ from django.utils import timezone
 
 from accounts.models import SyncRun
 from devclerk.fixtures import LocalClerk
-from health.detector import find_missed
-from health.facts import read_run
 from health.management.commands import prune_history
 from health.models import SyncFailure
+from health.report.detector import find_missed
+from health.report.facts import read_run
 from tests.accounts import programs
 from tests.health.conftest import Away
 from tests.health.rows import HOUR, event, failures, person, run
@@ -117,7 +117,7 @@ def test_a_failed_delivery_stays_as_long_as_its_failure_is_open() -> None:
         [failures("user_b", at=OLD, source="webhook", reason="unexpected_error")], now=OLD
     )
     prune("--older-than", "30")
-    SyncFailure.objects.settle(now=NOW)
+    SyncFailure.objects.close_resolved(now=NOW)
     assert SyncFailure.objects.open().filter(clerk_id="user_b").exists()
 
 

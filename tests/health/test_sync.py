@@ -14,7 +14,7 @@ from pytest_django import Settings
 
 from accounts.models import User
 from health.models import SyncFailure
-from health.report import status_memo
+from health.report.build import status_memo
 from tests.health.conftest import Away
 from tests.health.rows import HOUR, failures
 

@@ -23,9 +23,9 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
+from accounts.bulk.pages import ProfilePage, iter_pages, store_page
 from accounts.conf import get_clerk_api
 from accounts.models import User
-from accounts.pages import ProfilePage, iter_pages, store_page
 from accounts.sync import delete_locally
 from devclerk.tokens import Fault
 from tests.proof.database_faults import inject_faults

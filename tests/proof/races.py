@@ -18,7 +18,7 @@ from django.db import connections
 from hypothesis import given
 from hypothesis import strategies as st
 
-from accounts.bulk import sync_page
+from accounts.bulk.page_sync import sync_page
 from accounts.clerk.profiles import ClerkProfile, Source
 from accounts.models import DeletedBy, User
 from accounts.sync import UserDeleted, delete_user, sync_user

@@ -14,9 +14,9 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from accounts.bulk.reconcile import reconcile
 from accounts.conf import get_clerk_api
 from accounts.models import DeletedBy, User
-from accounts.reconcile import reconcile
 from devclerk.events import Change
 from devclerk.fixtures import LocalClerk
 from devclerk.tokens import ABSENT

@@ -13,7 +13,7 @@ from django.test import Client
 from pytest_django import Settings
 
 from devclerk.fixtures import LocalClerk
-from health.report import status_memo
+from health.report.build import status_memo
 from tests.routers import databases
 
 SETUPS = ("empty", "lagging", "down", "other_alias")

@@ -13,8 +13,8 @@ from django.core.management import call_command
 from django.utils import timezone
 from pytest_django import Settings
 
+from accounts.bulk.runs import AlreadyRunning, single_run
 from accounts.models import DeletedBy, SyncRun, User
-from accounts.runs import AlreadyRunning, only_run
 from devclerk.fixtures import LocalClerk
 from health.models import SyncFailure
 from tests.factories import UserFactory
@@ -130,7 +130,7 @@ def test_prune_history_deletes_what_is_old(routed: Routed) -> None:
 
 
 def test_lock_of_a_run_is_in_the_write_database(routed: Routed) -> None:
-    with only_run("backfill"), pytest.raises(AlreadyRunning), only_run("backfill"):
+    with single_run("backfill"), pytest.raises(AlreadyRunning), single_run("backfill"):
         pass
 
 

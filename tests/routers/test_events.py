@@ -16,10 +16,10 @@ from accounts.models import DeletedBy, SyncRun, User
 from accounts.signals import sync_failed
 from devclerk.fixtures import LocalClerk
 from health.checks import DatabaseCheck, NotReady
-from health.doctor import examine
-from health.findings import Level
+from health.doctor.examine import examine
+from health.doctor.findings import Level
 from health.models import SyncFailure
-from health.report import build_report
+from health.report.build import build_report
 from tests.health.rows import run
 from tests.routers.conftest import Me, Routed
 from tests.routers.databases import ALIASES

@@ -7,7 +7,7 @@ from typing import Any
 
 from django.utils import timezone
 
-from accounts.backfill import FAILED, SEEN, backfill
+from accounts.bulk.backfill import FAILED, SEEN, backfill
 from accounts.conf import get_clerk_api
 from accounts.management.arguments import positive
 from accounts.management.operator import FINE, SOME_LEFT, OperatorCommand

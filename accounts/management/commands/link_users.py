@@ -9,8 +9,8 @@ from typing import Any
 
 from django.utils import timezone
 
+from accounts.bulk.linking import Decision, Verdict, decide, link
 from accounts.conf import get_clerk_api
-from accounts.linking import Decision, Verdict, decide, link
 from accounts.management.operator import FINE, SOME_LEFT, OperatorCommand
 
 

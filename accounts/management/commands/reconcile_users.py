@@ -7,10 +7,10 @@ from typing import Any
 
 from django.utils import timezone
 
+from accounts.bulk.drift import Drift, DriftReport, Stopped
+from accounts.bulk.reconcile import reconcile
 from accounts.conf import get_clerk_api
-from accounts.drift import Drift, DriftReport, Stopped
 from accounts.management.operator import COULD_NOT_RUN, FINE, SOME_LEFT, OperatorCommand
-from accounts.reconcile import reconcile
 
 EXAMPLES = 5
 MEANING = {

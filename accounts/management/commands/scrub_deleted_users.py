@@ -8,9 +8,9 @@ from typing import Any
 
 from django.utils import timezone
 
+from accounts.bulk.scrub import scrub, to_scrub
 from accounts.management.arguments import days
 from accounts.management.operator import FINE, OperatorCommand
-from accounts.scrub import scrub, to_scrub
 
 
 class Command(OperatorCommand):

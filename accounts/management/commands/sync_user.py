@@ -7,10 +7,10 @@ from typing import Any
 
 from django.utils import timezone
 
+from accounts.bulk.refresh import refresh_user
 from accounts.clerk.profiles import UnusableProfile
 from accounts.conf import get_clerk_api
 from accounts.management.operator import FINE, SOME_LEFT, OperatorCommand
-from accounts.refresh import refresh_user
 
 
 class Command(OperatorCommand):

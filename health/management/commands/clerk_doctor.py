@@ -11,8 +11,8 @@ from typing import Any
 from django.core.management.base import BaseCommand
 from django.utils import timezone
 
-from health.doctor import examine
-from health.findings import Finding, Level, worst
+from health.doctor.examine import examine
+from health.doctor.findings import Finding, Level, worst
 
 EXIT_CODES = {Level.OK: 0, Level.WARNING: 1, Level.ERROR: 2}
 

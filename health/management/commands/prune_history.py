@@ -43,7 +43,7 @@ class Command(OperatorCommand):
         now = timezone.now()
         moment = now - timedelta(days=older_than)
         # First, while the events that mended something are still there.
-        if not dry_run and not SyncFailure.objects.settle(now=now):
+        if not dry_run and not SyncFailure.objects.close_resolved(now=now):
             raise CommandError(
                 "Nothing was deleted: another session holds a lock on the failures. Run the command again.",
                 returncode=COULD_NOT_RUN,

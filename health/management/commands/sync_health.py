@@ -15,9 +15,9 @@ from django.core.serializers.json import DjangoJSONEncoder
 from django.utils import timezone
 
 from accounts.conf import get_key_source
-from health.facts import KeyFacts
-from health.reasons import Reason
-from health.report import Report, build_report
+from health.report.build import Report, build_report
+from health.report.facts import KeyFacts
+from health.report.reasons import Reason
 
 OK, DEGRADED, CANNOT_TELL = range(3)
 
@@ -62,7 +62,7 @@ def _missing_settings() -> str:
 
 
 def _exit_code(report: Report) -> int:
-    if report.is_blind:
+    if report.is_database_unavailable:
         return CANNOT_TELL
     return DEGRADED if report.reasons else OK
 

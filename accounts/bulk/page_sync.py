@@ -1,0 +1,134 @@
+"""A page of people at once: one lock statement, one SELECT, and bulk writes for what differs."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+from django.db import DatabaseError
+from django.utils import timezone
+
+from accounts.clerk.profiles import FIELDS, ClerkProfile
+from accounts.db import after_commit, failure_reason, locked_transaction
+from accounts.models import User
+from accounts.signals import page_synced
+from accounts.sync import (
+    Decision,
+    Outcome,
+    build_user,
+    decide,
+    merge_values,
+    notify_failed,
+    notify_unusable_fields,
+    sync_user,
+)
+
+_WRITTEN = (*FIELDS, "field_versions", "updated_at")
+_Row = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PageResult:
+    """What became of each person of a page, and the ids of those who could not be stored."""
+
+    outcomes: Mapping[str, Outcome]
+    failed: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class _Plan:
+    outcomes: dict[str, Outcome] = field(default_factory=dict)
+    fresh: list[User] = field(default_factory=list)
+    changed: list[User] = field(default_factory=list)
+
+
+def sync_page(profiles: Sequence[ClerkProfile], *, source: str, dry_run: bool = False) -> PageResult:
+    """Bring a page of people up to their profiles, under the same rule and locks as one of them.
+
+    `source` names the command, for observers. If the page as a whole cannot be stored, each is tried alone,
+    so that one bad row spoils no other.
+    """
+    if not profiles:
+        return PageResult(outcomes={})
+    if dry_run:
+        return PageResult(outcomes=_plan(profiles).outcomes)
+    try:
+        with locked_transaction(*(profile.clerk_id for profile in profiles)):
+            plan = _plan(profiles)
+            User.objects.bulk_create(plan.fresh)
+            User.objects.bulk_update(plan.changed, _WRITTEN, batch_size=500)
+    except DatabaseError:
+        return _one_by_one(profiles, source=source)
+    _notify(profiles, source=source, outcomes=plan.outcomes)
+    return PageResult(outcomes=plan.outcomes)
+
+
+def _plan(profiles: Sequence[ClerkProfile]) -> _Plan:
+    plan = _Plan()
+    rows = _rows_by_id(profiles)
+    for profile in profiles:
+        plan.outcomes[profile.clerk_id] = _plan_user(plan, profile, rows.get(profile.clerk_id, []))
+    return plan
+
+
+def _rows_by_id(profiles: Sequence[ClerkProfile]) -> dict[str, list[_Row]]:
+    ids = [profile.clerk_id for profile in profiles]
+    found = User.objects.live_or_deleted().filter(clerk_id__in=ids)
+    # Plain values: making objects of rows that nobody changes would take a fifth of the time.
+    rows: defaultdict[str, list[_Row]] = defaultdict(list)
+    for row in found.values("id", "clerk_id", "deleted_at", "deleted_by", *_WRITTEN):
+        rows[row["clerk_id"]].append(row)
+    return rows
+
+
+def _plan_user(plan: _Plan, profile: ClerkProfile, rows: list[_Row]) -> Outcome:
+    live = next((row for row in rows if row["deleted_at"] is None), None)
+    decision = decide(
+        is_live=live is not None,
+        deleted_by=[row["deleted_by"] for row in rows if row["deleted_at"] is not None],
+        source=profile.source,
+    )
+    if decision is Decision.CREATE:
+        plan.fresh.append(build_user(profile))
+        return Outcome.CREATED
+    if decision is not Decision.UPDATE or live is None:
+        return Outcome.STALE
+    return _plan_update(plan, profile, live)
+
+
+def _plan_update(plan: _Plan, profile: ClerkProfile, live: _Row) -> Outcome:
+    merged = merge_values({name: live[name] for name in FIELDS}, live["field_versions"], profile)
+    if merged.stale:
+        return Outcome.STALE
+    if not merged.values and merged.versions is None:
+        return Outcome.UNCHANGED
+    row = User(**live | dict(merged.values))
+    if merged.versions is not None:
+        row.field_versions = dict(merged.versions)
+    if merged.values:
+        row.updated_at = timezone.now()
+    plan.changed.append(row)
+    return Outcome.UPDATED if merged.values else Outcome.UNCHANGED
+
+
+def _one_by_one(profiles: Sequence[ClerkProfile], *, source: str) -> PageResult:
+    outcomes: dict[str, Outcome] = {}
+    failed = []
+    for profile in sorted(profiles, key=lambda each: each.clerk_id):
+        try:
+            outcomes[profile.clerk_id] = sync_user(profile, source=source).outcome
+        except DatabaseError as error:
+            failed.append(profile.clerk_id)
+            notify_failed(profile.clerk_id, source=source, reason=failure_reason(error))
+    if not outcomes:
+        raise DatabaseError("No person of this page could be stored.")
+    return PageResult(outcomes=outcomes, failed=tuple(failed))
+
+
+def _notify(profiles: Sequence[ClerkProfile], *, source: str, outcomes: Mapping[str, Outcome]) -> None:
+    after_commit(partial(page_synced.send_robust, sender=User, source=source, outcomes=outcomes))
+    for profile in profiles:
+        notify_unusable_fields(profile, source=source)

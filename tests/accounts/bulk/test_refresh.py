@@ -1,0 +1,130 @@
+"""`sync_user` and the restoration: one person, fetched afresh."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler
+from io import StringIO
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.db import connections
+from django.utils import timezone
+from pytest_django import Settings
+from werkzeug import Request, Response
+
+from accounts.bulk.refresh import restore_from_clerk
+from accounts.clerk.api import ClerkAPI
+from accounts.models import DeletedBy, User
+from accounts.sync import Outcome, RestoreRefused, delete_locally, delete_user
+from devclerk.fixtures import LocalClerk
+from tests.accounts.wire import Wire
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("clerk_settings")]
+
+
+def sync_user(clerk_id: str) -> tuple[int, str]:
+    """Run the command in this process; give exit code and output."""
+    output = StringIO()
+    try:
+        call_command("sync_user", clerk_id, stdout=output, stderr=output)
+    except SystemExit as ending:
+        return int(str(ending.code)), output.getvalue()
+    return 0, output.getvalue()
+
+
+def test_a_person_is_made_then_unchanged_then_updated(clerk: LocalClerk) -> None:
+    ada = clerk.person("ada")
+    assert sync_user(ada.id) == (0, f"{ada.id}: created\n")
+    assert sync_user(ada.id) == (0, f"{ada.id}: unchanged\n")
+    clerk.update(ada, first_name="Augusta")
+    assert sync_user(ada.id) == (0, f"{ada.id}: updated\n")
+    assert User.objects.get(clerk_id=ada.id).first_name == "Augusta"
+
+
+def test_a_wrong_value_with_a_newer_version_is_repaired(clerk: LocalClerk) -> None:
+    ada = clerk.person("ada")
+    sync_user(ada.id)
+    row = User.objects.get(clerk_id=ada.id)
+    versions = {**row.field_versions, "first_name": [ada.updated_at + 60_000, 1]}
+    User.objects.filter(pk=row.pk).update(first_name="Wrong", field_versions=versions)
+    assert sync_user(ada.id)[0] == 0
+    assert User.objects.get(clerk_id=ada.id).first_name == "Ada"
+
+
+@pytest.mark.parametrize("clerk_id", ["user_unknown", "", "..", "x/y"])
+def test_an_id_that_clerk_does_not_know_is_1(clerk_id: str) -> None:
+    code, output = sync_user(clerk_id)
+    assert code == 1
+    assert "Clerk knows no user" in output
+
+
+def test_somebody_deleted_here_stays_so_and_it_is_said(clerk: LocalClerk) -> None:
+    ada = clerk.person("ada")
+    sync_user(ada.id)
+    delete_user(ada.id, at=ada.updated_at + 1000)
+    code, output = sync_user(ada.id)
+    assert code == 1
+    assert "reconcile_users --apply" in output
+
+
+def test_clerks_refusal_is_2(clerk_settings: Settings) -> None:
+    clerk_settings.CLERK_SECRET_KEY = "sk_test_Wrong"
+    with pytest.raises(CommandError, match="CLERK_SECRET_KEY") as ending:
+        sync_user("user_a")
+    assert ending.value.returncode == 2
+
+
+def test_without_a_secret_key_it_is_2(clerk_settings: Settings) -> None:
+    clerk_settings.CLERK_SECRET_KEY = ""
+    with pytest.raises(CommandError, match="CLERK_SECRET_KEY") as ending:
+        sync_user("user_a")
+    assert ending.value.returncode == 2
+
+
+# Restored
+
+
+def milliseconds() -> int:
+    return time.time_ns() // 1_000_000
+
+
+@pytest.mark.postgresql
+@pytest.mark.parametrize(
+    "first", [delete_locally, lambda row: delete_user(row.clerk_id, at=1_700_000_000_000)]
+)
+def test_whom_clerk_deletes_while_its_answer_is_on_the_way_is_not_restored(
+    clerk: LocalClerk, wire: Wire, first: Callable[[User], Outcome]
+) -> None:
+    ada = clerk.person("ada")
+    sync_user(ada.id)
+    row = User.objects.get(clerk_id=ada.id)
+    first(row)
+    row.refresh_from_db()
+
+    def delete(_request: Request, response: Response) -> Response:
+        delete_user(ada.id, at=milliseconds())
+        connections.close_all()
+        return response
+
+    wire.tamper = delete
+    with pytest.raises(RestoreRefused, match="deleted_meanwhile"):
+        restore_from_clerk(ClerkAPI(clerk.secret_key, base_url=wire.url), row, clock=timezone.now)
+    assert User.objects.get(pk=row.pk).deleted_by == DeletedBy.CLERK
+
+
+@pytest.mark.parametrize(
+    "date", ["Fri, 01 Jan 2100 00:00:00 GMT", "Thu, 01 Jan 1970 00:00:01 GMT", "Fri, 01 Jan 99999", "soon"]
+)
+def test_an_absurd_date_makes_nobody_undeletable(
+    clerk: LocalClerk, monkeypatch: pytest.MonkeyPatch, date: str
+) -> None:
+    ada = clerk.person("ada")
+    sync_user(ada.id)
+    row = User.objects.get(clerk_id=ada.id)
+    delete_user(ada.id, at=milliseconds())
+    row.refresh_from_db()
+    monkeypatch.setattr(BaseHTTPRequestHandler, "date_time_string", lambda *_: date)
+    assert restore_from_clerk(ClerkAPI(clerk.secret_key, base_url=clerk.api_url), row, clock=timezone.now)
+    assert delete_user(ada.id, at=milliseconds() + 1_000) == Outcome.DELETED

@@ -1,0 +1,162 @@
+"""From what Clerk and people do to what the report says: real tokens, real deliveries, real keys."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.contrib.admin.models import LogEntry
+from django.test import Client
+from django.utils import timezone
+from pytest_django import Settings
+
+from accounts.clerk.keys import KeysUnavailable
+from accounts.conf import get_key_source
+from accounts.models import User
+from devclerk.fixtures import LocalClerk
+from health.models import SyncFailure
+from health.report.build import Report, build_report
+from tests.health.rows import HOUR, event, failures, run
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("clerk_settings")]
+LONG = "x" * 5_000
+
+
+def sign_in(clerk: LocalClerk, who: Any, **options: Any) -> int:
+    headers = {"Authorization": f"Bearer {clerk.mint(who, **options)}"}
+    status: int = Client(headers=headers).get("/api/v1/me").status_code
+    return status
+
+
+def report(*, later: timedelta = timedelta()) -> Report:
+    return build_report(now=timezone.now() + later)
+
+
+def codes(built: Report) -> list[str]:
+    return [reason.code for reason in built.reasons]
+
+
+def test_a_person_whose_webhook_never_comes_is_named_after_the_patience(clerk: LocalClerk) -> None:
+    event("user_first", at=timezone.now() - HOUR)
+    run(at=timezone.now() - HOUR)
+    assert sign_in(clerk, clerk.new_person()) == 200
+    assert report().webhooks.state == "ok"
+    assert codes(report(later=timedelta(minutes=11))) == ["webhooks_missed"]
+
+
+def test_a_delivery_that_comes_clears_the_alarm(clerk: LocalClerk) -> None:
+    event("user_first", at=timezone.now() - HOUR)
+    run(at=timezone.now() - HOUR)
+    somebody = clerk.new_person()
+    sign_in(clerk, somebody)
+    event(somebody.id, at=timezone.now())
+    assert report(later=timedelta(minutes=11)).webhooks.state == "ok"
+
+
+def test_a_claim_that_cannot_be_stored_is_recorded_and_the_request_succeeds(clerk: LocalClerk) -> None:
+    assert sign_in(clerk, "ada", claims={"first_name": LONG}) == 200
+    row = SyncFailure.objects.open().get()
+    assert (row.clerk_id, row.source, row.reason) == (
+        clerk.person("ada").id,
+        "request",
+        "unusable_field:first_name",
+    )
+
+
+def test_a_warm_request_is_one_statement_with_everybody_listening(
+    clerk: LocalClerk, django_assert_num_queries: Any
+) -> None:
+    token = clerk.mint("ada")
+    client = Client(headers={"Authorization": f"Bearer {token}"})
+    assert client.get("/api/v1/me").status_code == 200
+    with django_assert_num_queries(1):
+        assert client.get("/api/v1/me").status_code == 200
+
+
+def test_keys_that_were_never_had_make_it_degraded_with_the_reason(clerk: LocalClerk) -> None:
+    clerk.keys_down()
+    assert sign_in(clerk, "ada") == 503
+    built = report()
+    assert built.keys.stale
+    assert set(codes(built)) == {"keys_unavailable", "no_verification_key"}
+
+
+def test_keys_grow_stale_by_the_setting(clerk: LocalClerk, settings: Settings) -> None:
+    assert sign_in(clerk, "ada") == 200
+    assert not report().keys.stale
+    settings.HEALTH_KEYS_STALE_SECONDS = 0
+    built = report()
+    assert (built.keys.mode, built.keys.stale, codes(built)) == ("jwks", True, ["keys_stale"])
+
+
+def test_a_process_that_has_not_asked_for_keys_yet_is_not_degraded() -> None:
+    assert not get_key_source().status().held
+    assert codes(report()) == []
+
+
+def test_ready_waits_for_the_first_key_and_does_not_mind_clerk_afterwards(clerk: LocalClerk) -> None:
+    client = Client()
+    assert client.get("/health/ready").json() == {"status": "no_verification_key"}
+    get_key_source().get_keys(clerk.kid)
+    clerk.keys_down()
+    assert client.get("/health/ready").json() == {"status": "ok"}
+
+
+def test_the_probe_itself_never_asks_clerk(clerk: LocalClerk) -> None:
+    Client().get("/health/ready")
+    assert clerk.key_requests == 0
+
+
+def test_fetches_of_keys_are_counted_by_their_result(clerk: LocalClerk) -> None:
+    from health.metrics import KEY_FETCHES, KeySampler
+
+    def counted() -> float:
+        (series,) = KEY_FETCHES.collect()
+        return sum(sample.value for sample in series.samples if sample.name.endswith("_total"))
+
+    clerk.keys_down()
+    with pytest.raises(KeysUnavailable):
+        get_key_source().get_keys(clerk.kid)
+    before = counted()
+    KeySampler().sample()
+    assert counted() > before
+
+
+@pytest.fixture
+def operator() -> Client:
+    client = Client()
+    client.force_login(User.objects.create(username="helga", is_staff=True, is_superuser=True))
+    return client
+
+
+def failed(clerk_id: str) -> str:
+    now = timezone.now()
+    SyncFailure.objects.record([failures(clerk_id, at=now, reason="unusable_field:email")], now=now)
+    return f"/admin/health/syncfailure/{SyncFailure.objects.get().pk}/sync-again/"
+
+
+def test_sync_again_fetches_the_person_closes_the_failure_and_is_logged(
+    clerk: LocalClerk, operator: Client
+) -> None:
+    somebody = clerk.new_person(first_name="Grace")
+    page = operator.post(failed(somebody.id), follow=True).content.decode()
+    assert f"Fetched {somebody.id} from Clerk: created." in page
+    assert User.objects.get(clerk_id=somebody.id).first_name == "Grace"
+    assert not SyncFailure.objects.open().exists()
+    assert somebody.id in LogEntry.objects.get().get_change_message()
+
+
+def test_sync_again_of_somebody_clerk_does_not_know_says_so(operator: Client) -> None:
+    page = operator.post(failed("user_nobody"), follow=True).content.decode()
+    assert "Clerk has no user user_nobody." in page
+    assert SyncFailure.objects.open().exists()
+
+
+def test_sync_again_with_clerk_away_is_a_message(
+    clerk: LocalClerk, operator: Client, settings: Settings
+) -> None:
+    settings.CLERK_SECRET_KEY = "sk_test_wrong"
+    page = operator.post(failed("user_a"), follow=True).content.decode()
+    assert "Could not fetch user_a." in page
+    assert "CLERK_SECRET_KEY" in page

@@ -1,0 +1,258 @@
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from itertools import count
+from typing import Any
+
+import pytest
+from django.core.serializers.json import DjangoJSONEncoder
+from django.utils import timezone
+from pytest_django import Settings
+
+from accounts.clerk.keys import PemKeys
+from accounts.models import CreatedVia
+from health.models import SyncFailure
+from health.recorder import CAPACITY, recorder
+from health.report.build import StatusMemo, build_report
+from health.report.facts import read_keys
+from health.report.reasons import key_reasons
+from tests.clock import Clock
+from tests.health.conftest import Away
+from tests.health.rows import HOUR, MINUTE, event, failures, person, run
+from webhooks.models import EventOutcome
+
+pytestmark = pytest.mark.django_db(transaction=True)
+NOW = timezone.now()
+SHAPE = {
+    "status": str,
+    "reasons": list,
+    "failures": {"open": int, "by_source": dict, "by_reason": dict, "oldest_at": None},
+    "keys": {"mode": str, "age_seconds": None, "stale": bool},
+    "webhooks": {
+        "state": str,
+        "last_received_at": None,
+        "lag_seconds": {"p50": None, "p95": None},
+        "rejected": int,
+        "missed": {"count": int, "share": float},
+    },
+    "people": {"live": int, "without_profile": int},
+    "runs": {"backfill": None, "reconcile": None},
+}
+
+
+@pytest.fixture(autouse=True)
+def secret(settings: Settings) -> None:
+    settings.CLERK_WEBHOOK_SIGNING_SECRET = ("whsec_c2VjcmV0",)
+
+
+def report() -> Any:
+    return json.loads(json.dumps(build_report(now=NOW).as_dict(), cls=DjangoJSONEncoder))
+
+
+def codes(built: Any) -> list[str]:
+    return [reason["code"] for reason in built["reasons"]]
+
+
+def assert_shape(value: Any, shape: Any) -> None:
+    if isinstance(shape, dict):
+        assert value.keys() == shape.keys()
+        for name, inner in shape.items():
+            assert_shape(value[name], inner)
+    elif shape is None:
+        assert value is None
+    else:
+        assert type(value) is shape
+
+
+def test_the_report_of_an_empty_site_has_exactly_the_shape_and_is_well() -> None:
+    built = report()
+    assert_shape(built, SHAPE)
+    assert (built["status"], built["reasons"]) == ("ok", [])
+    assert built["webhooks"]["state"] == "unknown"
+
+
+def test_without_a_secret_webhooks_are_not_configured_and_that_is_no_trouble(settings: Settings) -> None:
+    settings.CLERK_WEBHOOK_SIGNING_SECRET = ()
+    event("user_first", at=NOW - 40 * HOUR)
+    run(at=NOW - 40 * HOUR)
+    person(at=NOW - HOUR)
+    built = report()
+    assert (built["status"], built["webhooks"]["state"]) == ("ok", "not_configured")
+
+
+def test_while_adopting_nothing_is_degraded() -> None:
+    event("user_first", at=NOW - 2 * HOUR)
+    person(at=NOW - HOUR)
+    built = report()
+    assert (built["status"], built["webhooks"]["state"]) == ("ok", "unknown")
+    assert (built["people"], built["runs"]["backfill"]) == ({"live": 1, "without_profile": 1}, None)
+
+
+def test_what_is_only_information_stands_in_the_notes_with_its_next_step(settings: Settings) -> None:
+    settings.CLERK_WEBHOOK_SIGNING_SECRET = ()
+    person(at=NOW - HOUR)
+    notes = build_report(now=NOW).notes
+    assert [note.code for note in notes] == ["webhooks_not_configured", "no_backfill", "empty_profiles"]
+    assert all(note.next_step for note in notes)
+
+
+def test_missed_webhooks_are_named_with_count_share_and_next_step() -> None:
+    event("user_first", at=NOW - 40 * HOUR)
+    run(at=NOW - 40 * HOUR)
+    person(at=NOW - HOUR)
+    built = report()
+    assert (built["status"], built["webhooks"]["state"]) == ("degraded", "missed")
+    assert built["webhooks"]["missed"] == {"count": 1, "share": 1.0}
+    assert codes(built) == ["webhooks_missed"]
+    assert "Webhooks" in built["reasons"][0]["next_step"]
+
+
+def test_late_webhooks_are_named() -> None:
+    for _ in range(9):
+        event(at=NOW - HOUR, lag=timedelta(seconds=2))
+    event(at=NOW - HOUR, lag=timedelta(seconds=900))
+    built = report()
+    assert built["webhooks"]["lag_seconds"] == {"p50": 2.0, "p95": 900.0}
+    assert (built["webhooks"]["state"], codes(built)) == ("late", ["webhooks_late"])
+
+
+def test_webhooks_that_come_in_time_are_ok() -> None:
+    event("user_first", at=NOW - 40 * HOUR, lag=HOUR)
+    run(at=NOW - 40 * HOUR)
+    event("user_a", at=NOW - HOUR)
+    person("user_a", at=NOW - HOUR)
+    built = report()
+    assert (built["status"], built["webhooks"]["state"]) == ("ok", "ok")
+    assert built["webhooks"]["last_received_at"] == DjangoJSONEncoder().default(NOW - HOUR)
+
+
+def test_rejected_events_of_the_last_day_are_counted() -> None:
+    event(at=NOW - HOUR, outcome=EventOutcome.REJECTED)
+    event(at=NOW - 25 * HOUR, outcome=EventOutcome.REJECTED)
+    assert report()["webhooks"]["rejected"] == 1
+
+
+def test_open_failures_are_counted_by_source_and_reason_and_explained() -> None:
+    batch = [
+        failures("user_a", at=NOW - 2 * HOUR, reason="unusable_field:email"),
+        failures("user_b", at=NOW - HOUR, reason="unusable_field:email", source="webhook", times=7),
+        failures(at=NOW, reason="lock_timeout"),
+    ]
+    SyncFailure.objects.record(batch, now=NOW)
+    built = report()
+    assert built["failures"] == {
+        "open": 3,
+        "by_source": {"request": 2, "webhook": 1},
+        "by_reason": {"unusable_field:email": 2, "lock_timeout": 1},
+        "oldest_at": DjangoJSONEncoder().default(NOW - 2 * HOUR),
+    }
+    assert sorted(codes(built)) == ["lock_timeout", "unusable_field"]
+    assert built["status"] == "degraded"
+
+
+def test_closed_failures_and_quiet_outages_are_over() -> None:
+    SyncFailure.objects.record([failures("user_a", at=NOW), failures(at=NOW - 20 * MINUTE)], now=NOW)
+    SyncFailure.objects.close_for(["user_a"], at=NOW)
+    built = report()
+    assert (built["status"], built["failures"]["open"]) == ("ok", 0)
+
+
+def test_the_report_brings_the_counts_that_wait_in_memory_into_the_table() -> None:
+    for _ in range(5):
+        recorder.record(clerk_id=None, source="request", reason="keys_unavailable", at=NOW)
+    assert report()["failures"]["open"] == 1
+    assert SyncFailure.objects.get().count == 5
+
+
+def test_people_without_a_profile_are_counted_among_the_live() -> None:
+    person(at=NOW)
+    person(at=NOW, via=CreatedVia.WEBHOOK, first_name="Ada")
+    person(at=NOW, email="ada@example.test")
+    person(at=NOW, deleted_at=NOW, deleted_by="clerk")
+    assert report()["people"] == {"live": 3, "without_profile": 1}
+
+
+def test_the_newest_finished_run_of_each_kind_is_shown() -> None:
+    run(at=NOW - 3 * HOUR)
+    run(at=NOW - 2 * HOUR)
+    run(at=NOW - HOUR, kind="reconcile")
+    runs = report()["runs"]
+    assert runs["backfill"]["finished_at"] == DjangoJSONEncoder().default(NOW - 2 * HOUR)
+    assert runs["reconcile"].keys() == {"finished_at", "status", "counts"}
+
+
+def test_a_key_in_the_settings_that_most_tokens_no_longer_fit_is_said_to_be_rotated() -> None:
+    clock = count(step=301)
+    keys = PemKeys([], clock=lambda: next(clock))
+    for _ in range(3):
+        keys.record_result(good=False)
+    (reason,) = key_reasons(read_keys(), status=keys.status())
+    assert reason.code == "keys_rotated"
+    assert reason.detail.startswith("Key rotated?")
+    assert "CLERK_JWT_KEY" in reason.next_step
+
+
+def test_events_that_failed_and_did_not_come_again_are_worth_knowing_and_no_trouble() -> None:
+    event(at=NOW - HOUR, outcome=EventOutcome.FAILED)
+    built = build_report(now=NOW)
+    assert (built.webhooks.failed, built.status) == (1, "ok")
+    assert [note.code for note in built.notes] == ["webhooks_failed", "no_backfill"]
+
+
+@pytest.mark.postgresql
+def test_with_the_database_away_the_report_speaks_from_memory(away: Away) -> None:
+    with away():
+        recorder.record(clerk_id="user_a", source="request", reason="database_error", at=NOW)
+        built = report()
+    assert built["status"] == "degraded"
+    assert codes(built) == ["database_unavailable", "database_error"]
+    assert built["failures"]["open"] == 1
+    assert (built["webhooks"]["state"], built["people"]) == (
+        "unknown",
+        {"live": None, "without_profile": None},
+    )
+    after = report()
+    assert (codes(after), after["failures"]["open"]) == (["database_error"], 1)
+
+
+@pytest.mark.postgresql
+def test_failures_that_memory_could_not_hold_are_said_to_be_lost(away: Away) -> None:
+    with away():
+        for number in range(CAPACITY + 5):
+            recorder.record(clerk_id=f"user_{number}", source="request", reason="unusable_profile", at=NOW)
+    built = report()
+    assert built["failures"]["open"] == CAPACITY
+    assert "5." in next(each for each in built["reasons"] if each["code"] == "failures_lost")["detail"]
+
+
+@pytest.mark.postgresql
+def test_losses_are_forgotten_after_15_minutes(away: Away, recorder_clock: Clock) -> None:
+    with away():
+        for number in range(CAPACITY + 5):
+            recorder.record(clerk_id=f"user_{number}", source="request", reason="unusable_profile", at=NOW)
+    recorder_clock.now += 14 * 60
+    assert recorder.lost == 5
+    recorder_clock.now += 60
+    assert recorder.lost == 0
+    assert "failures_lost" not in {each["code"] for each in report()["reasons"]}
+
+
+def test_kept_status_is_read_again_after_two_seconds(django_assert_num_queries: Any) -> None:
+    clock = Clock()
+    memo = StatusMemo(clock=clock)
+    assert memo.read(now=NOW) == "ok"
+    SyncFailure.objects.record([failures("user_a", at=NOW)], now=NOW)
+    clock.now += 1.9
+    with django_assert_num_queries(0):
+        assert memo.read(now=NOW) == "ok"
+    clock.now += 0.1
+    assert memo.read(now=NOW) == "degraded"
+
+
+def test_the_report_asks_a_bounded_number_of_statements(django_assert_max_num_queries: Any) -> None:
+    for number in range(30):
+        event(f"user_{number}", at=NOW - HOUR)
+        person(f"user_{number}", at=NOW - HOUR)
+    with django_assert_max_num_queries(13):
+        build_report(now=NOW)
