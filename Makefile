@@ -23,7 +23,7 @@ help:
 	@echo "make test     every test, on a throwaway PostgreSQL, then on SQLite, then through PgBouncer if installed"
 	@echo "make test-latest   the same with the newest releases that the ranges allow, in .venv-latest"
 	@echo "make image    build the container image and test it (docker or buildah; BASE=, IMAGE=)"
-	@echo "make check    lint, format, types, import contracts, migrations, API schema, lock"
+	@echo "make check    lint, format, plain words, types, import contracts, migrations, API schema, client, lock"
 	@echo "make proof    the long proofs: order, races, faults, fuzz (15 minutes at most; SEED=N repeats a run)"
 	@echo "make mutants  mutation testing with 2,000 mutants: an hour at most"
 	@echo "make bench    the benchmark, side by side with the peers: five minutes; make bench-quick: one"
@@ -54,6 +54,7 @@ check:
 	@.ci/venv requirements-dev.txt
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
+	$(PYTHON) .ci/words
 	.venv/bin/mypy .
 	.venv/bin/lint-imports
 	.venv/bin/deptry .
