@@ -10,7 +10,7 @@ import pytest
 
 PROJECT = Path(__file__).parents[2]
 TOOLS = ("sh", "cat", "cksum", "dirname")
-NO_NODE = "not done: clients/typescript, check build (Node 20 or newer with npm is not here)\n"
+NO_NODE = "not done: clients/typescript, check build (Node 20 or newer with npm is not installed)\n"
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ ADVICE = 'Write it plainly: CONTRIBUTING.md, "Plain words", names the words to u
 
 def check(folder: Path, *names: str) -> tuple[int, str, str]:
     """Run the check in a folder. Return the exit status, the output and the error output."""
-    command = [sys.executable, PROJECT / ".ci" / "words", *names]
+    command = [sys.executable, str(PROJECT / ".ci" / "words"), *names]
     done = subprocess.run(command, cwd=folder, check=False, capture_output=True, text=True)
     return done.returncode, done.stdout, done.stderr
 
