@@ -1,4 +1,4 @@
-# Needs make, git and a Python >= 3.11 (PY=python3.13 names one); everything else is installed into .venv.
+# Needs make, git and Python 3.11 or newer (PY=python3.13 selects one); everything else is installed into .venv.
 .DEFAULT_GOAL := help
 .PHONY: help run test test-latest image check client proof mutants bench bench-quick format schema lock
 
@@ -9,11 +9,11 @@ PYTHON := .venv/bin/python
 EXPORT := uv export --quiet --locked --no-header --no-emit-project
 PROOF_VENV := .ci/venv --folder .venv-proof requirements-dev.txt requirements-proof.txt
 PROOF_NODE := tests/proof/javascript/node_modules
-# django-clerk-users needs Python 3.12. pyenv keeps its versions off PATH until one is chosen.
+# django-clerk-users needs Python 3.12. pyenv adds its versions to PATH only when one is selected.
 BENCH_PY = $(or $(PY),python3.13 python3.12 $(wildcard $(HOME)/.pyenv/versions/3.13.*/bin/python $(HOME)/.pyenv/versions/3.12.*/bin/python) python3)
 BENCH_VENV = PY="$(BENCH_PY)" .ci/venv --folder .venv-bench requirements.txt requirements-bench.txt
 
-# What the commands of `make check` need to start; nothing of it is used.
+# The commands of `make check` do not start without these settings, and use none of them.
 CHECK_ENVIRONMENT := DJANGO_DEBUG=true DATABASE_URL=sqlite:///.check.sqlite3 \
 	CLERK_ISSUER=https://clerk.example.test CLERK_JWKS_URL=https://clerk.example.test/jwks \
 	CLERK_AUTHORIZED_PARTIES=https://app.example.test
@@ -23,10 +23,10 @@ help:
 	@echo "make test     every test, on a throwaway PostgreSQL, then on SQLite, then through PgBouncer if installed"
 	@echo "make test-latest   the same with the newest releases that the ranges allow, in .venv-latest"
 	@echo "make image    build the container image and test it (docker or buildah; BASE=, IMAGE=)"
-	@echo "make check    lint, format, types, import contracts, migrations, API schema, lock"
+	@echo "make check    lint, format, plain words, types, import contracts, migrations, API schema, client, lock"
 	@echo "make proof    the long proofs: order, races, faults, fuzz (15 minutes at most; SEED=N repeats a run)"
 	@echo "make mutants  mutation testing with 2,000 mutants: an hour at most"
-	@echo "make bench    the benchmark, side by side with the peers: five minutes; make bench-quick: one"
+	@echo "make bench    the benchmark beside its peers: five minutes; make bench-quick: one"
 	@echo "make client   generate the TypeScript client from api/openapi.yaml and build it (needs Node >= 20)"
 	@echo "make format   fix what the formatter and the linter can fix"
 	@echo "make schema   regenerate api/openapi.yaml"
@@ -54,6 +54,7 @@ check:
 	@.ci/venv requirements-dev.txt
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
+	$(PYTHON) .ci/words
 	.venv/bin/mypy .
 	.venv/bin/lint-imports
 	.venv/bin/deptry .
@@ -61,13 +62,13 @@ check:
 	@mkdir -p test-output
 	$(CHECK_ENVIRONMENT) $(PYTHON) manage.py spectacular --validate --fail-on-warn --file test-output/openapi.yaml
 	@diff -u api/openapi.yaml test-output/openapi.yaml || \
-		{ echo "api/openapi.yaml is not what the code says: run make schema and commit it." >&2; exit 1; }
+		{ echo "api/openapi.yaml differs from the code: run make schema and commit it." >&2; exit 1; }
 	@if uv --version >/dev/null 2>&1; then \
 		uv lock --check && $(EXPORT) --no-dev | diff requirements.txt - && $(EXPORT) | diff requirements-dev.txt - && \
 			$(EXPORT) --only-group bench | diff requirements-bench.txt - && \
 			$(EXPORT) --only-group proof | diff requirements-proof.txt - || \
-			{ echo "The lock is not what pyproject.toml says: run make lock and commit it." >&2; exit 1; } \
-	else echo "not compared: pyproject.toml with uv.lock (uv is not here)"; fi
+			{ echo "The lock differs from pyproject.toml: run make lock and commit it." >&2; exit 1; } \
+	else echo "not compared: pyproject.toml with uv.lock (uv is not installed)"; fi
 	@.ci/client check
 
 client:
@@ -77,7 +78,7 @@ proof: $(PROOF_NODE)
 	@$(PROOF_VENV)
 	@.venv-proof/bin/python -m tests.proof $(if $(SEED),--seed $(SEED))
 
-# Clerk's JavaScript SDK; without npm, or where it cannot be installed, it is not compared.
+# Clerk's JavaScript SDK; without npm, or if it cannot be installed, it is not compared.
 $(PROOF_NODE): tests/proof/javascript/package-lock.json
 	@if npm --version >/dev/null 2>&1; then cd $(@D) && npm ci --silent --ignore-scripts --no-audit --no-fund && touch node_modules || \
 		echo "not compared: Clerk's JavaScript SDK (it could not be installed)" >&2; fi

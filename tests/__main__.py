@@ -1,7 +1,7 @@
-"""Run every test: `python -m tests` makes three passes and says at the end what was skipped and why.
+"""Run every test: `python -m tests` makes three passes and prints which tests were skipped, with the reasons.
 
-Everything runs on a throwaway PostgreSQL (or TEST_DATABASE_URL); what touches the database runs again on an
-SQLite file, and once more through PgBouncer where that is installed.
+All tests run on a throwaway PostgreSQL (or TEST_DATABASE_URL). Tests that use the database run again on an
+SQLite file, and once more through PgBouncer if it is installed.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ OUTPUT = Path("test-output")
 
 
 def main() -> int:
-    """Make the passes, print the last line, give the exit status."""
+    """Make the passes, print the last line and return the exit status."""
     OUTPUT.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
         address = f"sqlite:///{folder}/tests.sqlite3"
@@ -46,14 +46,14 @@ def main() -> int:
 
 
 def _run_through(pgbouncer: str) -> int:
-    """Run what touches the database behind a PgBouncer in transaction mode."""
+    """Run the tests that use the database, behind a PgBouncer in transaction mode."""
     server = ThrowawayPostgres()
     server.start()
     pooler = ThrowawayPgBouncer(server, program=pgbouncer)
     try:
         return _run(
             "PgBouncer",
-            # Its idle connections would stand in the way of DROP DATABASE; the whole server goes anyway.
+            # Its idle connections would prevent DROP DATABASE; the whole server is deleted anyway.
             arguments=["-m", "django_db and not own_session", "--reuse-db", "--ignore=tests/browser"],
             environment={"TEST_DATABASE_URL": pooler.url},
         )

@@ -1,4 +1,4 @@
-"""Fixtures that every room may use."""
+"""Fixtures for the tests of all packages."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ pytest_plugins = ["devclerk.fixtures"]
 
 @pytest.fixture
 def postgres_server() -> Iterator[ThrowawayPostgres]:
-    """Give the test a PostgreSQL of its own, on a loopback port, to be stopped, crashed and started again."""
+    """Start a PostgreSQL for one test, on a loopback port; the test may stop, crash and restart it."""
     server = ThrowawayPostgres(tcp=True)
     try:
         server.start()
@@ -23,8 +23,8 @@ def postgres_server() -> Iterator[ThrowawayPostgres]:
 
 
 @pytest.fixture(autouse=True)
-def nothing_waits_from_test_to_test() -> Iterator[None]:
-    """Forget the failures that a test's database did not take: the next test may have none."""
+def forget_unwritten_failures() -> Iterator[None]:
+    """Forget the failures that a test did not write to the database, so that the next test starts without."""
     yield
     from health.recorder import recorder
 
@@ -33,7 +33,7 @@ def nothing_waits_from_test_to_test() -> Iterator[None]:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what reaches the database only through a fixture, so that `-m django_db` selects it too."""
+    """Mark tests that use the database only through a fixture, so that `-m django_db` selects them too."""
     for item in items:
         if {"db", "transactional_db"} & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.django_db)

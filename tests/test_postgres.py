@@ -1,4 +1,4 @@
-"""The throwaway PostgreSQL keeps its promises."""
+"""The throwaway PostgreSQL keeps data over restarts and is deleted with its process."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_a_stopped_server_refuses_connections(postgres_server: ThrowawayPostgres
         query(postgres_server, "SELECT 1")
 
 
-def test_the_server_and_its_folder_go_when_its_process_is_killed() -> None:
+def test_server_and_folder_are_deleted_when_the_process_is_killed() -> None:
     with subprocess.Popen(
         [sys.executable, "-c", STARTER],
         cwd=Path(__file__).parent.parent,

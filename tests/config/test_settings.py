@@ -23,7 +23,7 @@ PINNED = re.compile(r"[a-z0-9._\[\],-]+==\S+ .*--hash=sha256:", re.IGNORECASE)
 PRODUCTION = {
     "DJANGO_SECRET_KEY": "kV7-pQ2x" * 8,
     "DJANGO_ALLOWED_HOSTS": "api.example.com",
-    "DATABASE_URL": "postgres://user:password@db.example.com/people",
+    "DATABASE_URL": "postgres://user:password@db.example.com/users",
     "CLERK_PUBLISHABLE_KEY": LIVE_KEY,
     "CLERK_AUTHORIZED_PARTIES": "https://app.example.com, https://www.example.com",
 }

@@ -1,8 +1,9 @@
-"""The drawings of docs/architecture.md are what the code does, and its decisions are numbered and dated."""
+"""docs/architecture.md: drawings and tables are what the code does, decisions are numbered and dated."""
 
 from __future__ import annotations
 
 import re
+import tomllib
 from collections.abc import Callable
 from typing import Any
 
@@ -11,8 +12,8 @@ import pytest
 from accounts.clerk.profiles import FIELDS, ClerkProfile, Source
 from accounts.merge import merge
 from accounts.models import DeletedBy
-from accounts.sync import UserDeleted, delete_locally, delete_user, get_rows, restore_user, sync_user
-from tests.docs.documents import ROOT, blocks, rows_of_table, section
+from accounts.sync import UserDeleted, decide, delete_locally, delete_user, get_rows, restore_user, sync_user
+from tests.docs.documents import ROOT, blocks, rows_of_table, section, words
 
 ARCHITECTURE = ROOT / "docs/architecture.md"
 CLERK_ID = "user_2ArchitectureExample"
@@ -20,6 +21,51 @@ TABLE = [row for row in rows_of_table(section(ARCHITECTURE, "The life of a row")
 STATES = ("no row", "live", "deleted locally", "deleted in Clerk", "restored")
 EVENTS = ("session token", "webhook or page", "deletion in Clerk")
 CREATED, DELETED, RESTORED, LATER = 1_000_000, 2_000_000, 3_000_000, 4_000_000
+
+CONTRACTS = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+# Whether there is a live row, and who deleted the other rows.
+ROWS: dict[str, tuple[bool, tuple[str, ...]]] = {
+    "a live row": (True, ("clerk",)),
+    "no row": (False, ()),
+    "only rows that were deleted locally": (False, ("local", "local")),
+    "no live row, and one that was deleted in Clerk": (False, ("local", "clerk")),
+}
+
+
+def layers(name: str) -> list[set[str]]:
+    """Return the layers of the import contract whose name starts like this, the highest first."""
+    (contract,) = [contract for contract in CONTRACTS if contract["name"].startswith(name)]
+    return [set(layer.split(" | ")) for layer in contract["layers"]]
+
+
+def test_each_package_may_import_what_its_contract_allows() -> None:
+    table = section(ARCHITECTURE, "Packages").partition("###")[0]
+    shown = {row[0].strip("`"): words(row[2], form=r"[a-z]+") for row in rows_of_table(table)}
+    order = layers("Packages:")
+    allowed = {
+        package: set().union(*order[number + 1 :]) for number, layer in enumerate(order) for package in layer
+    }
+
+    assert {package: shown[package] for package in allowed} == allowed
+    assert shown["devclerk"] == set()
+
+
+def test_the_layers_of_accounts_are_those_of_the_contract() -> None:
+    rows = [row for row in rows_of_table(section(ARCHITECTURE, "Inside accounts")) if row[0].isdigit()]
+
+    assert [words(row[1], form=r"[a-z_]+") for row in rows] == layers("Inside accounts every")
+    assert [int(row[0]) for row in rows] == list(range(len(rows), 0, -1))
+
+
+@pytest.mark.parametrize("rows", ROWS)
+def test_the_decision_about_a_row_is_the_one_that_is_shown(rows: str) -> None:
+    table = rows_of_table(section(ARCHITECTURE, "2. A first request, or changed claims"))
+    (shown,) = [row[1:] for row in table if row[0] == rows]
+    is_live, deleted_by = ROWS[rows]
+
+    for sources, decision in zip(((Source.CLAIMS,), (Source.WEBHOOK, Source.API)), shown, strict=True):
+        for source in sources:
+            assert decide(is_live=is_live, deleted_by=deleted_by, source=source).name == decision.upper()
 
 
 def profile(source: Source, *, at: int, first_name: str) -> ClerkProfile:

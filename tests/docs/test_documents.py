@@ -14,6 +14,7 @@ from django.core.management import get_commands, load_command_class
 from django.urls import resolve
 
 from accounts.bulk.linking import Verdict
+from accounts.clerk.outgoing import USER_AGENT
 from devclerk.fixtures import LocalClerk
 from devclerk.tokens import Fault
 from devclerk.users import seeded_users
@@ -21,13 +22,14 @@ from health import metrics
 from health.doctor.token import SHORTCODES
 from health.report import reasons
 from tests.docs.documents import DOCUMENTS, ROOT, blocks, first_cells, prose, section, words
+from tests.proof.__main__ import PROOFS
 from webhooks.handlers import EFFECTS
 from webhooks.views import REFUSALS
 
 README, OPERATIONS = ROOT / "README.md", ROOT / "docs/operations.md"
 REFERENCE, COMPARISON = ROOT / "docs/reference.md", ROOT / "docs/comparison.md"
 ADOPTING, TESTING = ROOT / "docs/adopting.md", ROOT / "docs/testing-your-app.md"
-SETUP = ROOT / "docs/clerk-setup.md"
+SETUP, RELIABILITY = ROOT / "docs/clerk-setup.md", ROOT / "docs/RELIABILITY.md"
 PACKAGES = ("accounts", "api", "config", "devclerk", "health", "webhooks")
 CODE = r"[a-z_0-9]+"
 every_document = pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
@@ -48,7 +50,7 @@ def variables() -> set[str]:
 def error_codes() -> set[str]:
     """Return every code that the API and the webhook address answer with."""
     return (
-        named(r'InvalidToken\(\s*"(\w+)"', "accounts/clerk/tokens.py")
+        named(r'InvalidToken\(\s*"(\w+)"', "accounts/clerk/jws.py", "accounts/clerk/tokens.py")
         | named(r'(?:TokenRefused\(|code=|default_code = )"(\w+)"', "accounts/authentication.py")
         | named(r'_example\(\s*\d+, code="(\w+)"', "api/schema.py")
         | {refusal.code for refusal in REFUSALS.values()}
@@ -172,10 +174,27 @@ def test_each_reference_has_its_address(document: Path) -> None:
 
 @every_document
 def test_each_file_that_is_named_is_there(document: Path) -> None:
-    folders = "|".join((*PACKAGES, "tests", "docs", "clients", "benchmarks", "deploy", "proof"))
+    folders = "|".join((*PACKAGES, "tests", "docs", "clients", "benchmarks", "deploy"))
     named_files = words(prose(document), form=rf"(?:{folders})/[\w./-]*|[\w-]+\.(?:toml|lock|md)")
 
     assert [name for name in sorted(named_files) if not (ROOT / name).exists()] == []
+
+
+@every_document
+def test_each_test_that_is_named_is_there(document: Path) -> None:
+    named_tests = re.findall(r"`(tests/[\w./]+\.py)`: ((?:`test_\w+`(?:, )?)+)", document.read_text())
+    assert len(named_tests) == len(re.findall(r"\.py`: `test_", document.read_text()))
+
+    for file, names in named_tests:
+        written = set(re.findall(r"^def (test_\w+)", (ROOT / file).read_text(), re.MULTILINE))
+        assert set(re.findall(r"test_\w+", names)) <= written, file
+
+
+def test_each_proof_that_is_named_is_one() -> None:
+    named_proofs = re.findall(r"\| `(\w+\.\w+)\.\.\.`", RELIABILITY.read_text())
+
+    assert named_proofs
+    assert [name for name in named_proofs if not any(proof.name.startswith(name) for proof in PROOFS)] == []
 
 
 @every_document
@@ -257,15 +276,21 @@ def test_the_changelog_begins_with_this_version() -> None:
     assert versions[0] == version
 
 
-def get_rows(text: str) -> list[list[str]]:
+def test_the_user_agent_names_this_version() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+
+    assert f"{project['name']}/{project['version']}" == USER_AGENT
+
+
+def read_rows(text: str) -> list[list[str]]:
     """Return the cells of every line of a table."""
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in text.split("\n") if "|" in line]
 
 
 def test_the_figures_of_the_comparison_are_those_that_were_measured() -> None:
-    results = get_rows((ROOT / "benchmarks/results.md").read_text())
+    results = read_rows((ROOT / "benchmarks/results.md").read_text())
     (shown,) = re.findall(r"<!-- benchmark -->(.*?)<!-- /benchmark -->", COMPARISON.read_text(), re.DOTALL)
-    table = [row for row in get_rows(shown) if row[1].endswith(" µs")]
+    table = [row for row in read_rows(shown) if row[1].endswith(" µs")]
 
     assert len(table) >= 6
     for contender, median, ratio, per_second in table:
