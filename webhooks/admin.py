@@ -1,60 +1,54 @@
-"""The ledger in the admin, to look at, and to mend from: machines own its rows."""
+"""The webhook events in the admin."""
 
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from django.contrib import admin
 from django.db.models import Max, Min, QuerySet
 from django.http import HttpRequest
 
-from accounts.admin.actions import sync_users_again
-from accounts.admin.search import CappedPaginator
+from accounts.admin.read_only import SyncAgainAdmin
 from webhooks.models import WebhookEvent, WebhookEventQuerySet
 
-if TYPE_CHECKING:
-    ModelAdmin = admin.ModelAdmin[WebhookEvent]
-else:
-    ModelAdmin = admin.ModelAdmin
-
-KINDS = ("user.created", "user.updated", "user.deleted")
-# Longer than a month, shorter than two, and so on: from a start, one of them leads into the next span.
+HANDLED_TYPES = ("user.created", "user.updated", "user.deleted")
+# From the first day of a span, each leads into the next span: longer than one, shorter than two.
 STEPS = {"year": timedelta(days=370), "month": timedelta(days=32), "day": timedelta(days=1, hours=2)}
 
 
 class TypeFilter(admin.SimpleListFilter):
-    """The types that have an effect here; to ask the ledger for all of its types is a walk through it."""
+    """A filter by the handled types. Django's own would read the whole table to list all types."""
 
     title = "type"
     parameter_name = "type"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        """Offer the types by their names, and all that are ignored as one."""
-        return [*zip(KINDS, KINDS, strict=True), ("other", "any other")]
+        """Return the handled types, and one choice for all ignored types."""
+        return [*zip(HANDLED_TYPES, HANDLED_TYPES, strict=True), ("other", "any other")]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[WebhookEvent]) -> QuerySet[WebhookEvent]:
-        """Keep the events of the chosen type; what was not offered chooses nothing."""
+        """Return the events of the chosen type, or all for a value that is no choice."""
         chosen = self.value()
         if chosen == "other":
-            return queryset.exclude(type__in=KINDS)
-        return queryset.filter(type=chosen) if chosen in KINDS else queryset
+            return queryset.exclude(type__in=HANDLED_TYPES)
+        return queryset.filter(type=chosen) if chosen in HANDLED_TYPES else queryset
 
 
-class LedgerQuerySet(WebhookEventQuerySet):
-    """The ledger as the links to its years, months and days need it."""
+class DateLinksQuerySet(WebhookEventQuerySet):
+    """Webhook events with inexpensive links to their years, months and days."""
 
     def datetimes(self, field_name: str, kind: str, *_: Any, **__: Any) -> Any:
-        """Give every span from the first event to the last; which of them are empty costs a walk to know."""
+        """Return every span from the first event to the last; to omit the empty ones would need all rows."""
         ends = self.aggregate(first=Min(field_name), last=Max(field_name))
-        spans, at = [], _start(ends["first"], kind)
-        while at is not None and at <= ends["last"]:
-            spans.append(at)
-            at = _start(at + STEPS[kind], kind)
+        spans, start = [], _start_of_span(ends["first"], kind)
+        while start is not None and start <= ends["last"]:
+            spans.append(start)
+            start = _start_of_span(start + STEPS[kind], kind)
         return spans
 
 
-def _start(at: datetime | None, kind: str) -> datetime | None:
+def _start_of_span(at: datetime | None, kind: str) -> datetime | None:
     if at is None:
         return None
     start = at.replace(hour=0, minute=0, second=0, microsecond=0)
@@ -62,8 +56,11 @@ def _start(at: datetime | None, kind: str) -> datetime | None:
 
 
 @admin.register(WebhookEvent)
-class WebhookEventAdmin(ModelAdmin):
-    """What came and what became of it, newest first. Found by the exact Svix or Clerk id."""
+class WebhookEventAdmin(SyncAgainAdmin):
+    """Webhook events with their outcomes, newest first.
+
+    A deleted row could not stop a second delivery: Svix may repeat an event for a day.
+    """
 
     list_display = ("received_at", "type", "outcome", "clerk_id", "error_code", "attempts", "occurred_at")
     list_filter = ("outcome", TypeFilter, "received_at")
@@ -72,32 +69,8 @@ class WebhookEventAdmin(ModelAdmin):
     search_help_text = "The exact svix-id or Clerk id."
     ordering = ("-received_at",)
     date_hierarchy = "received_at"
-    paginator = CappedPaginator
-    show_full_result_count = False
-    show_facets = admin.ShowFacets.NEVER
-    actions = ("sync_again",)
+    no_user_message = "None of these events concerns a user."
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[WebhookEvent]:
-        """Give the ledger, with cheap links to its dates."""
-        return LedgerQuerySet(self.model)
-
-    @admin.action(description="Sync these people again from Clerk", permissions=["sync"])
-    def sync_again(self, request: HttpRequest, queryset: QuerySet[WebhookEvent]) -> None:
-        """Mend what failed: fetch each person of the chosen events from Clerk, once."""
-        sync_users_again(self, request, queryset, nobody="None of these events is about a person.")
-
-    def has_sync_permission(self, request: HttpRequest) -> bool:
-        """Let those fetch a person who may change one."""
-        return request.user.has_perm("accounts.change_user")
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        """Refuse: events come from Clerk alone."""
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: WebhookEvent | None = None) -> bool:
-        """Refuse: the ledger says what was, not what should have been."""
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: WebhookEvent | None = None) -> bool:
-        """Refuse: Svix may send an event again for a day, and its row makes it known. See `prune_history`."""
-        return False
+        """Return the events with inexpensive links to their dates."""
+        return DateLinksQuerySet(self.model)

@@ -1,18 +1,19 @@
-"""What an operator can do with people: each action asks first, says what came of it, and is logged.
+"""Actions of the admin on users: each asks for confirmation, reports its result per user and logs it.
 
-    Failed              nothing was done for this person; the text is for the operator
-        ClerkAway       and nothing would be for the others, because Clerk cannot be asked
+    ActionFailed            nothing was done for this user; the text is for the operator
+        ClerkUnavailable    Clerk cannot be called at all, so the action ends
 
-Note [Somebody waits]
-A command may sit an outage of Clerk out; a page may not: gunicorn ends a worker after 30 seconds, and then
-there is no message at all. So a page has one quick retry, and the first person whom Clerk does not answer
-for is the last one asked about. What takes long although Clerk answers ends after `ENOUGH` seconds.
+Note [Time limit of a page]
+A command may wait until an outage of Clerk is over; a page may not. gunicorn ends a worker after 30 seconds,
+and then the operator sees no message. So a call to Clerk is retried once, at once, and the first
+`ClerkUnavailable` ends the action. If Clerk answers slowly, the action ends after `ACTION_SECONDS_MAX`.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from django.contrib import admin, messages
@@ -32,221 +33,205 @@ from accounts.models import User
 from accounts.sync import Outcome, RestoreRefused, delete_locally, restore_user
 
 if TYPE_CHECKING:
-    Base = admin.ModelAdmin[User]
+    ModelAdmin = admin.ModelAdmin[Any]
 else:
-    Base = object
+    ModelAdmin = object
 
-# A page of the list at most; each person of an action that asks Clerk costs a call.
-AT_ONCE = 100
-# Seconds; together they stay below the 30 of gunicorn.
-TIMEOUT = 5.0
-ENOUGH = 12.0
+ACTION_ROWS_MAX = 100  # one page of the list; most actions call Clerk once for each row
+# Together these stay below the 30 seconds of gunicorn.
+CLERK_TIMEOUT_SECONDS = 5.0
+ACTION_SECONDS_MAX = 12.0
+RESTORE_REFUSALS = {
+    "live_row_exists": "another row of the same user is live",
+    "not_deleted": "the row is not deleted",
+    "deleted_meanwhile": "the user was deleted during the call to Clerk; check the row and try again",
+}
 T = TypeVar("T")
-Act = Callable[[User], str]
+UserAction = Callable[[User], str]
 
 
-class Failed(Exception):
-    """Nothing was done for this person; the text is for the operator."""
+class ActionFailed(Exception):
+    """Nothing was done for this user; the text is for the operator."""
 
 
-class ClerkAway(Failed):
-    """Clerk cannot be asked, about nobody; the text is for the operator."""
+class ClerkUnavailable(ActionFailed):
+    """Clerk cannot be called for any user; the text is for the operator."""
 
 
-class UserActions(Base):
-    """The actions, for the admin of people."""
+class UserActions(ModelAdmin):
+    """The actions of the admin of users."""
 
     actions = ("sync_again", "deactivate", "activate", "delete_here", "restore")
 
     @admin.action(description="Sync again from Clerk", permissions=["change"])
     def sync_again(self, request: HttpRequest, queryset: QuerySet[User]) -> TemplateResponse | None:
-        """Fetch the people from Clerk and merge what it says."""
-        return self._carry_out(
-            request, queryset, name="sync_again", act=_sync_again, what="Each of them is fetched from Clerk."
-        )
+        """Fetch the users from Clerk and merge their profiles."""
+        effect = "Each user is fetched from Clerk."
+        return self._confirm_and_run(request, queryset, name="sync_again", effect=effect, action=_sync_again)
 
     @admin.action(description="Deactivate", permissions=["change"])
     def deactivate(self, request: HttpRequest, queryset: QuerySet[User]) -> TemplateResponse | None:
-        """Answer 403 to the people from now on."""
-        what = "The API answers 403 to them from now on, whatever Clerk says. Activating ends it."
-        act = _sparing(request.user.pk, _set_active(value=False))
-        return self._carry_out(request, queryset, name="deactivate", act=act, what=what)
+        """Reject the requests of the users with 403 from now on."""
+        effect = "The API answers 403 to these users until you activate them, whatever Clerk sends."
+        action = _refuse_own_account(request, partial(_set_active, is_active=False))
+        return self._confirm_and_run(request, queryset, name="deactivate", effect=effect, action=action)
 
     @admin.action(description="Activate", permissions=["change"])
     def activate(self, request: HttpRequest, queryset: QuerySet[User]) -> TemplateResponse | None:
-        """End a deactivation."""
-        what = "The API lets them in again. Whoever is banned in Clerk stays out."
-        return self._carry_out(request, queryset, name="activate", act=_set_active(value=True), what=what)
+        """Accept the requests of deactivated users again."""
+        effect = "The API accepts these users again, except those who are banned in Clerk."
+        action = partial(_set_active, is_active=True)
+        return self._confirm_and_run(request, queryset, name="activate", effect=effect, action=action)
 
-    @admin.action(description="Delete here", permissions=["delete_here"])
+    @admin.action(description="Delete locally", permissions=["delete_here"])
     def delete_here(self, request: HttpRequest, queryset: QuerySet[User]) -> TemplateResponse | None:
-        """Mark the rows as deleted here; they stay, with all that points to them."""
-        what = (
-            "Their rows stay, marked as deleted, with all that points to them. They are not deleted in Clerk:"
-            " the next sign-in makes a fresh, empty row. That never unblocks: whoever is deactivated or"
-            " banned stays so."
+        """Mark the rows as deleted locally; they stay, with all rows that reference them."""
+        effect = (
+            "The rows stay, marked as deleted, with all rows that reference them. The users are not deleted"
+            " in Clerk: the next sign-in creates a new, empty row. That row is deactivated or banned if"
+            " the deleted one is."
         )
-        act = _sparing(request.user.pk, _delete_here)
-        return self._carry_out(request, queryset, name="delete_here", act=act, what=what)
+        action = _refuse_own_account(request, _delete_locally)
+        return self._confirm_and_run(request, queryset, name="delete_here", effect=effect, action=action)
 
     @admin.action(description="Restore", permissions=["delete_here"])
     def restore(self, request: HttpRequest, queryset: QuerySet[User]) -> TemplateResponse | None:
-        """End a deletion, if Clerk knows the person and no other row took the place."""
-        what = (
-            "Each of them is looked up in Clerk; whoever is alive there and has no other row is live again."
-        )
-        return self._carry_out(request, queryset, name="restore", act=_restore, what=what)
+        """Undo a deletion if the user exists in Clerk and has no live row."""
+        effect = "Each user is fetched from Clerk. Users who exist there and have no live row are restored."
+        return self._confirm_and_run(request, queryset, name="restore", effect=effect, action=_restore)
 
     def has_delete_here_permission(self, request: HttpRequest) -> bool:
-        """Ask for Django's permission to delete users, which nothing else here does."""
+        """Return whether the operator has Django's permission to delete users."""
         return request.user.has_perm("accounts.delete_user")
 
-    def _carry_out(
-        self, request: HttpRequest, queryset: QuerySet[User], *, name: str, act: Act, what: str
+    def _confirm_and_run(
+        self, request: HttpRequest, queryset: QuerySet[User], *, name: str, effect: str, action: UserAction
     ) -> TemplateResponse | None:
-        people = _few(self, request, queryset)
-        if not people:
+        """Run the action if the operator has confirmed it, else return the page that asks for it."""
+        selected = select_rows(self, request, queryset)
+        if not selected:
             return None
-        if "confirmed" not in request.POST:
-            return self._ask(request, people, name=name, what=what)
-        do_each(self, request, people, act=act)
-        return None
-
-    def _ask(self, request: HttpRequest, people: list[User], *, name: str, what: str) -> TemplateResponse:
-        context: dict[str, Any] = self.admin_site.each_context(request) | {
-            "title": f"{name.replace('_', ' ').capitalize()}?",
-            "media": self.media,
+        if "confirmed" in request.POST:
+            run_action(self, request, selected, action=action)
+            return None
+        context = self.admin_site.each_context(request) | {
+            "title": f"{getattr(self, name).short_description}?",
             "opts": self.model._meta,
-            "people": people,
+            "selected": selected,
             "action": name,
-            "what": what,
+            "effect": effect,
         }
         return TemplateResponse(request, "admin/accounts/user/confirm.html", context)
 
 
-def sync_users_again(
-    model_admin: admin.ModelAdmin[Any], request: HttpRequest, rows: QuerySet[Any], *, nobody: str
-) -> None:
-    """Fetch each person named by the rows' `clerk_id` from Clerk, once; `nobody` says why there is none."""
-    chosen = _few(model_admin, request, rows)
-    people = {row.clerk_id: row for row in chosen if row.clerk_id}
-    if chosen and not people:
-        model_admin.message_user(request, nobody, messages.WARNING)
-    do_each(model_admin, request, people.values(), act=lambda row: fetch_again(row.clerk_id))
-
-
-def _few(model_admin: admin.ModelAdmin[Any], request: HttpRequest, rows: QuerySet[Any]) -> list[Any]:
-    """Give the rows; none and a message if they are too many for a page."""
-    chosen = list(rows[: AT_ONCE + 1])
-    if len(chosen) <= AT_ONCE:
-        return chosen
-    model_admin.message_user(request, f"Nothing was done: choose {AT_ONCE} at most.", messages.ERROR)
+def select_rows(model_admin: admin.ModelAdmin[Any], request: HttpRequest, rows: QuerySet[Any]) -> list[Any]:
+    """Return the rows; none, with a message, if there are more than `ACTION_ROWS_MAX`."""
+    selected = list(rows[: ACTION_ROWS_MAX + 1])
+    if len(selected) <= ACTION_ROWS_MAX:
+        return selected
+    text = f"Nothing was done: select at most {ACTION_ROWS_MAX} rows."
+    model_admin.message_user(request, text, messages.ERROR)
     return []
 
 
-def do_each(
+def run_action(
     model_admin: admin.ModelAdmin[Any],
     request: HttpRequest,
     rows: Iterable[Any],
     *,
-    act: Callable[[Any], str],
+    action: Callable[[Any], str],
 ) -> None:
-    """Act on each row, say what came of it, and log it: Note [Somebody waits]."""
-    left, give_up_at = list(rows), time.monotonic() + ENOUGH
-    while left and time.monotonic() < give_up_at:
-        row = left.pop(0)
+    """Run the action on each row, show its result and log it: Note [Time limit of a page]."""
+    remaining, deadline = list(rows), time.monotonic() + ACTION_SECONDS_MAX
+    while remaining and time.monotonic() < deadline:
+        row = remaining.pop(0)
         try:
-            done, level = act(row), messages.SUCCESS
-        except Failed as failure:
-            done, level = str(failure), messages.ERROR
-            give_up_at = 0 if isinstance(failure, ClerkAway) else give_up_at
-        model_admin.message_user(request, done, level)
-        model_admin.log_change(request, row, done)
-    if left:
-        model_admin.message_user(
-            request, f"Nothing was done for the other {len(left)}: choose them again later.", messages.WARNING
-        )
-
-
-def _clerk() -> ClerkAPI:
-    return get_clerk_api(timeout=TIMEOUT, patience=0, accept_kept=True)
-
-
-def _named(user: User) -> str:
-    """Name the row by an id: the admin's history outlives the person, whose user name may be an address."""
-    return user.clerk_id or f"the row {user.pk}"
+            result, level = action(row), messages.SUCCESS
+        except ActionFailed as failure:
+            result, level = str(failure), messages.ERROR
+            deadline = 0.0 if isinstance(failure, ClerkUnavailable) else deadline
+        model_admin.message_user(request, result, level)
+        model_admin.log_change(request, row, result)
+    if remaining:
+        text = f"Nothing was done for the other {len(remaining)}: select them again later."
+        model_admin.message_user(request, text, messages.WARNING)
 
 
 def fetch_again(clerk_id: str) -> str:
-    """Fetch one person from Clerk, merge, and say what came of it; raises Failed with what to do."""
-    synced = _asking_clerk(clerk_id, lambda: refresh_user(_clerk(), clerk_id, clock=timezone.now))
+    """Fetch a user from Clerk, merge the profile and return the result as text. Raises ActionFailed."""
+    synced = _call_clerk(clerk_id, lambda: refresh_user(_get_api(), clerk_id, clock=timezone.now))
     if synced is None:
-        raise Failed(
-            f"Clerk has no user {clerk_id}. Run `manage.py reconcile_users` to see who else is gone."
+        raise ActionFailed(
+            f"Clerk has no user {clerk_id}. Run `manage.py reconcile_users` to find all such users."
         )
     return f"Fetched {clerk_id} from Clerk: {synced.outcome}."
 
 
+def _get_api() -> ClerkAPI:
+    return get_clerk_api(timeout=CLERK_TIMEOUT_SECONDS, patience=0, accept_kept=True)
+
+
+def _identify(user: User) -> str:
+    """Return an id: the log of the admin outlives the user, and a user name may be an e-mail address."""
+    return user.clerk_id or f"the row {user.pk}"
+
+
 def _sync_again(user: User) -> str:
     if user.clerk_id is None:
-        raise Failed(f"Local staff are not in Clerk: {_named(user)}.")
+        raise ActionFailed(f"Local staff are not in Clerk: {_identify(user)}.")
     return fetch_again(user.clerk_id)
 
 
-def _sparing(operator: Any, act: Act) -> Act:
-    def spared(user: User) -> str:
-        if user.pk == operator:
-            raise Failed("That is you: somebody else must do it, or you would shut yourself out.")
-        return act(user)
+def _refuse_own_account(request: HttpRequest, action: UserAction) -> UserAction:
+    """Return the action, which then raises ActionFailed for the operator who runs it."""
 
-    return spared
+    def guarded(user: User) -> str:
+        if user.pk == request.user.pk:
+            raise ActionFailed("This is your own account: you would lock yourself out. Ask another operator.")
+        return action(user)
 
-
-def _set_active(*, value: bool) -> Act:
-    def act(user: User) -> str:
-        User.objects.filter(pk=user.pk).update(is_active=value, updated_at=timezone.now())
-        return f"{'Activated' if value else 'Deactivated'} {_named(user)}."
-
-    return act
+    return guarded
 
 
-def _delete_here(user: User) -> str:
+def _set_active(user: User, *, is_active: bool) -> str:
+    User.objects.filter(pk=user.pk).update(is_active=is_active, updated_at=timezone.now())
+    return f"{'Activated' if is_active else 'Deactivated'} {_identify(user)}."
+
+
+def _delete_locally(user: User) -> str:
     if delete_locally(user) != Outcome.DELETED:
-        raise Failed(f"Nothing to do: {_named(user)} is deleted already.")
+        raise ActionFailed(f"Nothing was done: {_identify(user)} is deleted already.")
     if user.clerk_id is None:
-        return f"Deleted {_named(user)} here. Nobody signs in with it until you restore it."
-    return f"Deleted {_named(user)} here. The next sign-in makes a fresh row."
+        return f"Deleted {_identify(user)} locally. It cannot sign in until you restore it."
+    return f"Deleted {_identify(user)} locally. The next sign-in creates a new row."
 
 
 def _restore(user: User) -> str:
     try:
         if user.clerk_id is None:
             restore_user(user, at=int(timezone.now().timestamp() * 1000))
-        elif not _asking_clerk(user.clerk_id, lambda: restore_from_clerk(_clerk(), user, clock=timezone.now)):
-            raise Failed(f"Clerk has no user {_named(user)}: there is nobody to restore.")
+        elif not _call_clerk(user.clerk_id, lambda: restore_from_clerk(_get_api(), user, clock=timezone.now)):
+            raise ActionFailed(f"Clerk has no user {_identify(user)}: the row stays deleted.")
     except RestoreRefused as refusal:
-        reasons = {
-            "live_row_exists": "another row of the same person is live",
-            "not_deleted": "the row is not deleted",
-            "deleted_meanwhile": "a deletion came while Clerk was asked; look again before you restore",
-        }
-        raise Failed(f"Could not restore {_named(user)}: {reasons[refusal.reason]}.") from None
-    return f"Restored {_named(user)}."
+        reason = RESTORE_REFUSALS[refusal.reason]
+        raise ActionFailed(f"Could not restore {_identify(user)}: {reason}.") from None
+    return f"Restored {_identify(user)}."
 
 
-def _asking_clerk(clerk_id: str, work: Callable[[], T]) -> T:
+def _call_clerk(clerk_id: str, call: Callable[[], T]) -> T:
+    """Return what the call returns. Raises ActionFailed, with what to do, in place of its errors."""
     try:
-        return work()
+        return call()
     except (ImproperlyConfigured, InstanceUnconfirmed) as error:
-        raise ClerkAway(f"Could not fetch {clerk_id}. {error}") from None
+        raise ClerkUnavailable(f"Could not fetch {clerk_id}. {error}") from None
     except ClerkAPIError as error:
-        kind = ClerkAway if error.concerns_all else Failed
+        kind = ClerkUnavailable if error.concerns_all else ActionFailed
         raise kind(f"Could not fetch {clerk_id}. {error}") from None
     except UnusableProfile as refusal:
-        raise Failed(
-            f"Clerk's answer about {clerk_id} cannot be used ({refusal.reason}). See it there."
+        raise ActionFailed(
+            f"Clerk's answer for {clerk_id} cannot be used ({refusal.reason}). Check the user in Clerk."
         ) from None
     except DatabaseError:
-        raise Failed(
-            f"Fetched {clerk_id}, but the database did not take it. Try again in a minute."
+        raise ActionFailed(
+            f"Fetched {clerk_id}, but the database did not store it. Try again in a minute."
         ) from None

@@ -1,8 +1,8 @@
-"""How people are found in the admin, a million of them too: each way has its index, and no count is full."""
+"""Search, filters and paginator of the admin: each filter has an index, and no list counts all rows."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 from uuid import UUID
 
 from django.contrib import admin
@@ -14,78 +14,84 @@ from django.utils.functional import cached_property
 
 from accounts.models import DeletedBy, User, UserQuerySet
 
-COUNTED = 10_000
-STATES = {
-    "live": Q(deleted_at=None),
-    "inactive": Q(deleted_at=None, is_active=False),
-    "banned": Q(deleted_at=None, banned=True),
-    "clerk": Q(deleted_at__isnull=False, deleted_by=DeletedBy.CLERK),
-    "local": Q(deleted_at__isnull=False, deleted_by=DeletedBy.LOCAL),
-    "all": Q(),
-}
+COUNTED_ROWS_MAX = 10_000
 
 
 class CappedPaginator(Paginator):  # type: ignore[type-arg]
-    """Counts to ten thousand and no further: whoever has more rows searches."""
+    """Count at most `COUNTED_ROWS_MAX` rows."""
 
     @cached_property
     def count(self) -> int:
-        """Give how many there are, as far as it is counted."""
+        """Return the number of rows, at most `COUNTED_ROWS_MAX`."""
         rows: Any = self.object_list
-        return int(rows.order_by()[:COUNTED].count())
+        return int(rows.order_by()[:COUNTED_ROWS_MAX].count())
 
     @property
     def is_capped(self) -> bool:
-        """Tell whether there may be more than what was counted."""
-        return self.count >= COUNTED
+        """Return whether there may be more rows than were counted."""
+        return self.count >= COUNTED_ROWS_MAX
 
 
 class StateFilter(admin.SimpleListFilter):
-    """Those who are not deleted, unless somebody asks for others, or by an id for one person."""
+    """A filter by state that shows the first of `states` when none is chosen."""
 
     title = "state"
     parameter_name = "state"
+    states: ClassVar[dict[str, tuple[str, Q]]]  # the value in the address: its label and condition
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        """Offer the states; live is what stands here without a choice."""
-        return [
-            ("inactive", "deactivated here"),
-            ("banned", "banned in Clerk"),
-            ("clerk", "deleted in Clerk"),
-            ("local", "deleted here"),
-            ("all", "all, deleted ones too"),
-        ]
+        """Return the states after the first, which needs no value."""
+        return [(value, label) for value, (label, _) in self.states.items()][1:]
 
     def choices(self, changelist: Any) -> Any:
-        """Name the choice that is made when none is."""
+        """Return Django's choices with the label of the first state in place of "All"."""
         choices = list(super().choices(changelist))
-        choices[0]["display"] = "live"
+        choices[0]["display"], _ = next(iter(self.states.values()))
         return choices
 
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        """Return the rows of the chosen state."""
+        first = next(iter(self.states))
+        _, condition = self.states.get(self.value() or first, self.states[first])
+        return queryset.filter(condition)
+
+
+class UserStateFilter(StateFilter):
+    """Show live users by default, and a row of any state if the search is for its id."""
+
+    states: ClassVar[dict[str, tuple[str, Q]]] = {
+        "live": ("live", Q(deleted_at=None)),
+        "inactive": ("deactivated locally", Q(deleted_at=None, is_active=False)),
+        "banned": ("banned in Clerk", Q(deleted_at=None, banned=True)),
+        "clerk": ("deleted in Clerk", Q(deleted_at__isnull=False, deleted_by=DeletedBy.CLERK)),
+        "local": ("deleted locally", Q(deleted_at__isnull=False, deleted_by=DeletedBy.LOCAL)),
+        "all": ("all, deleted ones included", Q()),
+    }
+
     def queryset(self, request: HttpRequest, queryset: QuerySet[User]) -> QuerySet[User]:
-        """Keep the rows of the chosen state."""
-        if self.value() is None and by_id(request.GET.get("q", "").strip()):
+        """Return the rows of the chosen state, or all for the search for an id without a state."""
+        if self.value() is None and match_id(request.GET.get("q", "").strip()):
             return queryset
-        return queryset.filter(STATES.get(self.value() or "live", STATES["live"]))
+        return super().queryset(request, queryset)
 
 
 class StaffFilter(admin.SimpleListFilter):
-    """The few who may come into the admin. Nobody needs all the others, and no index finds them."""
+    """Show staff only. There is no opposite choice, because no index finds all other users."""
 
     title = "staff"
     parameter_name = "staff"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        """Offer the one choice."""
+        """Return the one choice."""
         return [("yes", "staff")]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[User]) -> QuerySet[User]:
-        """Keep the staff."""
+        """Return the staff if they are chosen, else all."""
         return queryset.filter(is_staff=True) if self.value() == "yes" else queryset
 
 
-def by_id(term: str) -> Q | None:
-    """Take a search term for a Clerk id or the id of a row, if it is one."""
+def match_id(term: str) -> Q | None:
+    """Return the condition for a Clerk id or a row id, or None if the term is neither."""
     if term.startswith("user_"):
         return Q(clerk_id=term)
     try:
@@ -95,17 +101,17 @@ def by_id(term: str) -> Q | None:
 
 
 def search_users(queryset: UserQuerySet, term: str) -> UserQuerySet:
-    """Find by id, or by how an e-mail, a name, or first and last name begin."""
-    if one := by_id(term):
-        return queryset.live_or_deleted().filter(one)
+    """Return the users with this id, or whose e-mail, first, last or full name begins with the term."""
+    if condition := match_id(term):
+        return queryset.live_or_deleted().filter(condition)
     lowered = queryset.alias(mail=Lower("email"), first=Lower("first_name"), last=Lower("last_name"))
-    found = _begins("mail", term) | _begins("first", term) | _begins("last", term)
+    found = _starts_with("mail", term) | _starts_with("first", term) | _starts_with("last", term)
     for first, _, last in (term.partition(" "), term.rpartition(" ")):
         if first and last:
-            found |= _begins("first", first) & _begins("last", last)
+            found |= _starts_with("first", first) & _starts_with("last", last)
     return lowered.filter(found)
 
 
-def _begins(column: str, word: str) -> Q:
-    # The database makes both sides small, so that they are small by the same rules.
-    return Q(**{f"{column}__startswith": Lower(Value(word.strip()))})
+def _starts_with(column: str, prefix: str) -> Q:
+    # The database lowers both sides, because its rules differ from Python's.
+    return Q(**{f"{column}__startswith": Lower(Value(prefix.strip()))})

@@ -1,4 +1,4 @@
-"""People and runs in the admin, as far as this room knows them; `config.admin` adds what others know."""
+"""The admin of users, without the rows of other packages; `config.admin` adds links to those."""
 
 from __future__ import annotations
 
@@ -15,76 +15,60 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
 
 from accounts.admin.actions import UserActions
-from accounts.admin.search import CappedPaginator, StaffFilter, StateFilter, search_users
+from accounts.admin.search import CappedPaginator, StaffFilter, UserStateFilter, search_users
 from accounts.clerk.profiles import FIELDS, Source
 from accounts.db import write_alias
 from accounts.models import DeletedBy, User
 
 DASHBOARD = "https://dashboard.clerk.com/last-active?path=users/{}"
-MOMENT = "Y-m-d H:i"
+TIME_FORMAT = "Y-m-d H:i"
+SUMMARY_FIELDS = ("identity", "state", "in_clerk", "synced")
+RECORD_FIELDS = ("created_via", "created_at", "updated_at", "deleted_at", "deleted_by", "restored_at")
 SYNCED = (
-    "\u201cSynced as of\u201d is the time, by Clerk's clock, of the newest facts that are held here, and what"
-    " brought them. A sync that finds nothing new writes nothing."
+    "\u201cSynced as of\u201d is the time, by Clerk's clock, of the newest stored value, and its source."
+    " A sync that finds no newer value writes nothing."
 )
 
 
 class UserAdminBase(UserActions, UserAdmin):  # type: ignore[type-arg]
-    """What Clerk owns can be read, what is local can be changed, and nothing is ever lost."""
+    """Show the fields that Clerk owns, change the local ones, and delete no row."""
 
-    # Only `created` can be sorted by: no other order has an index.
-    list_display: tuple[str, ...] = (
-        "person",
-        "state",
-        "in_clerk",
-        "created",
-        "synced",
-    )
-    list_display_links = ("person",)
-    list_filter = (StateFilter, StaffFilter)
-    search_fields = ("clerk_id",)  # turns the box on; get_search_results decides
-    search_help_text = "A Clerk id or row id (deleted ones too), or how an e-mail or a name begins."
+    # Only `created` is sortable: no other order has an index.
+    list_display: tuple[str, ...] = ("identity", "state", "in_clerk", "created", "synced")
+    list_display_links = ("identity",)
+    list_filter = (UserStateFilter, StaffFilter)
+    search_fields = ("clerk_id",)  # shows the search box; get_search_results does the search
+    search_help_text = "A Clerk id or row id (also of a deleted row), or the start of an e-mail or name."
     ordering = ("-created_at",)
     paginator = CappedPaginator
     show_full_result_count = False
     show_facets = admin.ShowFacets.NEVER
     list_per_page = 50
-    readonly_fields: ClassVar[tuple[str, ...]] = (
-        "person",
-        "in_clerk",
-        "synced",
-        "created_via",
-        "created_at",
-        "updated_at",
-        "deleted_at",
-        "deleted_by",
-        "restored_at",
-        "state",
-    )
-    clerk_owned = FIELDS
+    readonly_fields: ClassVar[tuple[str, ...]] = (*SUMMARY_FIELDS, *RECORD_FIELDS)
 
     class Media:
         css: ClassVar[dict[str, tuple[str, ...]]] = {"all": ("accounts/admin.css",)}
 
     def get_fieldsets(self, request: HttpRequest, obj: User | None = None) -> Any:
-        """Show what is Clerk's apart from what is local."""
+        """Return the fields of Clerk and the local fields in sections of their own."""
         if obj is None:
             return self.add_fieldsets
         rights = ("is_active", "is_staff", "is_superuser", "groups", "user_permissions")
-        record = ("created_via", "created_at", "updated_at", "deleted_at", "deleted_by", "restored_at")
+        record = ("Record", {"fields": RECORD_FIELDS})
         if obj.clerk_id is None:
             own = ("username", "password", "email", "first_name", "last_name", "state")
-            return ((None, {"fields": own}), ("Rights", {"fields": rights}), ("Record", {"fields": record}))
-        why = "Clerk owns these and would write them again: change them in Clerk's dashboard."
+            return ((None, {"fields": own}), ("Rights", {"fields": rights}), record)
+        why = "Clerk owns these fields and would overwrite a change: change them in Clerk's dashboard."
         return (
-            (None, {"fields": ("person", "state", "in_clerk", "synced"), "description": SYNCED}),
-            ("From Clerk", {"fields": self.clerk_owned, "description": why}),
+            (None, {"fields": SUMMARY_FIELDS, "description": SYNCED}),
+            ("From Clerk", {"fields": FIELDS, "description": why}),
             ("Local", {"fields": rights}),
-            ("Record", {"fields": record}),
+            record,
         )
 
     def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> Any:
-        """Let nobody change what Clerk would write again."""
-        owned = self.clerk_owned if obj is not None and obj.clerk_id else ()
+        """Return also the fields that Clerk owns, for a user that comes from Clerk."""
+        owned = FIELDS if obj is not None and obj.clerk_id else ()
         return (*super().get_readonly_fields(request, obj), *owned)
 
     def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> User | None:
@@ -107,13 +91,13 @@ class UserAdminBase(UserActions, UserAdmin):  # type: ignore[type-arg]
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[User], search_term: str
     ) -> tuple[QuerySet[User], bool]:
-        """Find by what has an index."""
+        """Search by the columns that have an index."""
         term = search_term.strip()
-        people: Any = queryset
-        return (search_users(people, term) if term else people), False
+        users: Any = queryset
+        return (search_users(users, term) if term else users), False
 
     def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:  # noqa: FBT001 - Django's
-        """Write what was changed and no more: a sync may be writing the rest at this moment."""
+        """Write only the changed fields: a sync may write the others at the same time."""
         if not change:
             super().save_model(request, obj, form, change)
             return
@@ -122,16 +106,16 @@ class UserAdminBase(UserActions, UserAdmin):  # type: ignore[type-arg]
         obj.save(update_fields=[*columns.intersection(form.changed_data), "updated_at"])
 
     def has_delete_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
-        """Refuse Django's own deletion: `delete here` keeps the row and what points to it."""
+        """Return False: the action `delete_here` keeps the row and all rows that reference it."""
         return False
 
-    @admin.display(description="Person")
-    def person(self, user: User) -> SafeString:
-        """Show picture, name and address."""
+    @admin.display(description="User")
+    def identity(self, user: User) -> SafeString:
+        """Return the picture, the name and the e-mail address."""
         name = user.get_full_name() or (user.username if user.clerk_id is None else "no name")
         picture = '<img src="{}" alt="" width="28" height="28" loading="lazy" referrerpolicy="no-referrer">'
         return format_html(
-            '<span class="person">{}<span>{}<br>{}</span></span>',
+            '<span class="identity">{}<span>{}<br>{}</span></span>',
             format_html(picture, user.image_url) if user.image_url else "",
             name,
             _address(user),
@@ -139,18 +123,19 @@ class UserAdminBase(UserActions, UserAdmin):  # type: ignore[type-arg]
 
     @admin.display(description="State")
     def state(self, user: User) -> SafeString:
-        """Say in words whether the person may come in."""
+        """Return whether the user is live, blocked or deleted, and by which side."""
         if user.deleted_at is not None:
-            kind, word = "gone", "deleted in Clerk" if user.deleted_by == DeletedBy.CLERK else "deleted here"
+            by_clerk = user.deleted_by == DeletedBy.CLERK
+            kind, label = "deleted", "deleted in Clerk" if by_clerk else "deleted locally"
         elif user.banned:
-            kind, word = "shut", "banned in Clerk"
+            kind, label = "blocked", "banned in Clerk"
         else:
-            kind, word = ("live", "live") if user.is_active else ("shut", "deactivated here")
-        return format_html('<span class="state state-{}">{}</span>', kind, word)
+            kind, label = ("live", "live") if user.is_active else ("blocked", "deactivated locally")
+        return format_html('<span class="state state-{}">{}</span>', kind, label)
 
     @admin.display(description="Clerk id", empty_value="local, not in Clerk")
     def in_clerk(self, user: User) -> SafeString | None:
-        """Show the Clerk id; it leads to the person in Clerk's dashboard."""
+        """Return the Clerk id as a link to the user in Clerk's dashboard."""
         if user.clerk_id is None:
             return None
         link = '<a class="clerk-id" href="{}" title="{}" target="_blank" rel="noopener noreferrer">{}</a>'
@@ -158,17 +143,18 @@ class UserAdminBase(UserActions, UserAdmin):  # type: ignore[type-arg]
 
     @admin.display(description="Created", ordering="created_at")
     def created(self, user: User) -> str:
-        """Show when the row was made, and by what."""
-        return f"{date_format(user.created_at, MOMENT)}, {user.get_created_via_display().lower()}"
+        """Return when and by which source the row was created."""
+        return f"{date_format(user.created_at, TIME_FORMAT)}, {user.get_created_via_display().lower()}"
 
     @admin.display(description="Synced as of", empty_value="-")
     def synced(self, user: User) -> str | None:
-        """Show of when, by Clerk's clock, our newest facts are, and what brought them."""
+        """Return the time, by Clerk's clock, and the source of the newest stored value."""
         newest = max(user.field_versions.values(), default=None)
         if newest is None:
             return None
         at, rank = newest
-        return f"{date_format(datetime.fromtimestamp(at / 1000, UTC), MOMENT)}, {Source(rank).name.lower()}"
+        moment = datetime.fromtimestamp(at / 1000, UTC)
+        return f"{date_format(moment, TIME_FORMAT)}, {Source(rank).name.lower()}"
 
 
 def _address(user: User) -> SafeString:

@@ -71,7 +71,7 @@ def test_a_user_is_found_filtered_and_opened(admin: Page, site: Site, shoot: Sho
     expect(rows).to_contain_text("Augusta King")
     expect(rows).to_contain_text("augusta@example.test")
     shoot(admin, "admin-users")
-    admin.get_by_role("link", name="deactivated here").click()
+    admin.get_by_role("link", name="deactivated locally").click()
     expect(rows).to_have_count(0)
     admin.get_by_role("link", name="live", exact=True).click()
     admin.get_by_role("link", name="Augusta King").click()
@@ -81,10 +81,10 @@ def test_a_user_is_found_filtered_and_opened(admin: Page, site: Site, shoot: Sho
     shoot(admin, "admin-user")
 
 
-def test_sync_again_fixes_a_lost_webhook(admin: Page, site: Site, shoot: Shoot) -> None:
-    site.sign_in("lost", first_name="Old")
-    site.control("people/lost/update", first_name="New", faults={"drop": True})
-    search(admin, site, "lost@")
+def test_sync_again_fixes_a_missed_webhook(admin: Page, site: Site, shoot: Shoot) -> None:
+    site.sign_in("missed", first_name="Old")
+    site.control("people/missed/update", first_name="New", faults={"drop": True})
+    search(admin, site, "missed@")
     rows = admin.locator("#result_list tbody tr")
     expect(rows).to_contain_text("Old")
     run_action(admin, "Sync again from Clerk", shoot=shoot)
@@ -99,7 +99,7 @@ def test_a_deactivated_user_is_403_in_the_api_until_activated(admin: Page, site:
     assert site.me(token).status_code == 200
     search(admin, site, "inactive@")
     run_action(admin, "Deactivate", shoot=shoot)
-    expect(admin.locator("#result_list tbody tr")).to_contain_text("deactivated here")
+    expect(admin.locator("#result_list tbody tr")).to_contain_text("deactivated locally")
     refused = site.me(token)
     assert (refused.status_code, refused.json()["errors"][0]["code"]) == (403, "user_inactive")
     run_action(admin, "Activate")
@@ -112,15 +112,15 @@ def test_a_locally_deleted_user_gets_another_row_at_the_next_sign_in(
 ) -> None:
     first = site.sign_in("removed")
     search(admin, site, "removed@")
-    run_action(admin, "Delete here", shoot=shoot)
-    expect(admin.locator(".messagelist .success")).to_contain_text("The next sign-in makes a fresh row.")
+    run_action(admin, "Delete locally", shoot=shoot)
+    expect(admin.locator(".messagelist .success")).to_contain_text("The next sign-in creates a new row.")
     expect(admin.locator("#result_list tbody tr")).to_have_count(0)
     second = site.me(site.token("removed")).json()
     assert (second["clerk_id"], second["id"] != first["id"]) == (first["clerk_id"], True)
     search(admin, site, first["clerk_id"])
     states = admin.locator("#result_list .field-state")
-    expect(states).to_have_text(["live", "deleted here"])
-    shoot(admin, "admin-deleted-here")
+    expect(states).to_have_text(["live", "deleted locally"])
+    shoot(admin, "admin-deleted-locally")
 
 
 def test_a_user_deleted_in_clerk_is_found_by_the_filter_and_cannot_be_restored(
@@ -146,7 +146,7 @@ def test_an_outage_of_clerk_during_an_action_is_a_message(admin: Page, site: Sit
     run_action(admin, "Sync again from Clerk")
     expect(admin.locator(".messagelist .error")).to_contain_text("Clerk's Backend API answered 503")
     expect(admin.locator(".messagelist .warning")).to_contain_text("Nothing was done for the other 1")
-    shoot(admin, "admin-clerk-away")
+    shoot(admin, "admin-clerk-unavailable")
 
 
 def test_an_action_is_in_the_history_of_the_user(admin: Page, site: Site) -> None:
@@ -169,7 +169,7 @@ def test_the_page_of_a_user_links_to_its_events(admin: Page, site: Site, shoot: 
     expect(admin.locator("#result_list tbody tr")).to_have_count(1)
     expect(admin.locator("#result_list tbody tr")).to_contain_text(ada["clerk_id"])
     expect(admin.locator("#result_list tbody tr")).to_contain_text("user.updated")
-    shoot(admin, "admin-ledger")
+    shoot(admin, "admin-events")
 
 
 def test_local_staff_are_created_and_sign_in(admin: Page, new_page: Open, site: Site) -> None:
@@ -189,7 +189,7 @@ def test_local_staff_are_created_and_sign_in(admin: Page, new_page: Open, site: 
 PAGES = {
     "users": USERS,
     "user": USERS + "{row}/change/",
-    "ledger": "/admin/webhooks/webhookevent/",
+    "events": "/admin/webhooks/webhookevent/",
     "failures": "/admin/health/syncfailure/?state=all",
     "today": "/admin/health/syncfailure/today/",
     "runs": "/admin/accounts/syncrun/",

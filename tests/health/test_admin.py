@@ -1,3 +1,5 @@
+"""The sync failures in the admin, and the page "Sync health today"."""
+
 from __future__ import annotations
 
 from typing import Any
@@ -17,11 +19,11 @@ from webhooks.models import EventOutcome
 
 pytestmark = pytest.mark.django_db(transaction=True)
 TODAY = "/admin/health/syncfailure/today/"
-LIST = "/admin/health/syncfailure/"
-LEDGER = "/admin/webhooks/webhookevent/"
+FAILURES = "/admin/health/syncfailure/"
+EVENTS = "/admin/webhooks/webhookevent/"
 
 
-def staff(*permissions: str, username: str = "helga") -> Client:
+def sign_in_staff(*permissions: str, username: str = "helga") -> Client:
     user = User.objects.create(username=username, is_staff=True)
     user.user_permissions.set(Permission.objects.filter(codename__in=permissions))
     client = Client()
@@ -29,8 +31,8 @@ def staff(*permissions: str, username: str = "helga") -> Client:
     return client
 
 
-def again(failure: SyncFailure) -> str:
-    return f"{LIST}{failure.pk}/sync-again/"
+def sync_again_address(failure: SyncFailure) -> str:
+    return f"{FAILURES}{failure.pk}/sync-again/"
 
 
 @pytest.fixture
@@ -40,88 +42,86 @@ def failure() -> SyncFailure:
     return SyncFailure.objects.get()
 
 
-def test_the_page_of_the_day_shows_status_and_open_failures(failure: SyncFailure) -> None:
-    page = staff("view_syncfailure", "change_user").get(TODAY).content.decode()
+def test_today_shows_status_and_open_failures(failure: SyncFailure) -> None:
+    page = sign_in_staff("view_syncfailure", "change_user").get(TODAY).content.decode()
     assert "The sync is degraded." in page
     assert "user_a" in page
     assert "Sync again" in page
 
 
-def test_the_page_of_the_day_links_to_failed_and_rejected_events_with_their_permission() -> None:
+def test_today_links_to_events_with_their_permission() -> None:
     event("user_failed", at=timezone.now(), outcome=EventOutcome.FAILED)
     event("user_updated", at=timezone.now())
-    client = staff("view_syncfailure")
-    assert LEDGER not in client.get(TODAY).content.decode()
-    client = staff("view_syncfailure", "view_webhookevent", username="olaf")
+    client = sign_in_staff("view_syncfailure")
+    assert EVENTS not in client.get(TODAY).content.decode()
+    client = sign_in_staff("view_syncfailure", "view_webhookevent", username="olaf")
     page = client.get(TODAY).content.decode()
-    assert f'<a href="{LEDGER}?outcome__exact=rejected">' in page
-    assert f'<a href="{LEDGER}?outcome__exact=failed">' in page
-    failed = client.get(f"{LEDGER}?outcome__exact=failed").content.decode()
+    assert f'<a href="{EVENTS}?outcome__exact=rejected">' in page
+    assert f'<a href="{EVENTS}?outcome__exact=failed">' in page
+    failed = client.get(f"{EVENTS}?outcome__exact=failed").content.decode()
     assert "user_failed" in failed
     assert "user_updated" not in failed
 
 
-def test_the_page_loads_nothing_from_elsewhere(failure: SyncFailure) -> None:
-    page = staff("view_syncfailure").get(TODAY).content.decode()
+def test_today_loads_nothing_from_other_sites(failure: SyncFailure) -> None:
+    page = sign_in_staff("view_syncfailure").get(TODAY).content.decode()
     assert "http://" not in page.replace("http://www.w3.org", "")
     assert "https://" not in page
 
 
 @pytest.mark.postgresql
-def test_without_the_database_the_page_cannot_be_had_and_nothing_else_breaks(away: Away) -> None:
-    client = staff("view_syncfailure")
+def test_today_needs_the_database_and_works_after_its_outage(away: Away) -> None:
+    client = sign_in_staff("view_syncfailure")
     client.raise_request_exception = False
     with away():
         assert client.get(TODAY).status_code >= 500
     assert client.get(TODAY).status_code == 200
 
 
-def test_strangers_are_sent_to_the_login(client: Client) -> None:
-    answer = client.get(TODAY)
-    assert (answer.status_code, answer["Location"].split("?")[0]) == (302, "/admin/login/")
+def test_anonymous_users_are_redirected_to_the_login(client: Client) -> None:
+    response = client.get(TODAY)
+    assert (response.status_code, response["Location"].split("?")[0]) == (302, "/admin/login/")
 
 
-def test_staff_without_the_permission_see_nothing() -> None:
-    assert staff().get(TODAY).status_code == 403
+def test_today_needs_the_permission_to_view_failures() -> None:
+    assert sign_in_staff().get(TODAY).status_code == 403
 
 
-def test_staff_who_may_only_look_see_no_action_and_cannot_use_it(failure: SyncFailure) -> None:
-    client = staff("view_syncfailure")
+def test_sync_again_needs_the_permission_to_change_users(failure: SyncFailure) -> None:
+    client = sign_in_staff("view_syncfailure")
     assert "Sync again" not in client.get(TODAY).content.decode()
-    assert client.post(again(failure)).status_code == 403
-    assert "sync_again" not in client.get(LIST).content.decode()
+    assert client.post(sync_again_address(failure)).status_code == 403
+    assert "sync_again" not in client.get(FAILURES).content.decode()
 
 
-def test_the_list_shows_open_failures_and_the_closed_by_a_filter(failure: SyncFailure) -> None:
-    client = staff("view_syncfailure")
+def test_closed_failures_are_shown_by_the_filter_only(failure: SyncFailure) -> None:
+    client = sign_in_staff("view_syncfailure")
     SyncFailure.objects.close_for(["user_a"], at=timezone.now())
-    assert "user_a" not in client.get(LIST).content.decode()
-    assert "user_a" in client.get(LIST, {"state": "closed"}).content.decode()
-    assert "user_a" in client.get(LIST, {"state": "all"}).content.decode()
+    assert "user_a" not in client.get(FAILURES).content.decode()
+    assert "user_a" in client.get(FAILURES, {"state": "closed"}).content.decode()
+    assert "user_a" in client.get(FAILURES, {"state": "all"}).content.decode()
 
 
 @pytest.mark.parametrize("path", ["add/", "{pk}/delete/"])
-def test_nobody_adds_or_deletes_a_failure_by_hand(failure: SyncFailure, path: str) -> None:
+def test_failures_cannot_be_added_or_deleted(failure: SyncFailure, path: str) -> None:
     user = User.objects.create(username="root", is_staff=True, is_superuser=True)
     client = Client()
     client.force_login(user)
-    assert client.get(LIST + path.format(pk=failure.pk)).status_code == 403
+    assert client.get(FAILURES + path.format(pk=failure.pk)).status_code == 403
 
 
-def test_without_a_secret_key_sync_again_says_what_is_missing(
-    failure: SyncFailure, settings: Settings
-) -> None:
+def test_sync_again_without_a_secret_key_names_the_setting(failure: SyncFailure, settings: Settings) -> None:
     settings.CLERK_SECRET_KEY = ""
-    client = staff("view_syncfailure", "change_user")
-    page = client.post(again(failure), follow=True).content.decode()
+    client = sign_in_staff("view_syncfailure", "change_user")
+    page = client.post(sync_again_address(failure), follow=True).content.decode()
     assert "CLERK_SECRET_KEY" in page
     assert SyncFailure.objects.open().exists()
 
 
-def test_an_outage_has_nobody_to_sync_again(settings: Settings) -> None:
+def test_sync_again_of_an_outage_is_a_message(settings: Settings) -> None:
     now = timezone.now()
     SyncFailure.objects.record([failures(at=now)], now=now)
-    client = staff("view_syncfailure", "change_user")
-    page: Any = client.post(again(SyncFailure.objects.get()), follow=True)
+    client = sign_in_staff("view_syncfailure", "change_user")
+    page: Any = client.post(sync_again_address(SyncFailure.objects.get()), follow=True)
     assert "closes by itself" in page.content.decode()
     assert not LogEntry.objects.exists()

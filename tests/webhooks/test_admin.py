@@ -1,3 +1,5 @@
+"""The webhook events in the admin."""
+
 from __future__ import annotations
 
 from datetime import UTC, datetime
@@ -15,57 +17,57 @@ from tests.webhooks.deliveries import envelope, outcome_of, person
 from webhooks.models import WebhookEvent
 
 pytestmark = pytest.mark.django_db
-LEDGER = "/admin/webhooks/webhookevent/"
+EVENTS = "/admin/webhooks/webhookevent/"
 
 
 @pytest.fixture
 def operator() -> Client:
-    """A browser of somebody who may do everything in the admin."""
+    """A client that is signed in as a superuser."""
     client = Client()
     client.force_login(User.objects.create_superuser(username="operator", password="-"))
     return client
 
 
-def test_the_ledger_can_be_looked_through(operator: Client) -> None:
+def test_events_are_listed_opened_and_filtered_by_outcome(operator: Client) -> None:
     outcome_of(envelope("user.created", person()))
     outcome_of(envelope("user.updated", {"id": None}))
     entry = WebhookEvent.objects.get(outcome="created")
-    page = operator.get(LEDGER).content
+    page = operator.get(EVENTS).content
     assert b"user.created" in page
     assert page.count(b"sortable column-") == page.count(b"sortable column-received_at") == 1
-    assert operator.get(f"{LEDGER}{entry.pk}/change/").status_code == 200
-    rejected = operator.get(LEDGER, {"outcome__exact": "rejected"})
+    assert operator.get(f"{EVENTS}{entry.pk}/change/").status_code == 200
+    rejected = operator.get(EVENTS, {"outcome__exact": "rejected"})
     assert [event.outcome for event in rejected.context["cl"].queryset] == ["rejected"]
 
 
 @pytest.mark.parametrize("term", ["user_1", "svix_id"])
-def test_an_event_is_found_by_its_exact_ids(operator: Client, term: str) -> None:
+def test_search_matches_exact_ids_only(operator: Client, term: str) -> None:
     outcome_of(envelope("user.created", person()))
     entry = WebhookEvent.objects.get()
-    found = operator.get(LEDGER, {"q": entry.svix_id if term == "svix_id" else term})
+    found = operator.get(EVENTS, {"q": entry.svix_id if term == "svix_id" else term})
     assert list(found.context["cl"].queryset) == [entry]
-    assert not operator.get(LEDGER, {"q": "user_"}).context["cl"].queryset.exists()
+    assert not operator.get(EVENTS, {"q": "user_"}).context["cl"].queryset.exists()
 
 
 @pytest.mark.parametrize(
     ("chosen", "shown"), [("user.created", {"user.created"}), ("other", {"session.created"})]
 )
-def test_events_are_filtered_by_what_they_do_here(operator: Client, chosen: str, shown: set[str]) -> None:
+def test_events_are_filtered_by_type(operator: Client, chosen: str, shown: set[str]) -> None:
     for kind in ("user.created", "user.updated", "session.created"):
         outcome_of(envelope(kind, person()))
-    found = operator.get(LEDGER, {"type": chosen}).context["cl"].queryset
+    found = operator.get(EVENTS, {"type": chosen}).context["cl"].queryset
     assert {event.type for event in found} == shown
 
 
 @pytest.mark.parametrize("chosen", ["\0", "nonsense", ""])
-def test_a_filter_that_was_not_offered_filters_nothing(operator: Client, chosen: str) -> None:
+def test_an_unknown_type_filters_nothing(operator: Client, chosen: str) -> None:
     outcome_of(envelope("user.created", person()))
-    found = operator.get(LEDGER, {"type": chosen})
+    found = operator.get(EVENTS, {"type": chosen})
     assert found.status_code == 200
     assert found.context["cl"].queryset.count() == 1
 
 
-def test_the_links_lead_through_years_months_and_days(operator: Client) -> None:
+def test_date_links_cover_every_year_month_and_day(operator: Client) -> None:
     for number, day in enumerate(
         ["2025-12-31T23:30", "2026-01-01T00:00", "2026-02-28T01:00", "2026-03-01T05:00"]
     ):
@@ -73,67 +75,65 @@ def test_the_links_lead_through_years_months_and_days(operator: Client) -> None:
         WebhookEvent.objects.create(
             svix_id=f"msg_{number}", type="user.created", occurred_at=at, received_at=at, outcome="created"
         )
-    ledger = operator.get(LEDGER).context["cl"].queryset
-    only: dict[str, dict[str, Any]] = {
+    events = operator.get(EVENTS).context["cl"].queryset
+    ranges: dict[str, dict[str, Any]] = {
         "year": {},
         "month": {"received_at__year": 2026},
         "day": {"received_at__gte": datetime(2026, 2, 27, tzinfo=UTC)},
     }
     starts = {
-        kind: [f"{start:%Y-%m-%d}" for start in ledger.filter(**words).datetimes("received_at", kind)]
-        for kind, words in only.items()
+        kind: [f"{start:%Y-%m-%d}" for start in events.filter(**filters).datetimes("received_at", kind)]
+        for kind, filters in ranges.items()
     }
     assert starts == {
         "year": ["2025-01-01", "2026-01-01"],
         "month": ["2026-01-01", "2026-02-01", "2026-03-01"],
         "day": ["2026-02-28", "2026-03-01"],
     }
-    page = operator.get(LEDGER, {"received_at__year": "2026", "received_at__month": "2"}).content.decode()
+    page = operator.get(EVENTS, {"received_at__year": "2026", "received_at__month": "2"}).content.decode()
     assert "?received_at__day=28" in page
 
 
-def test_an_empty_ledger_has_no_dates(operator: Client) -> None:
-    assert operator.get(LEDGER).status_code == 200
+def test_an_empty_list_has_no_date_links(operator: Client) -> None:
+    assert operator.get(EVENTS).status_code == 200
 
 
-def test_events_about_nobody_have_nobody_to_fetch(operator: Client) -> None:
+def test_sync_again_without_a_user_is_a_message(operator: Client) -> None:
     outcome_of(envelope("session.created", {}))
-    words = {"action": "sync_again", "_selected_action": [str(WebhookEvent.objects.get().pk)]}
-    assert (
-        "None of these events is about a person."
-        in operator.post(LEDGER, words, follow=True).content.decode()
-    )
+    form = {"action": "sync_again", "_selected_action": [str(WebhookEvent.objects.get().pk)]}
+    page = operator.post(EVENTS, form, follow=True).content.decode()
+    assert "None of these events concerns a user." in page
 
 
-def test_nothing_can_be_added_changed_or_deleted(operator: Client) -> None:
+def test_events_cannot_be_added_changed_or_deleted(operator: Client) -> None:
     outcome_of(envelope("user.created", person()))
     entry = WebhookEvent.objects.get()
-    assert operator.get(f"{LEDGER}add/").status_code == 403
-    assert operator.post(f"{LEDGER}{entry.pk}/change/", {"outcome": "failed"}).status_code == 403
-    assert operator.post(f"{LEDGER}{entry.pk}/delete/", {"post": "yes"}).status_code == 403
-    operator.post(LEDGER, {"action": "delete_selected", "_selected_action": [entry.pk], "post": "yes"})
+    assert operator.get(f"{EVENTS}add/").status_code == 403
+    assert operator.post(f"{EVENTS}{entry.pk}/change/", {"outcome": "failed"}).status_code == 403
+    assert operator.post(f"{EVENTS}{entry.pk}/delete/", {"post": "yes"}).status_code == 403
+    operator.post(EVENTS, {"action": "delete_selected", "_selected_action": [entry.pk], "post": "yes"})
     entry.refresh_from_db()
     assert entry.outcome == "created"
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_person_of_a_failed_event_can_be_fetched_again(
+def test_sync_again_fetches_the_user_of_a_failed_event(
     operator: Client, clerk: LocalClerk, clerk_settings: Settings
 ) -> None:
     ada = clerk.person("ada")
     now = timezone.now()
-    facts = {"type": "user.created", "occurred_at": now, "received_at": now, "outcome": "failed"}
-    entry = WebhookEvent.objects.create(svix_id="msg_1", clerk_id=ada.id, **facts)
-    words = {"action": "sync_again", "_selected_action": [str(entry.pk)]}
-    page = operator.post(LEDGER, words, follow=True).content.decode()
+    values = {"type": "user.created", "occurred_at": now, "received_at": now, "outcome": "failed"}
+    entry = WebhookEvent.objects.create(svix_id="msg_1", clerk_id=ada.id, **values)
+    form = {"action": "sync_again", "_selected_action": [str(entry.pk)]}
+    page = operator.post(EVENTS, form, follow=True).content.decode()
     assert f"Fetched {ada.id} from Clerk: created." in page
     assert User.objects.get(clerk_id=ada.id).first_name == "Ada"
 
 
-def test_staff_who_may_change_nobody_are_not_offered_to_fetch() -> None:
+def test_sync_again_needs_the_permission_to_change_users() -> None:
     olaf = User.objects.create_user("olaf", is_staff=True)
     olaf.user_permissions.set(Permission.objects.filter(codename="view_webhookevent"))
     outcome_of(envelope("session.created", {}))
     client = Client()
     client.force_login(olaf)
-    assert "sync_again" not in client.get(LEDGER).content.decode()
+    assert "sync_again" not in client.get(EVENTS).content.decode()

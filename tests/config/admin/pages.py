@@ -1,4 +1,4 @@
-"""The admin's addresses, and requests to its pages."""
+"""The addresses of the admin, and requests to its pages."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from django.test import Client
 from accounts.models import User
 
 USERS = "/admin/accounts/user/"
-LEDGER = "/admin/webhooks/webhookevent/"
+EVENTS = "/admin/webhooks/webhookevent/"
 FAILURES = "/admin/health/syncfailure/"
 RUNS = "/admin/accounts/syncrun/"
 

@@ -39,7 +39,7 @@ def test_an_action_never_locks_out_its_own_operator(
 ) -> None:
     ada = UserFactory.create()
     text = run_action(action, superuser, ada)
-    assert "That is you" in text
+    assert "This is your own account" in text
     superuser.refresh_from_db()
     assert (superuser.is_active, superuser.deleted_at) == (True, None)
     ada.refresh_from_db()
@@ -48,7 +48,7 @@ def test_an_action_never_locks_out_its_own_operator(
 
 def test_more_than_100_users_are_refused(run_action: RunAction) -> None:
     users = UserFactory.create_batch(101)
-    assert "choose 100 at most" in run_action("deactivate", *users)
+    assert "select at most 100 rows" in run_action("deactivate", *users)
     assert User.objects.filter(is_active=False).count() == 0
 
 
@@ -76,18 +76,18 @@ def test_deactivate_is_403_in_the_api_until_activate(
     assert LogEntry.objects.count() == 2
 
 
-def test_delete_here_keeps_the_row_and_the_next_sign_in_creates_another(
+def test_local_deletion_keeps_the_row_and_the_next_sign_in_creates_another(
     run_action: RunAction, clerk: LocalClerk, clerk_settings: Settings
 ) -> None:
     headers = {"Authorization": f"Bearer {clerk.mint('ada')}"}
     first = Client(headers=headers).get("/api/v1/me").json()["id"]
-    assert "The next sign-in makes a fresh row." in run_action("delete_here", User.objects.get(pk=first))
+    assert "The next sign-in creates a new row." in run_action("delete_here", User.objects.get(pk=first))
     second = Client(headers=headers).get("/api/v1/me").json()["id"]
     assert first != second
     assert User.objects.get(pk=first).deleted_by == DeletedBy.LOCAL
 
 
-def test_djangos_own_deletion_is_not_offered(client: Client) -> None:
+def test_djangos_deletion_is_not_offered(client: Client) -> None:
     ada = UserFactory.create()
     assert client.post(f"{USERS}{ada.pk}/delete/", {"post": "yes"}).status_code == 403
     assert "delete_selected" not in get_page(client)

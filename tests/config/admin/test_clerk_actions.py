@@ -51,7 +51,7 @@ def test_restore_is_refused_beside_a_live_row(
     old = UserFactory.create(clerk_id=clerk.person("ada").id)
     delete_locally(old)
     UserFactory.create(clerk_id=old.clerk_id)
-    assert "another row of the same person is live" in run_action("restore", old)
+    assert "another row of the same user is live" in run_action("restore", old)
 
 
 @pytest.mark.postgresql
@@ -69,7 +69,7 @@ def test_restore_is_refused_after_a_deletion_during_the_call(
 
     clerk_settings.CLERK_API_URL = httpserver.url_for("")
     Wire(clerk, httpserver).tamper = delete
-    assert "a deletion came while Clerk was asked" in run_action("restore", ada)
+    assert "the user was deleted during the call to Clerk" in run_action("restore", ada)
     assert not User.objects.live().filter(pk=ada.pk).exists()
 
 

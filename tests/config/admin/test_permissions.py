@@ -1,4 +1,4 @@
-"""Who may sign in to the admin, see its pages and run its actions."""
+"""Permissions for the admin: sign-in, pages and actions."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from pytest_django import Settings
 
 from accounts.models import User
 from devclerk.fixtures import LocalClerk
-from tests.config.admin.pages import FAILURES, LEDGER, RUNS, USERS, change_page, get_page, sign_in_staff
+from tests.config.admin.pages import EVENTS, FAILURES, RUNS, USERS, change_page, get_page, sign_in_staff
 from tests.factories import UserFactory
 
 pytestmark = pytest.mark.django_db(transaction=True)
-ADDRESSES = (USERS, f"{USERS}add/", LEDGER, FAILURES, f"{FAILURES}today/", RUNS)
+ADDRESSES = (USERS, f"{USERS}add/", EVENTS, FAILURES, f"{FAILURES}today/", RUNS)
 
 
 def test_staff_with_view_permission_see_no_action() -> None:

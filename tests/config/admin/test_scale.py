@@ -12,7 +12,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from accounts.models import User
-from tests.config.admin.pages import FAILURES, LEDGER, USERS, change_page
+from tests.config.admin.pages import EVENTS, FAILURES, USERS, change_page
 
 pytestmark = [pytest.mark.django_db, pytest.mark.postgresql]
 ROWS = int(os.environ.get("USERS", "60000"))
@@ -57,11 +57,11 @@ PAGES = [
     f"{USERS}?q=first",
     f"{USERS}?q=First12+Last77",
     f"{USERS}?q=no+such+user",
-    LEDGER,
-    f"{LEDGER}?outcome__exact=failed",
-    f"{LEDGER}?type=user.updated",
-    f"{LEDGER}?q={CLERK_ID}",
-    f"{LEDGER}?received_at__year=2026",
+    EVENTS,
+    f"{EVENTS}?outcome__exact=failed",
+    f"{EVENTS}?type=user.updated",
+    f"{EVENTS}?q={CLERK_ID}",
+    f"{EVENTS}?received_at__year=2026",
     FAILURES,
 ]
 

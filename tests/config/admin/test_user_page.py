@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from accounts.models import SyncRun, User
 from health.models import SyncFailure
-from tests.config.admin.pages import FAILURES, LEDGER, RUNS, USERS, change_page, get_page, sign_in_staff
+from tests.config.admin.pages import EVENTS, FAILURES, RUNS, USERS, change_page, get_page, sign_in_staff
 from tests.factories import UserFactory
 from tests.health.rows import event, failures
 
@@ -84,7 +84,7 @@ def test_the_page_links_to_the_users_events_failures_and_clerk_page(client: Clie
     text = get_page(client, change_page(User.objects.get(clerk_id="user_ada")))
     assert "dashboard.clerk.com" in text
     assert "users/user_ada" in text
-    for address in (f"{LEDGER}?q=user_ada", f"{FAILURES}?q=user_ada&amp;state=all"):
+    for address in (f"{EVENTS}?q=user_ada", f"{FAILURES}?q=user_ada&amp;state=all"):
         assert f'<a href="{address}">' in text
         rows = get_page(client, address.replace("&amp;", "&"))
         assert "user_ada" in rows
@@ -110,7 +110,7 @@ def test_each_link_needs_the_permission_to_view_its_rows() -> None:
     User.objects.get(username="olaf").user_permissions.add(view_events)
     text = get_page(client, change_page(ada))
     assert "Webhook events" in text
-    assert f"{LEDGER}?q=user_ada" in text
+    assert f"{EVENTS}?q=user_ada" in text
     assert f"{FAILURES}?q=" not in text
 
 

@@ -1,0 +1,57 @@
+"""Bases for the admin of rows that only the application writes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from django.contrib import admin, messages
+from django.db.models import QuerySet
+from django.http import HttpRequest
+
+from accounts.admin.actions import fetch_again, run_action, select_rows
+from accounts.admin.search import CappedPaginator
+
+if TYPE_CHECKING:
+    ModelAdmin = admin.ModelAdmin[Any]
+else:
+    ModelAdmin = admin.ModelAdmin
+
+
+class ReadOnlyAdmin(ModelAdmin):
+    """Show rows, without a form: they record what happened. `prune_history` deletes old ones."""
+
+    show_full_result_count = False
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """Return False."""
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Return False."""
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Return False."""
+        return False
+
+
+class SyncAgainAdmin(ReadOnlyAdmin):
+    """Show many rows with a `clerk_id`, and fetch their users from Clerk again."""
+
+    paginator = CappedPaginator
+    show_facets = admin.ShowFacets.NEVER
+    actions = ("sync_again",)
+    no_user_message: str  # shown when no selected row has a Clerk id
+
+    @admin.action(description="Sync again from Clerk", permissions=["sync"])
+    def sync_again(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
+        """Fetch each user of the selected rows from Clerk, once."""
+        selected = select_rows(self, request, queryset)
+        row_by_user = {row.clerk_id: row for row in selected if row.clerk_id}
+        if selected and not row_by_user:
+            self.message_user(request, self.no_user_message, messages.WARNING)
+        run_action(self, request, row_by_user.values(), action=lambda row: fetch_again(row.clerk_id))
+
+    def has_sync_permission(self, request: HttpRequest) -> bool:
+        """Return whether the operator may change users, as a sync does."""
+        return request.user.has_perm("accounts.change_user")
