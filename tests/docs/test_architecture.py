@@ -115,7 +115,7 @@ CAUSE: dict[str, Callable[[], str]] = {
     "webhook or page": lambda: sync_user(profile(Source.WEBHOOK, at=LATER, first_name="Grace")).outcome,
     "deletion in Clerk": lambda: delete_user(CLERK_ID, at=LATER),
     "older deletion in Clerk": lambda: delete_user(CLERK_ID, at=DELETED),
-    "Delete here": lambda: delete_locally(get_rows(CLERK_ID)[0]),
+    "Delete locally": lambda: delete_locally(get_rows(CLERK_ID)[0]),
     "Restore": restore,
 }
 
