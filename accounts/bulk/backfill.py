@@ -1,4 +1,4 @@
-"""Backfill: every person of the Clerk instance becomes a local row."""
+"""Backfill: create or update the row of every user of the Clerk instance."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ def backfill(
     limit: int | None = None,
     restart: bool = False,
 ) -> Counter[str]:
-    """Bring every person here and return how many there were by outcome; `report` hears of it page by page.
+    """Store every user and return the number of users by outcome; `report` is called with it after each page.
 
-    A run that was stopped goes on after its last committed page; what it had begun comes again and changes
-    nothing. `limit` takes a sample from the start and leaves nothing to go on from. A dry run writes nothing
-    at all. Raises `AlreadyRunning` and `ClerkAPIError`.
+    An unfinished run resumes after its last committed page, unless `restart`. `limit` stores only the oldest
+    users, and the next run does not resume after them. A dry run writes nothing. Raises AlreadyRunning,
+    ClerkAPIError and django.db.Error.
     """
     run = SyncRun(kind=SyncRun.Kind.BACKFILL, started_at=clock())
     with ExitStack() as stack:
@@ -43,26 +43,22 @@ def backfill(
         counts = Counter(run.counts)
         report(counts)
         for page in iter_pages(api, starting_after=run.cursor or None, clock=clock):
-            counts += _store(_first(page, limit=limit, seen=counts[SEEN]), dry_run=dry_run)
+            if limit is not None:
+                page = replace(page, profiles=page.profiles[: limit - counts[SEEN]])  # noqa: PLW2901
+            counts += _store(page, dry_run=dry_run)
             report(counts)
             if not dry_run:
                 save_progress(run, counts=counts, cursor=None if limit else page.cursor)
             if limit is not None and counts[SEEN] >= limit:
                 run.status = SyncRun.Status.INTERRUPTED
                 break
-            reset_queries()  # in debug Django keeps the text of every statement: half a megabyte a page
+            reset_queries()  # with DEBUG, Django keeps the text of every statement: half a megabyte per page
     return counts
-
-
-def _first(page: ProfilePage, *, limit: int | None, seen: int) -> ProfilePage:
-    if limit is None:
-        return page
-    return replace(page, profiles=page.profiles[: limit - seen])
 
 
 def _store(page: ProfilePage, *, dry_run: bool) -> Counter[str]:
     result = store_page(page, source=SOURCE, dry_run=dry_run)
     counts = Counter(str(outcome) for outcome in result.outcomes.values())
-    counts[FAILED] += len(result.failed) + len(page.unusable)
-    counts[SEEN] += len(page.profiles) + len(page.unusable)
+    counts[FAILED] += len(result.failed) + page.unusable
+    counts[SEEN] += len(page.profiles) + page.unusable
     return counts

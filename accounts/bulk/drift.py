@@ -1,4 +1,4 @@
-"""What a reconciliation found: the kinds of difference, how many of each, and who for example."""
+"""The result of a reconciliation: how many differences of each kind, with examples."""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-EXAMPLES_MAX = 20
+MAX_EXAMPLES = 20
 
 
 class Drift(StrEnum):
-    """A way in which a person's row differs from Clerk."""
+    """A kind of difference between a user in Clerk and the row in this database."""
 
     MISSING = "missing_here"
     STALE = "stale_here"
-    GONE = "deleted_in_clerk"
-    ALIVE = "deleted_here_but_alive_in_clerk"
+    DELETED_IN_CLERK = "deleted_in_clerk"
+    WRONGLY_DELETED = "deleted_here_but_alive_in_clerk"
     FAILED = "failed_to_store"
 
 
-class Stopped(StrEnum):
-    """Why nobody was deleted although people are missing from Clerk's list."""
+class StopReason(StrEnum):
+    """Why no row was deleted although live rows are missing from Clerk's list."""
 
     MASS_DELETION = "mass_deletion"
     LISTING_INCOMPLETE = "listing_incomplete"
@@ -29,27 +29,28 @@ class Stopped(StrEnum):
 
 @dataclass(slots=True, kw_only=True)
 class Tally:
-    """How many of a kind were found and mended, and the Clerk ids of the first ones."""
+    """How many differences of one kind were found and fixed, and the first Clerk ids as examples."""
 
     found: int = 0
-    mended: int = 0
+    fixed: int = 0
     examples: list[str] = field(default_factory=list)
 
-    def add(self, clerk_ids: Iterable[str], *, mended: bool) -> None:
-        """Count these people in; one without an id is "" and no example."""
+    def add(self, clerk_ids: Iterable[str], *, fixed: bool) -> None:
+        """Count one difference for each Clerk id."""
         for clerk_id in clerk_ids:
             self.found += 1
-            self.mended += mended
-            if clerk_id and len(self.examples) < EXAMPLES_MAX:
+            self.fixed += fixed
+            if len(self.examples) < MAX_EXAMPLES:
                 self.examples.append(clerk_id)
 
 
 @dataclass(slots=True, kw_only=True)
 class DriftReport:
-    """The difference between Clerk and here.
+    """The differences between Clerk and this database.
 
-    `deleted_here` (people whom an operator deleted) and `shared_addresses` (groups of Clerk ids, one group
-    for each e-mail that several live rows have) are information and no drift.
+    `listed` users were in Clerk's list, `expected` by its count. No differences, but information, are
+    `deleted_here`, the number of users that an operator deleted, and `shared_addresses`, the Clerk ids of
+    each e-mail address that several live rows have.
     """
 
     listed: int = 0
@@ -57,27 +58,27 @@ class DriftReport:
     tallies: dict[Drift, Tally] = field(default_factory=lambda: {kind: Tally() for kind in Drift})
     deleted_here: int = 0
     shared_addresses: list[list[str]] = field(default_factory=list)
-    stopped: Stopped | None = None
+    stopped: StopReason | None = None
 
     @property
     def left(self) -> int:
-        """How many differences still stand."""
-        return sum(tally.found - tally.mended for tally in self.tallies.values())
+        """Return how many differences are not fixed."""
+        return sum(tally.found - tally.fixed for tally in self.tallies.values())
 
     def counts(self) -> dict[str, int]:
-        """Give the numbers of the run's row."""
+        """Return the counts for the row of the run."""
         return {
             "seen": self.listed,
-            "mended": sum(tally.mended for tally in self.tallies.values()),
+            "mended": sum(tally.fixed for tally in self.tallies.values()),
             **{kind.value: tally.found for kind, tally in self.tallies.items()},
         }
 
     def as_json(self) -> dict[str, Any]:
-        """Give the report for machines."""
+        """Return the report as a JSON document."""
         return {
             "listed": self.listed,
             "drift": {
-                kind.value: {"found": tally.found, "mended": tally.mended, "clerk_ids": tally.examples}
+                kind.value: {"found": tally.found, "mended": tally.fixed, "clerk_ids": tally.examples}
                 for kind, tally in self.tallies.items()
             },
             "drift_left": self.left,

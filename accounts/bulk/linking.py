@@ -1,13 +1,13 @@
-"""Linking: existing Django users become the rows of the Clerk users they are, before going live.
+"""Linking: existing Django users become the rows of their Clerk users, before the project goes live.
 
 Note [Why linking is a command and never happens at a request]
-An address proves a person only while both sides agree on who verified it and no two accounts claim it. Here
-the whole of Clerk's list is seen before anything is decided, an operator reads the decisions, and whoever is
-in doubt stays apart. An old password does not outlive the change: whoever set it may be somebody else.
+An e-mail address identifies a user only if both sides agree on who verified it and no two accounts have it.
+The command reads all of Clerk's list before it decides, an operator reads the decisions, and users in doubt
+are not linked. The old password becomes unusable: another person may have set it.
 
 Note [Only A to Z have two cases]
-Unicode's small letter of the Kelvin sign is k, so somebody who verified mar\u212a@example.com would be given
-the row of mark@example.com. The database folds by its own rules, and only finds the rows to compare.
+In Unicode the lower case of the Kelvin sign is k. So a user who verified mar\u212a@example.com would get the
+row of mark@example.com. The database has its own rules of case, and only finds the rows to compare.
 """
 
 from __future__ import annotations
@@ -17,43 +17,41 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from string import ascii_lowercase, ascii_uppercase
-from typing import Any
 from uuid import UUID
 
 from django.db.models import QuerySet, Value
 from django.db.models.functions import Lower
 
-from accounts.bulk.pages import milliseconds
+from accounts.bulk.pages import iter_pages
 from accounts.bulk.runs import Clock
 from accounts.clerk.api import ClerkAPI
-from accounts.clerk.profiles import ClerkProfile, Source, UnusableProfile, profile_from_user
+from accounts.clerk.profiles import ClerkProfile
 from accounts.db import locked_transaction
 from accounts.models import User
 from accounts.sync import get_rows, sync_user
 
 
 class Verdict(StrEnum):
-    """What is decided about a Clerk user for whom there is a row; all but the first two leave both apart."""
+    """The decision about a Clerk user with a matching row; all but the first two mean: do not link."""
 
     BY_EXTERNAL_ID = "by_external_id"
     BY_EMAIL = "by_verified_email"
     SEVERAL_ROWS = "several_rows_match"
-    SEVERAL_PEOPLE = "several_clerk_users_match"
+    SEVERAL_USERS = "several_clerk_users_match"
     STAFF = "row_is_staff"
-    TAKEN = "row_has_a_clerk_id"
+    OTHER_CLERK_ID = "row_has_a_clerk_id"
     DELETED_ROW = "row_is_deleted"
     HAS_ROW = "clerk_user_has_a_row"
-    DELETED_HERE = "clerk_user_was_deleted_here"
+    DELETED_USER = "clerk_user_was_deleted_here"
     CHANGED = "changed_meanwhile"
 
 
-LINKS = frozenset({Verdict.BY_EXTERNAL_ID, Verdict.BY_EMAIL})
-_SMALL = str.maketrans(ascii_uppercase, ascii_lowercase)
+_LOWER_CASE = str.maketrans(ascii_uppercase, ascii_lowercase)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
-    """What is to be done about one Clerk user; `row` is the user it is about, None if there are several."""
+    """What to do about one Clerk user; `row` is the key of the matching row, None if several match."""
 
     clerk_id: str
     verdict: Verdict
@@ -61,97 +59,97 @@ class Decision:
 
     @property
     def is_link(self) -> bool:
-        """Tell whether the two are to become one."""
-        return self.verdict in LINKS
+        """Return whether the row is to be linked to the Clerk user."""
+        return self.verdict in {Verdict.BY_EXTERNAL_ID, Verdict.BY_EMAIL}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Candidate:
-    """What a Clerk user is recognised by: an `external_id` that is our key, a verified primary address."""
+class ClerkUser:
+    """A Clerk user with what identifies a row: an `external_id` that is a primary key, a verified address."""
 
-    clerk_id: str
+    profile: ClerkProfile
     external_id: UUID | None
     address: str | None
-    profile: ClerkProfile
 
 
-class _Rows:
-    """The rows that the candidates of one page speak of."""
+class _PageRows:
+    """The rows that match the Clerk users of a page."""
 
-    def __init__(self, candidates: Sequence[Candidate]) -> None:
-        clerk_ids = [candidate.clerk_id for candidate in candidates]
-        keys = [candidate.external_id for candidate in candidates if candidate.external_id]
-        addresses = [candidate.address for candidate in candidates if candidate.address]
-        self.by_key = User.objects.in_bulk(keys)
-        self.by_address: defaultdict[str, list[User]] = defaultdict(list)
-        for row in _with_addresses(addresses):
-            self.by_address[_folded(row.email or "")].append(row)
+    def __init__(self, users: Sequence[ClerkUser]) -> None:
+        self._by_key = User.objects.in_bulk([user.external_id for user in users if user.external_id])
+        self._by_address: defaultdict[str, list[User]] = defaultdict(list)
+        for row in _get_rows_by_address([user.address for user in users if user.address]):
+            self._by_address[_fold(row.email or "")].append(row)
+        clerk_ids = [user.profile.clerk_id for user in users]
         rows = User.objects.live_or_deleted().filter(clerk_id__in=clerk_ids)
-        ends = rows.values_list("clerk_id", "deleted_at")
-        self.known = {clerk_id for clerk_id, deleted_at in ends if deleted_at is None}
-        self.buried = {clerk_id for clerk_id, _ in ends} - self.known
+        found = list(rows.values_list("clerk_id", "deleted_at"))
+        self.live = {clerk_id for clerk_id, deleted_at in found if deleted_at is None}
+        self.deleted = {clerk_id for clerk_id, _ in found} - self.live
+
+    def get_by_key(self, user: ClerkUser) -> User | None:
+        """Return the row whose primary key is the user's `external_id`, or None."""
+        return self._by_key.get(user.external_id) if user.external_id else None
+
+    def get_by_address(self, user: ClerkUser) -> list[User]:
+        """Return the live rows that have the user's address."""
+        return self._by_address.get(user.address or "", [])
 
 
 def decide(api: ClerkAPI, *, clock: Clock) -> list[Decision]:
-    """Go through all of Clerk's users and return the decisions about those for whom there is a row to link.
+    """Return a decision for each Clerk user with a row to link; write nothing. Raises ClerkAPIError.
 
-    Nothing is written. People without a row, and those who are linked already, need no decision.
+    Users without a matching row, and users that are linked already, need no decision.
     """
     decisions: list[Decision] = []
-    contenders: defaultdict[UUID, set[str]] = defaultdict(set)
-    for candidates in _iter_candidates(api, clock=clock):
-        rows = _Rows(candidates)
-        for candidate in candidates:
-            for row in rows.by_address.get(candidate.address or "", ()):
-                contenders[row.pk].add(candidate.clerk_id)
-            decision = _judge(candidate, rows=rows)
+    clerk_ids_by_row: defaultdict[UUID, set[str]] = defaultdict(set)
+    for users in _iter_users(api, clock=clock):
+        rows = _PageRows(users)
+        for user in users:
+            for row in rows.get_by_address(user):
+                clerk_ids_by_row[row.pk].add(user.profile.clerk_id)
+            decision = _decide_for_user(user, rows=rows)
             if decision:
                 decisions.append(decision)
-    return list(_without_rivals(decisions, contenders=contenders))
+    return list(_resolve_conflicts(decisions, clerk_ids_by_row=clerk_ids_by_row))
 
 
 def link(api: ClerkAPI, decisions: Iterable[Decision], *, clock: Clock) -> list[Decision]:
-    """Carry the decisions out and return them as they ended; what changed meanwhile is left alone.
+    """Link the rows as decided and return the final decisions; a row or user that changed is not linked.
 
-    Clerk's list is read once more, so that no more than a page of profiles is held at a time.
+    Reads Clerk's list again, to hold only one page of profiles at a time. Raises ClerkAPIError and
+    django.db.Error.
     """
     wanted = {decision.clerk_id: decision for decision in decisions if decision.is_link}
-    ended: list[Decision] = [decision for decision in decisions if not decision.is_link]
-    for candidates in _iter_candidates(api, clock=clock) if wanted else ():
-        for candidate in candidates:
-            decision = wanted.pop(candidate.clerk_id, None)
+    final: list[Decision] = [decision for decision in decisions if not decision.is_link]
+    for users in _iter_users(api, clock=clock) if wanted else ():
+        for user in users:
+            decision = wanted.pop(user.profile.clerk_id, None)
             if decision:
-                ended.append(decision if _link(candidate, decision=decision) else _changed(decision))
-    return [*ended, *map(_changed, wanted.values())]
+                final.append(decision if _link(user, decision=decision) else _mark_changed(decision))
+    return [*final, *map(_mark_changed, wanted.values())]
 
 
-def _iter_candidates(api: ClerkAPI, *, clock: Clock) -> Iterator[list[Candidate]]:
-    for page in api.iter_users():
-        candidates = []
-        for user in page.users:
-            try:
-                profile = profile_from_user(
-                    user, source=Source.API, observed_at=page.answered_at, now=milliseconds(clock)
-                )
-            except UnusableProfile:
-                continue  # backfill and reconcile report those
-            candidates.append(_candidate(user, profile=profile))
-        yield candidates
+def _iter_users(api: ClerkAPI, *, clock: Clock) -> Iterator[list[ClerkUser]]:
+    # Entries without a usable id are left out; backfill and reconcile report them.
+    for page in iter_pages(api, clock=clock):
+        yield [
+            ClerkUser(
+                profile=profile,
+                external_id=_parse_key(page.external_ids[profile.clerk_id]),
+                address=_get_verified_address(profile),
+            )
+            for profile in page.profiles
+        ]
 
 
-def _candidate(user: dict[str, Any], *, profile: ClerkProfile) -> Candidate:
+def _get_verified_address(profile: ClerkProfile) -> str | None:
     email = profile.values.get("email")
     is_verified = profile.values.get("email_verified") is True
-    return Candidate(
-        clerk_id=profile.clerk_id,
-        external_id=_key(user.get("external_id")),
-        address=_folded(email) if isinstance(email, str) and email and is_verified else None,
-        profile=profile,
-    )
+    return _fold(email) if isinstance(email, str) and email and is_verified else None
 
 
-def _key(text: object) -> UUID | None:
-    """Read a primary key as Django prints it; other spellings of a UUID are another system's ids."""
+def _parse_key(text: object) -> UUID | None:
+    """Parse a primary key as Django prints it; other spellings of a UUID are ids of other systems."""
     try:
         key = UUID(str(text))
     except ValueError:
@@ -159,90 +157,88 @@ def _key(text: object) -> UUID | None:
     return key if str(key) == text else None
 
 
-def _folded(address: str) -> str:
-    """Return the address as it is compared: Note [Only A to Z have two cases]."""
-    return address.translate(_SMALL)
+def _fold(address: str) -> str:
+    """Return the address in the form that is compared: Note [Only A to Z have two cases]."""
+    return address.translate(_LOWER_CASE)
 
 
-def _with_addresses(addresses: Sequence[str]) -> QuerySet[User]:
-    """Return the rows that may have one of these addresses, by the database's idea of small letters."""
+def _get_rows_by_address(addresses: Sequence[str]) -> QuerySet[User]:
+    """Return the live rows that have one of these addresses, by the database's rules of case."""
     wanted = [Lower(Value(address)) for address in addresses]
     return User.objects.live().annotate(address=Lower("email")).filter(address__in=wanted)
 
 
-def _judge(candidate: Candidate, *, rows: _Rows) -> Decision | None:
-    named = rows.by_key.get(candidate.external_id) if candidate.external_id else None
-    matches = [named] if named else rows.by_address.get(candidate.address or "", [])
-    if candidate.clerk_id in rows.known:
-        # Linked already, or met at a request; worth a word only if a row of its own was left behind.
+def _decide_for_user(user: ClerkUser, *, rows: _PageRows) -> Decision | None:
+    by_key = rows.get_by_key(user)
+    matches = [by_key] if by_key else rows.get_by_address(user)
+    if user.profile.clerk_id in rows.live:
+        # Linked already, or created at a sign-in. Report only a row of theirs that can no longer be linked.
         matches = [row for row in matches if row.clerk_id is None and not _is_staff(row)]
         verdict = Verdict.HAS_ROW
-    elif candidate.clerk_id in rows.buried:
-        verdict = Verdict.DELETED_HERE
+    elif user.profile.clerk_id in rows.deleted:
+        verdict = Verdict.DELETED_USER
     elif len(matches) > 1:
         verdict = Verdict.SEVERAL_ROWS
     else:
-        verdict = next(map(_objection, matches), None) or (
-            Verdict.BY_EXTERNAL_ID if named else Verdict.BY_EMAIL
+        verdict = next(map(_get_refusal, matches), None) or (
+            Verdict.BY_EXTERNAL_ID if by_key else Verdict.BY_EMAIL
         )
     if not matches:
         return None
     row = matches[0].pk if len(matches) == 1 else None
-    return Decision(clerk_id=candidate.clerk_id, verdict=verdict, row=row)
+    return Decision(clerk_id=user.profile.clerk_id, verdict=verdict, row=row)
 
 
-def _objection(row: User) -> Verdict | None:
-    """Say why this row is nobody's to take, None if it may be linked."""
+def _get_refusal(row: User) -> Verdict | None:
+    """Return why this row may not be linked to any Clerk user, or None if it may."""
     if _is_staff(row):
         return Verdict.STAFF
     if row.deleted_at is not None:
         return Verdict.DELETED_ROW
-    return Verdict.TAKEN if row.clerk_id is not None else None
+    return Verdict.OTHER_CLERK_ID if row.clerk_id is not None else None
 
 
 def _is_staff(row: User) -> bool:
     return row.is_staff or row.is_superuser
 
 
-def _without_rivals(
-    decisions: Sequence[Decision], *, contenders: Mapping[UUID, set[str]]
+def _resolve_conflicts(
+    decisions: Sequence[Decision], *, clerk_ids_by_row: Mapping[UUID, set[str]]
 ) -> Iterator[Decision]:
-    """Yield the decisions, undone where one row would go to two Clerk users, or one address belongs to two.
+    """Yield the decisions; links of one row to several Clerk users become `SEVERAL_USERS`.
 
-    An `external_id` was written by somebody who knew the row: against an address it wins.
+    `clerk_ids_by_row` holds the Clerk users that have the address of a row. An `external_id` takes precedence
+    over an address, since only a system that knew the row can have written it.
     """
-    named: Counter[UUID | None] = Counter(
+    links_by_key: Counter[UUID | None] = Counter(
         decision.row for decision in decisions if decision.verdict == Verdict.BY_EXTERNAL_ID
     )
     for decision in decisions:
-        by_key, by_address = named[decision.row], len(contenders.get(decision.row, ())) if decision.row else 0
-        is_contested = {
+        by_key = links_by_key[decision.row]
+        by_address = len(clerk_ids_by_row.get(decision.row, ())) if decision.row else 0
+        is_conflict = {
             Verdict.BY_EXTERNAL_ID: by_key > 1,
             Verdict.BY_EMAIL: by_key > 0 or by_address > 1,
         }.get(decision.verdict, False)
-        yield replace(decision, verdict=Verdict.SEVERAL_PEOPLE) if is_contested else decision
+        yield replace(decision, verdict=Verdict.SEVERAL_USERS) if is_conflict else decision
 
 
-def _changed(decision: Decision) -> Decision:
+def _mark_changed(decision: Decision) -> Decision:
     return replace(decision, verdict=Verdict.CHANGED)
 
 
-def _link(candidate: Candidate, *, decision: Decision) -> bool:
-    """Make the two one, unless what the decision stood on is no longer so."""
-    with locked_transaction(candidate.clerk_id):
+def _link(user: ClerkUser, *, decision: Decision) -> bool:
+    """Link the row unless the facts behind the decision have changed; return whether it was linked."""
+    clerk_id = user.profile.clerk_id
+    with locked_transaction(clerk_id):
         row = User.objects.select_for_update().filter(pk__in=[decision.row]).first()
-        if row is None or _objection(row) or get_rows(candidate.clerk_id):
+        if row is None or _get_refusal(row) or get_rows(clerk_id):
             return False
-        if not _still_matches(candidate, row=row, verdict=decision.verdict):
+        by_key = decision.verdict == Verdict.BY_EXTERNAL_ID
+        if (user.external_id != row.pk) if by_key else (user.address != _fold(row.email or "")):
             return False
-        row.clerk_id = candidate.clerk_id
+        row.clerk_id = clerk_id
         row.set_unusable_password()
         row.save(update_fields=["clerk_id", "password", "updated_at"])
-        sync_user(candidate.profile)
+        sync_user(user.profile)
     return True
-
-
-def _still_matches(candidate: Candidate, *, row: User, verdict: Verdict) -> bool:
-    if verdict == Verdict.BY_EXTERNAL_ID:
-        return candidate.external_id == row.pk
-    return candidate.address is not None and candidate.address == _folded(row.email or "")

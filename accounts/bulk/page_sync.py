@@ -1,4 +1,4 @@
-"""A page of people at once: one lock statement, one SELECT, and bulk writes for what differs."""
+"""The sync of a page of users: one lock statement, one SELECT, and bulk writes of what differs."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _Row = dict[str, Any]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PageResult:
-    """What became of each person of a page, and the ids of those who could not be stored."""
+    """The outcome of each stored user of a page, and the Clerk ids of the users that could not be stored."""
 
     outcomes: Mapping[str, Outcome]
     failed: tuple[str, ...] = ()
@@ -41,15 +41,16 @@ class PageResult:
 @dataclass(slots=True)
 class _Plan:
     outcomes: dict[str, Outcome] = field(default_factory=dict)
-    fresh: list[User] = field(default_factory=list)
-    changed: list[User] = field(default_factory=list)
+    created: list[User] = field(default_factory=list)
+    updated: list[User] = field(default_factory=list)
 
 
 def sync_page(profiles: Sequence[ClerkProfile], *, source: str, dry_run: bool = False) -> PageResult:
-    """Bring a page of people up to their profiles, under the same rule and locks as one of them.
+    """Apply a page of profiles by the same rules and under the same locks as `sync_user`.
 
-    `source` names the command, for observers. If the page as a whole cannot be stored, each is tried alone,
-    so that one bad row spoils no other.
+    `source` names the command for observers. If the page cannot be stored as a whole, each user is stored
+    separately, so that one bad row does not affect the others. A dry run writes nothing. Raises
+    django.db.Error if no user could be stored.
     """
     if not profiles:
         return PageResult(outcomes={})
@@ -58,26 +59,26 @@ def sync_page(profiles: Sequence[ClerkProfile], *, source: str, dry_run: bool = 
     try:
         with locked_transaction(*(profile.clerk_id for profile in profiles)):
             plan = _plan(profiles)
-            User.objects.bulk_create(plan.fresh)
-            User.objects.bulk_update(plan.changed, _WRITTEN, batch_size=500)
+            User.objects.bulk_create(plan.created)
+            User.objects.bulk_update(plan.updated, _WRITTEN, batch_size=500)
     except DatabaseError:
-        return _one_by_one(profiles, source=source)
+        return _sync_each(profiles, source=source)
     _notify(profiles, source=source, outcomes=plan.outcomes)
     return PageResult(outcomes=plan.outcomes)
 
 
 def _plan(profiles: Sequence[ClerkProfile]) -> _Plan:
     plan = _Plan()
-    rows = _rows_by_id(profiles)
+    rows = _get_rows_by_clerk_id(profiles)
     for profile in profiles:
         plan.outcomes[profile.clerk_id] = _plan_user(plan, profile, rows.get(profile.clerk_id, []))
     return plan
 
 
-def _rows_by_id(profiles: Sequence[ClerkProfile]) -> dict[str, list[_Row]]:
+def _get_rows_by_clerk_id(profiles: Sequence[ClerkProfile]) -> dict[str, list[_Row]]:
     ids = [profile.clerk_id for profile in profiles]
     found = User.objects.live_or_deleted().filter(clerk_id__in=ids)
-    # Plain values: making objects of rows that nobody changes would take a fifth of the time.
+    # Dictionaries: model instances of rows that mostly do not change would take a fifth of the time.
     rows: defaultdict[str, list[_Row]] = defaultdict(list)
     for row in found.values("id", "clerk_id", "deleted_at", "deleted_by", *_WRITTEN):
         rows[row["clerk_id"]].append(row)
@@ -92,7 +93,7 @@ def _plan_user(plan: _Plan, profile: ClerkProfile, rows: list[_Row]) -> Outcome:
         source=profile.source,
     )
     if decision is Decision.CREATE:
-        plan.fresh.append(build_user(profile))
+        plan.created.append(build_user(profile))
         return Outcome.CREATED
     if decision is not Decision.UPDATE or live is None:
         return Outcome.STALE
@@ -110,21 +111,21 @@ def _plan_update(plan: _Plan, profile: ClerkProfile, live: _Row) -> Outcome:
         row.field_versions = dict(merged.versions)
     if merged.values:
         row.updated_at = timezone.now()
-    plan.changed.append(row)
+    plan.updated.append(row)
     return Outcome.UPDATED if merged.values else Outcome.UNCHANGED
 
 
-def _one_by_one(profiles: Sequence[ClerkProfile], *, source: str) -> PageResult:
+def _sync_each(profiles: Sequence[ClerkProfile], *, source: str) -> PageResult:
     outcomes: dict[str, Outcome] = {}
     failed = []
-    for profile in sorted(profiles, key=lambda each: each.clerk_id):
+    for profile in sorted(profiles, key=lambda profile: profile.clerk_id):
         try:
             outcomes[profile.clerk_id] = sync_user(profile, source=source).outcome
         except DatabaseError as error:
             failed.append(profile.clerk_id)
             notify_failed(profile.clerk_id, source=source, reason=failure_reason(error))
     if not outcomes:
-        raise DatabaseError("No person of this page could be stored.")
+        raise DatabaseError("No user of this page could be stored.")
     return PageResult(outcomes=outcomes, failed=tuple(failed))
 
 

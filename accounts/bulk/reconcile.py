@@ -1,19 +1,17 @@
-"""Reconcile: find where the rows here and the people in Clerk differ, and mend it on request."""
+"""Reconcile: find the differences between Clerk and this database, and fix them on request."""
 
 from __future__ import annotations
 
-from array import array
-from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime
 
 from django.db import reset_queries
 from django.db.models import Count, Q
 from django.db.models.functions import Lower
 
-from accounts.bulk.drift import Drift, DriftReport, Stopped
-from accounts.bulk.pages import ProfilePage, ask, iter_pages, milliseconds, page_of, store_page
+from accounts.bulk.drift import Drift, DriftReport, StopReason
+from accounts.bulk.pages import ProfilePage, fetch_user, iter_pages, read_page, store_page
 from accounts.bulk.runs import Clock, record_run, single_run
 from accounts.clerk.api import ClerkAPI, UserAnswer
 from accounts.clerk.profiles import Source
@@ -21,10 +19,10 @@ from accounts.models import DeletedBy, SyncRun, User
 from accounts.sync import Outcome, RestoreRefused, delete_user, restore_user
 
 SOURCE = "reconcile"
-ROWS_AT_ONCE = 2_000
+BATCH_ROWS = 2_000
 MASS_SHARE, MASS_USERS = 0.10, 10
-SHARED_ADDRESSES_MAX = 100
-DRIFT_OF = {Outcome.CREATED: Drift.MISSING, Outcome.UPDATED: Drift.STALE}
+MAX_SHARED_ADDRESSES = 100
+DRIFT_BY_OUTCOME = {Outcome.CREATED: Drift.MISSING, Outcome.UPDATED: Drift.STALE}
 
 
 def reconcile(
@@ -35,118 +33,99 @@ def reconcile(
     apply: bool = False,
     allow_mass_deletion: bool = False,
 ) -> DriftReport:
-    """Compare every user, correct if `apply`, and return what was found; `report` is called after each page.
+    """Compare every user, fix the differences if `apply`, and return the report.
 
-    Raises `AlreadyRunning` and `ClerkAPIError`; then no row was deleted, since that comes last.
+    `report` is called after each page. Raises AlreadyRunning, ClerkAPIError and django.db.Error. If Clerk's
+    list cannot be read to its end, no row is deleted.
     """
     run = SyncRun(kind=SyncRun.Kind.RECONCILE, started_at=clock())
     with single_run(SyncRun.Kind.RECONCILE), record_run(run, clock=clock):
-        comparison = _Comparison(api, clock=clock, apply=apply, live=_count_live_rows())
-        comparison.walk(report)
-        comparison.look_for_the_gone(born_before=run.started_at, allow_mass_deletion=allow_mass_deletion)
-        comparison.look_at_tombstones()
-        comparison.result.shared_addresses = _shared_addresses()
-        run.counts = comparison.result.counts()
-    return comparison.result
+        reconciliation = _Reconciliation(api, clock=clock, apply=apply)
+        reconciliation.compare_pages(report)
+        reconciliation.check_missing(created_before=run.started_at, allow_mass_deletion=allow_mass_deletion)
+        reconciliation.check_deleted()
+        reconciliation.result.shared_addresses = _get_shared_addresses()
+        run.counts = reconciliation.result.counts()
+    return reconciliation.result
 
 
-class _SeenIds:
-    """Eight bytes a person: a collision of hashes could hide a difference, never make one."""
+class _Reconciliation:
+    """The three steps of a run, and what they found."""
 
-    def __init__(self) -> None:
-        self._hashes = array("q")
-
-    def add(self, clerk_ids: Iterable[str]) -> None:
-        self._hashes.extend(map(hash, clerk_ids))
-
-    def sort(self) -> None:
-        self._hashes = array("q", sorted(self._hashes))
-
-    def __contains__(self, clerk_id: str) -> bool:
-        wanted = hash(clerk_id)
-        place = bisect_left(self._hashes, wanted)
-        return place < len(self._hashes) and self._hashes[place] == wanted
-
-
-class _Comparison:
-    """One walk through Clerk's list and what it leads to."""
-
-    def __init__(self, api: ClerkAPI, *, clock: Clock, apply: bool, live: int) -> None:
+    def __init__(self, api: ClerkAPI, *, clock: Clock, apply: bool) -> None:
         self.result = DriftReport()
-        self._live = live  # before anything is stored
         self._api = api
         self._clock = clock
         self._apply = apply
-        self._seen = _SeenIds()
-        self._buried: list[str] = []  # alive in the list, deleted here by Clerk's word
+        # Before this run stores anything: Note [When no row is deleted].
+        self._live_rows = User.objects.live().exclude(clerk_id=None).count()
+        # Hashes, since those of ten million users take 0.7 GB and the ids 1.2 GB. An equal hash can only keep
+        # a missing user from being found.
+        self._listed_hashes: set[int] = set()
+        # Listed by Clerk, marked in this database as deleted in Clerk.
+        self._deleted_in_clerk: list[str] = []
 
-    def walk(self, report: Callable[[DriftReport], None]) -> None:
-        """Compare page by page."""
+    def compare_pages(self, report: Callable[[DriftReport], None]) -> None:
+        """Compare Clerk's list, page by page."""
         self.result.expected = self._api.count()
         for page in iter_pages(self._api, clock=self._clock):
-            self._seen.add(profile.clerk_id for profile in page.profiles)
-            self.result.listed += len(page.profiles) + len(page.unusable)
+            self._listed_hashes.update(hash(profile.clerk_id) for profile in page.profiles)
+            self.result.listed += len(page.profiles) + page.unusable
             self._compare(page)
             report(self.result)
             reset_queries()
-        self._seen.sort()
 
-    def look_for_the_gone(self, *, born_before: datetime, allow_mass_deletion: bool) -> None:
-        """Ask Clerk about each live row that its list did not name, unless there are suspiciously many."""
-        absent = [
-            clerk_id for clerk_id in _live_clerk_ids(born_before=born_before) if clerk_id not in self._seen
-        ]
-        self.result.stopped = self._suspicion(len(absent), allow_mass_deletion=allow_mass_deletion)
+    def check_missing(self, *, created_before: datetime, allow_mass_deletion: bool) -> None:
+        """Fetch each user whose live row Clerk's list lacks, and delete the row if Clerk has no such user."""
+        rows = _iter_live_clerk_ids(created_before=created_before)
+        missing = [clerk_id for clerk_id in rows if hash(clerk_id) not in self._listed_hashes]
+        self.result.stopped = self._get_stop_reason(len(missing), allow_mass_deletion=allow_mass_deletion)
         if self.result.stopped:
-            self.result.tallies[Drift.GONE].add(absent, mended=False)
+            self.result.tallies[Drift.DELETED_IN_CLERK].add(missing, fixed=False)
             return
-        for clerk_id in absent:
-            answer, moment = ask(self._api, clerk_id, clock=self._clock)
+        for clerk_id in missing:
+            answer, at = fetch_user(self._api, clerk_id, clock=self._clock)
             if answer.user is not None:
-                self._compare(self._page_of(answer))
+                self._compare(self._read_page(answer))
                 continue
-            is_deleted = self._apply and self._delete(clerk_id, at=moment)
-            self.result.tallies[Drift.GONE].add([clerk_id], mended=is_deleted)
+            is_deleted = self._apply and delete_user(clerk_id, at=at, source=Source.API) != Outcome.STALE
+            self.result.tallies[Drift.DELETED_IN_CLERK].add([clerk_id], fixed=is_deleted)
 
-    def look_at_tombstones(self) -> None:
-        """Ask Clerk about each person who is deleted here by its own word and yet in its list."""
-        for clerk_id in self._buried:
-            buried = User.objects.filter(clerk_id=clerk_id, deleted_at__isnull=False)
-            row = buried.filter(deleted_by=DeletedBy.CLERK).order_by("-deleted_at").first()
-            answer, moment = ask(self._api, clerk_id, clock=self._clock)
+    def check_deleted(self) -> None:
+        """Fetch each listed user whose row is marked as deleted in Clerk, and restore the row."""
+        for clerk_id in self._deleted_in_clerk:
+            deleted = User.objects.filter(clerk_id=clerk_id, deleted_at__isnull=False)
+            row = deleted.filter(deleted_by=DeletedBy.CLERK).order_by("-deleted_at").first()
+            answer, at = fetch_user(self._api, clerk_id, clock=self._clock)
             if row is not None and answer.user is not None:
-                is_restored = self._apply and self._restore(row, answer=answer, at=moment)
-                self.result.tallies[Drift.ALIVE].add([clerk_id], mended=is_restored)
+                is_restored = self._apply and self._restore(row, answer=answer, at=at)
+                self.result.tallies[Drift.WRONGLY_DELETED].add([clerk_id], fixed=is_restored)
 
     def _compare(self, page: ProfilePage) -> None:
         result = store_page(page, source=SOURCE, dry_run=not self._apply)
-        stale = []
         for clerk_id, outcome in result.outcomes.items():
-            if outcome in DRIFT_OF:
-                self.result.tallies[DRIFT_OF[outcome]].add([clerk_id], mended=self._apply)
-            elif outcome == Outcome.STALE:
-                stale.append(clerk_id)
-        self.result.tallies[Drift.FAILED].add([*result.failed, *page.unusable], mended=False)
-        self._sort_out(stale)
+            if outcome in DRIFT_BY_OUTCOME:
+                self.result.tallies[DRIFT_BY_OUTCOME[outcome]].add([clerk_id], fixed=self._apply)
+        self.result.tallies[Drift.FAILED].add(result.failed, fixed=False)
+        self.result.tallies[Drift.FAILED].found += page.unusable
+        self._classify([each for each, outcome in result.outcomes.items() if outcome == Outcome.STALE])
 
-    def _sort_out(self, stale: list[str]) -> None:
-        """Tell people deleted here by Clerk's word from those whom an operator deleted."""
+    def _classify(self, stale: list[str]) -> None:
+        """Separate users whose row is marked as deleted in Clerk from those that an operator deleted.
+
+        A stale outcome with a live row means that the row is newer than the list.
+        """
         if not stale:
             return
         rows = User.objects.live_or_deleted().filter(clerk_id__in=stale)
-        endings = defaultdict(set)
-        for clerk_id, deleted_at, deleted_by in rows.values_list("clerk_id", "deleted_at", "deleted_by"):
-            endings[clerk_id].add(deleted_by if deleted_at else None)
-        for clerk_id, ways in endings.items():
-            if clerk_id is None or None in ways:
-                continue  # a live row that knows more than this answer
-            if DeletedBy.CLERK in ways:
-                self._buried.append(clerk_id)
-            else:
-                self.result.deleted_here += 1
+        found = list(rows.values_list("clerk_id", "deleted_at", "deleted_by"))
+        live = {clerk_id for clerk_id, deleted_at, _ in found if deleted_at is None}
+        in_clerk = {clerk_id for clerk_id, _, deleted_by in found if deleted_by == DeletedBy.CLERK} - live
+        self._deleted_in_clerk += [clerk_id for clerk_id in stale if clerk_id in in_clerk]
+        self.result.deleted_here += len({clerk_id for clerk_id, _, _ in found} - live - in_clerk)
 
-    def _suspicion(self, absent: int, *, allow_mass_deletion: bool) -> Stopped | None:
-        """Return the reason not to believe that these users are deleted in Clerk, or None.
+    def _get_stop_reason(self, missing: int, *, allow_mass_deletion: bool) -> StopReason | None:
+        """Return why no row may be deleted, or None.
 
         Note [When no row is deleted]
         A list that broke off makes many users look deleted. Where Clerk's own count shows that the list is
@@ -154,24 +133,20 @@ class _Comparison:
         of the rows that were live before this run stored anything: users that it creates are no evidence.
         """
         if _is_mass(self.result.expected - self.result.listed, of=self.result.expected):
-            return Stopped.LISTING_INCOMPLETE
-        if _is_mass(absent, of=self._live) and not allow_mass_deletion:
-            return Stopped.MASS_DELETION
+            return StopReason.LISTING_INCOMPLETE
+        if _is_mass(missing, of=self._live_rows) and not allow_mass_deletion:
+            return StopReason.MASS_DELETION
         return None
-
-    def _delete(self, clerk_id: str, *, at: int) -> bool:
-        return delete_user(clerk_id, at=at, source=Source.API) != Outcome.STALE
 
     def _restore(self, row: User, *, answer: UserAnswer, at: int) -> bool:
         try:
             restore_user(row, at=at)
         except RestoreRefused:
             return False
-        result = store_page(self._page_of(answer), source=SOURCE)
-        return not result.failed
+        return not store_page(self._read_page(answer), source=SOURCE).failed
 
-    def _page_of(self, answer: UserAnswer) -> ProfilePage:
-        return page_of(answer, now=milliseconds(self._clock))
+    def _read_page(self, answer: UserAnswer) -> ProfilePage:
+        return read_page([answer.user], answered_at=answer.answered_at, clock=self._clock)
 
 
 def _is_mass(users: int, *, of: int) -> bool:
@@ -179,32 +154,28 @@ def _is_mass(users: int, *, of: int) -> bool:
     return 2 * users > of or (users > MASS_USERS and users > of * MASS_SHARE)
 
 
-def _count_live_rows() -> int:
-    return User.objects.live().exclude(clerk_id=None).count()
+def _iter_live_clerk_ids(*, created_before: datetime) -> Iterator[str]:
+    """Yield the Clerk id of each live row that Clerk's list should contain.
 
-
-def _live_clerk_ids(*, born_before: datetime) -> Iterator[str]:
-    """Yield the ids of the rows that the list should have named.
-
-    By key, not by a server-side cursor, which PgBouncer in transaction mode does not keep.
+    In batches by key: PgBouncer in transaction mode does not keep a server-side cursor.
     """
-    rows = User.objects.live().filter(created_at__lt=born_before).order_by("clerk_id")
+    rows = User.objects.live().filter(created_at__lt=created_before).order_by("clerk_id")
     last = ""
     while True:
-        page = rows.filter(clerk_id__gt=last).values_list("clerk_id", flat=True)[:ROWS_AT_ONCE]
-        ids = [clerk_id for clerk_id in page if clerk_id]
+        batch = rows.filter(clerk_id__gt=last).values_list("clerk_id", flat=True)[:BATCH_ROWS]
+        ids = [clerk_id for clerk_id in batch if clerk_id]
         yield from ids
-        if len(ids) < ROWS_AT_ONCE:
+        if len(ids) < BATCH_ROWS:
             return
         last = ids[-1]
 
 
-def _shared_addresses() -> list[list[str]]:
-    """Return the Clerk ids behind each address that several live rows have; the addresses stay here."""
+def _get_shared_addresses() -> list[list[str]]:
+    """Return the Clerk ids of each e-mail address that several live rows have, without the address."""
     live = User.objects.live().exclude(Q(clerk_id=None) | Q(email=None)).annotate(address=Lower("email"))
     shared = live.values("address").annotate(rows=Count("pk")).filter(rows__gt=1).values("address")
     groups: defaultdict[str, list[str]] = defaultdict(list)
-    wanted = list(shared.order_by("address").values_list("address", flat=True)[:SHARED_ADDRESSES_MAX])
+    wanted = list(shared.order_by("address").values_list("address", flat=True)[:MAX_SHARED_ADDRESSES])
     found = live.filter(address__in=wanted).order_by("clerk_id")
     for address, clerk_id in found.values_list("address", "clerk_id"):
         groups[address].append(clerk_id or "")

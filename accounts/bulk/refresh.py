@@ -1,8 +1,8 @@
-"""One person, fetched afresh from Clerk: the repair that needs no stored personal data."""
+"""Refresh: fetch one user from Clerk and update the row."""
 
 from __future__ import annotations
 
-from accounts.bulk.pages import ask, milliseconds
+from accounts.bulk.pages import fetch_user, read_milliseconds
 from accounts.bulk.runs import Clock
 from accounts.clerk.api import ClerkAPI
 from accounts.clerk.profiles import Source, profile_from_user
@@ -11,29 +11,27 @@ from accounts.sync import SyncResult, restore_user, sync_user
 
 
 def refresh_user(api: ClerkAPI, clerk_id: str, *, clock: Clock) -> SyncResult | None:
-    """Fetch the person and merge what Clerk says; None when Clerk knows nobody of this id.
+    """Fetch the user and merge the profile into the row; return None if Clerk has no such user.
 
-    Raises `ClerkAPIError`, `UnusableProfile` and `django.db.DatabaseError`.
+    Raises ClerkAPIError, UnusableProfile and django.db.Error.
     """
-    answer = api.find_user(clerk_id)
-    if answer.user is None:
-        return None
-    now = milliseconds(clock)
-    return sync_user(
-        profile_from_user(answer.user, source=Source.API, observed_at=answer.answered_at, now=now)
-    )
+    return _refresh(api, clerk_id, clock=clock, restored=None)
 
 
 def restore_from_clerk(api: ClerkAPI, row: User, *, clock: Clock) -> bool:
-    """End the row's deletion if Clerk shows the person alive, and merge what it says; False if it does not.
+    """End the deletion of the row if the user exists in Clerk, and merge the profile; return whether it does.
 
-    Raises `RestoreRefused`, `ClerkAPIError`, `UnusableProfile` and `django.db.DatabaseError`.
+    Raises RestoreRefused, ClerkAPIError, UnusableProfile and django.db.Error.
     """
-    answer, moment = ask(api, row.clerk_id or "", clock=clock)
+    return _refresh(api, row.clerk_id or "", clock=clock, restored=row) is not None
+
+
+def _refresh(api: ClerkAPI, clerk_id: str, *, clock: Clock, restored: User | None) -> SyncResult | None:
+    answer, at = fetch_user(api, clerk_id, clock=clock)
     if answer.user is None:
-        return False
-    now = milliseconds(clock)
+        return None
+    now = read_milliseconds(clock)
     profile = profile_from_user(answer.user, source=Source.API, observed_at=answer.answered_at, now=now)
-    restore_user(row, at=moment)
-    sync_user(profile)
-    return True
+    if restored is not None:
+        restore_user(restored, at=at)
+    return sync_user(profile)

@@ -1,4 +1,4 @@
-"""Bulk runs: one of a kind at a time, and the row that says how far it came."""
+"""Bulk runs: one of a kind at a time, and the row that stores its progress."""
 
 from __future__ import annotations
 
@@ -15,38 +15,38 @@ from accounts.db import write_connection
 from accounts.models import SyncRun
 
 Clock = Callable[[], datetime]
-LOCK_SPACE = 0x636C6B  # the two-number advisory locks; people's locks are of the one-number kind
+LOCK_SPACE = 0x636C6B  # for advisory locks of two numbers; the locks on Clerk ids have one number
 
 
 class AlreadyRunning(Exception):
-    """Another process does the same at this moment."""
+    """Another process holds the lock of this kind of run."""
 
 
 @contextmanager
 def single_run(kind: str) -> Iterator[None]:
-    """Hold the lock of this kind of run, or raise `AlreadyRunning`.
+    """Hold the lock of this kind of run. Raises AlreadyRunning if another process holds it.
 
     Note [One run at a time]
-    The lock must end with the process, `kill -9` included, so it is no row that a dead run would leave
-    behind. It must hold behind PgBouncer in transaction mode, where a session's advisory lock stays with a
-    server connection that the next client gets: so it belongs to a transaction, which pins its server
-    connection, on a connection of its own, which the server notices when it breaks. That transaction reads no
-    table: it holds no snapshot and gets no number, and keeps vacuum from nothing. SQLite has one machine, and
-    there the system's file lock does the same. Should the lock be lost all the same, two runs cost time and
-    nothing else: pages are idempotent.
+    The lock must end with the process, even after `kill -9`, so it is not a row. It must also hold behind
+    PgBouncer in transaction mode. There an advisory lock of a session stays on a server connection, which the
+    next client gets. So the lock belongs to a transaction, which keeps its server connection. It has a
+    separate connection, so that the server releases the lock when the process ends. The transaction reads no
+    table: it has no snapshot and no transaction id, and does not hold back vacuum. On SQLite, which has one
+    machine, a file lock does the same. If the lock is lost anyway, two runs only cost time, because pages are
+    idempotent.
     """
-    vendor = write_connection().vendor
-    with _postgresql_lock(kind) if vendor == "postgresql" else _file_lock(kind):
+    is_postgresql = write_connection().vendor == "postgresql"
+    with _hold_postgresql_lock(kind) if is_postgresql else _hold_file_lock(kind):
         yield
 
 
 @contextmanager
-def _postgresql_lock(kind: str) -> Iterator[None]:
+def _hold_postgresql_lock(kind: str) -> Iterator[None]:
     with closing(write_connection().copy()) as connection:
         connection.ensure_connection()
         connection.set_autocommit(False)
         with connection.cursor() as cursor:
-            # The transaction is idle on purpose, for as long as the run takes.
+            # The transaction is idle by design, as long as the run takes.
             cursor.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
             cursor.execute("SELECT pg_try_advisory_xact_lock(%s, hashtext(%s))", [LOCK_SPACE, kind])
             if cursor.fetchone() != (True,):
@@ -54,13 +54,13 @@ def _postgresql_lock(kind: str) -> Iterator[None]:
         try:
             yield
         finally:
-            # A server notices a closed connection some time later: until then the next run would be refused.
+            # The server notices a closed connection late; until then the next run would be refused.
             with suppress(Error):
                 connection.rollback()
 
 
 @contextmanager
-def _file_lock(kind: str) -> Iterator[None]:
+def _hold_file_lock(kind: str) -> Iterator[None]:
     database = Path(write_connection().settings_dict["NAME"])
     with database.with_name(f"{database.name}.{kind}.lock").open("w") as file:
         try:
@@ -71,7 +71,7 @@ def _file_lock(kind: str) -> Iterator[None]:
 
 
 def get_unfinished_run(kind: str) -> SyncRun | None:
-    """Return the newest run if it stopped on the way and left a cursor. Only for the holder of the lock."""
+    """Return the newest run if it did not finish and has a cursor, else None. The caller holds the lock."""
     samples = Q(status=SyncRun.Status.INTERRUPTED, cursor="")
     newest = SyncRun.objects.filter(kind=kind).exclude(samples).order_by("-started_at", "-pk").first()
     if newest is None or newest.status == SyncRun.Status.DONE or not newest.cursor:
@@ -81,9 +81,10 @@ def get_unfinished_run(kind: str) -> SyncRun | None:
 
 @contextmanager
 def record_run(run: SyncRun, *, clock: Clock) -> Iterator[SyncRun]:
-    """Keep the run's row: running now, then done, failed or interrupted, as the block ends.
+    """Save the run as running, and at the end of the block as done, failed or interrupted.
 
-    Only for the holder of the lock: whatever else of this kind still says running was killed.
+    The caller holds the lock, so other runs of this kind that are stored as running were killed: they become
+    interrupted. Raises what the block raises.
     """
     run.status, run.error, run.finished_at = SyncRun.Status.RUNNING, "", None
     run.save()
@@ -95,9 +96,8 @@ def record_run(run: SyncRun, *, clock: Clock) -> Iterator[SyncRun]:
         is_stopped = isinstance(error, KeyboardInterrupt)
         run.status = SyncRun.Status.INTERRUPTED if is_stopped else SyncRun.Status.FAILED
         run.error = type(error).__name__
-        with suppress(
-            DatabaseError
-        ):  # it may be what failed; the row then says running, and is resumed all the same
+        # If the database has failed, the row stays "running", and the next run resumes it.
+        with suppress(DatabaseError):
             _finish(run, at=clock())
         raise
     if run.status == SyncRun.Status.RUNNING:
@@ -111,7 +111,7 @@ def _finish(run: SyncRun, *, at: datetime) -> None:
 
 
 def save_progress(run: SyncRun, *, counts: Mapping[str, int], cursor: str | None) -> None:
-    """Write down what is done; `cursor` is the last person of a page that is committed."""
+    """Save the counts and the cursor, which is the last user of the last committed page."""
     run.counts = dict(counts)
     run.cursor = cursor or run.cursor
     run.save(update_fields=["counts", "cursor"])

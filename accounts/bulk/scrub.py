@@ -1,4 +1,4 @@
-"""Scrub: take the personal data out of deleted people's rows, and leave the rows to their foreign keys."""
+"""Scrub: erase the personal data of deleted rows; the rows and the foreign keys to them stay."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from django.db.models.functions import Cast, Concat
 from accounts.db import write_alias
 from accounts.models import User
 
-ROWS_AT_ONCE = 1_000
+BATCH_ROWS = 1_000
 PREFIX = "scrubbed-"
 EMPTY: dict[str, Any] = {
     "email": None,
@@ -30,33 +30,35 @@ EMPTY: dict[str, Any] = {
 }
 
 
-def to_scrub(*, deleted_before: datetime) -> QuerySet[User]:
-    """Return the rows deleted before that moment that still hold personal data."""
+def get_unscrubbed(*, deleted_before: datetime) -> QuerySet[User]:
+    """Return the rows that were deleted before this time and still hold personal data."""
     done = {"username__startswith": PREFIX, "username__endswith": Cast(F("pk"), CharField())}
     return User.objects.filter(deleted_at__lt=deleted_before).exclude(**done, **EMPTY)
 
 
 def scrub(*, deleted_before: datetime) -> int:
-    """Empty those rows, a batch at a time, and return how many there were.
+    """Erase the personal data of these rows in batches, and return the number of rows.
 
-    Id, Clerk id, the tombstone and whatever points to the row stay. The user name goes with the rest, since
-    staff choose theirs, and so does the name under which the admin's history keeps the person. The new name
-    can be guessed by nobody, who would else take it first.
+    The keys, the deletion and all foreign keys to the row stay. The username is replaced too, since staff
+    choose theirs, and so is the name in the admin's history. The new username cannot be guessed, so that no
+    other user can take it first. Raises django.db.Error.
     """
     scrubbed = 0
-    while ids := list(to_scrub(deleted_before=deleted_before).values_list("pk", flat=True)[:ROWS_AT_ONCE]):
+    while ids := list(
+        get_unscrubbed(deleted_before=deleted_before).values_list("pk", flat=True)[:BATCH_ROWS]
+    ):
         with transaction.atomic(using=write_alias()):
-            # The condition stands in the UPDATE too: somebody may be restored between the two statements.
+            # The UPDATE repeats the condition: a row may be restored between the two statements.
             scrubbed += User.objects.filter(pk__in=ids, deleted_at__lt=deleted_before).update(
                 **EMPTY,
                 username=Concat(Value(f"{PREFIX}{token_hex(8)}-"), Cast(F("pk"), CharField())),
                 password=make_password(None),
             )
-            _forget_names(ids)
+            _erase_names_in_history(ids)
     return scrubbed
 
 
-def _forget_names(ids: Iterable[UUID]) -> None:
+def _erase_names_in_history(ids: Iterable[UUID]) -> None:
     kinds = ContentType.objects.db_manager(router.db_for_write(ContentType))
     entries = LogEntry.objects.filter(
         content_type=kinds.get_for_model(User), object_id__in=[str(pk) for pk in ids]

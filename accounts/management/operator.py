@@ -1,4 +1,4 @@
-"""What the operator's commands share: three exit codes, and output for people and for machines."""
+"""The base class of the operator's commands: three exit statuses, output as text or as JSON."""
 
 from __future__ import annotations
 
@@ -15,33 +15,33 @@ from django.db import Error
 from accounts.bulk.runs import AlreadyRunning
 from accounts.clerk.api import ClerkAPIError
 from accounts.clerk.instance import InstanceUnconfirmed
-from accounts.management.progress import Meter, bar, lines, silence
+from accounts.management.progress import Meter, build_line_meter, draw_bar
 
 FINE, SOME_LEFT, COULD_NOT_RUN = 0, 1, 2
 
 
 class OperatorCommand(BaseCommand):
-    """A command with three endings: 0 fine, 1 something is left to do, 2 it could not run.
+    """A command with three exit statuses: 0 success, 1 something is left to do, 2 it could not run.
 
-    Subclasses write `work(**options) -> int`, which returns 0, 1 or 2; what it raises becomes 2 here.
+    Subclasses implement `work(**options) -> int`, which returns the status. Its expected exceptions become 2.
     """
 
     def handle(self, *_: object, **options: Any) -> None:
-        """Run, and end with the exit code."""
+        """Run the command and exit with the status. Raises CommandError if it could not run."""
         try:
             code = self.work(**options)
         except AlreadyRunning as error:
-            message = f"Another {error} is running, and a second would do the same work again: wait for it."
+            message = f"Another {error} is running, and a second would repeat its work. Wait until it ends."
         except (ClerkAPIError, ImproperlyConfigured, InstanceUnconfirmed) as error:
             message = str(error)
         except Error as error:
-            # Its text holds values of the row.
+            # The text of the error may contain values of a row.
             message = (
-                f"The database failed ({type(error).__name__}). See that it answers and is migrated, then "
-                "run the command again; what was committed stays."
+                f"The database failed ({type(error).__name__}). Check that it responds and is migrated, then "
+                "run the command again. Everything committed so far is kept."
             )
         except KeyboardInterrupt:
-            message = "Interrupted. What was committed stays; run the command again."
+            message = "Interrupted. Everything committed so far is kept; run the command again."
         else:
             if code:
                 sys.exit(code)
@@ -49,11 +49,11 @@ class OperatorCommand(BaseCommand):
         raise CommandError(message, returncode=COULD_NOT_RUN)
 
     def work(self, *arguments: Any, **options: Any) -> int:
-        """Do what the command is for."""
+        """Run the command and return the exit status."""
         raise NotImplementedError
 
     def check(self, *arguments: Any, **options: Any) -> None:
-        """Run the system checks; with settings that are wrong the command cannot run."""
+        """Run the system checks. Raises SystemCheckError with the exit status 2."""
         try:
             super().check(*arguments, **options)
         except SystemCheckError as error:
@@ -65,16 +65,14 @@ class OperatorCommand(BaseCommand):
         self.stdout.write(json.dumps(report, indent=2))
 
     def print_counts(self, counts: Mapping[str, object]) -> None:
-        """Print one line of `name: number`, the way logs like it."""
+        """Print one line of `name: number` pairs."""
         self.stdout.write(", ".join(f"{name}: {number}" for name, number in counts.items()))
 
     @contextmanager
     def progress(self, task: str, *, quiet: bool) -> Iterator[Meter]:
         """Yield a meter for the progress; it shows nothing if `quiet`."""
-        if quiet:
-            yield silence
-        elif self.stdout.isatty():
-            with bar(task=task) as meter:
+        if self.stdout.isatty() and not quiet:
+            with draw_bar(task=task) as meter:
                 yield meter
         else:
-            yield lines(self.stdout.write, task=task)
+            yield build_line_meter((lambda _: None) if quiet else self.stdout.write, task=task)

@@ -1,4 +1,4 @@
-"""The progress of a command: a bar on a terminal, a line every few seconds elsewhere."""
+"""The progress of a command: a bar on a terminal, else a line every few seconds."""
 
 from __future__ import annotations
 
@@ -13,16 +13,11 @@ SECONDS_BETWEEN_LINES = 5.0
 class Meter(Protocol):
     """A callable that shows how many users of a total are done."""
 
-    def __call__(self, done: int, *, total: int) -> None:
-        """Show the progress."""
+    def __call__(self, done: int, *, total: int) -> None: ...
 
 
-def silence(done: int, *, total: int) -> None:
-    """Show nothing."""
-
-
-def lines(write: Callable[[str], object], *, task: str) -> Meter:
-    """Return a meter that writes a line at most every five seconds."""
+def build_line_meter(write: Callable[[str], object], *, task: str) -> Meter:
+    """Return a meter that writes at most one line every five seconds."""
     last = time.monotonic()
 
     def show(done: int, *, total: int) -> None:
@@ -35,8 +30,8 @@ def lines(write: Callable[[str], object], *, task: str) -> Meter:
 
 
 @contextmanager
-def bar(*, task: str) -> Iterator[Meter]:
-    """Draw a progress bar with the time left on the terminal."""
+def draw_bar(*, task: str) -> Iterator[Meter]:
+    """Draw a progress bar with the remaining time on the terminal, and yield its meter."""
     # rich is slow to import, and most runs have no terminal.
     from rich.progress import MofNCompleteColumn, Progress  # noqa: PLC0415
 

@@ -1,4 +1,4 @@
-"""How PostgreSQL goes about the statements on people."""
+"""The query plans of statements on the table of users."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from django.db import connection
 
 @contextmanager
 def plans() -> Iterator[list[str]]:
-    """Collect how PostgreSQL goes about each statement on people in the block."""
+    """Collect the plan of each statement on the table of users in the block."""
     found: list[str] = []
 
     def explain(execute: Callable[..., Any], sql: str, params: Any, many: object, context: Any) -> Any:
@@ -25,6 +25,6 @@ def plans() -> Iterator[list[str]]:
         yield found
 
 
-def walks_for_an_id(plans: list[str]) -> list[str]:
-    """Give the plans that read the whole table to find people by their Clerk ids."""
+def find_table_scans(plans: list[str]) -> list[str]:
+    """Return the plans that read the whole table to find users by Clerk id."""
     return [plan for plan in plans if "Seq Scan" in plan and "(clerk_id)::text = " in plan]

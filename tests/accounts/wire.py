@@ -1,4 +1,4 @@
-"""A wire between the Backend API and us that answers for itself now and then."""
+"""A proxy before the Backend API of the emulator that can change responses."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Tamper = Callable[[Request, Response], Response]
 
 
 class Wire:
-    """Forwards to the stand-in. `tamper` sees each request with its answer and gives the one to send on."""
+    """A proxy to the local Clerk emulator; `tamper` gets each request and response, returns a response."""
 
     def __init__(self, clerk: LocalClerk, httpserver: HTTPServer) -> None:
         self._clerk = clerk
@@ -26,10 +26,10 @@ class Wire:
 
     def _forward(self, request: Request) -> Response:
         self.calls.append(request.full_path)
-        answer = requests.get(
+        forwarded = requests.get(
             self._clerk.api_url + request.full_path,
             headers={"Authorization": request.headers.get("Authorization", "")},
             timeout=10,
         )
-        response = Response(answer.content, status=answer.status_code, content_type="application/json")
+        response = Response(forwarded.content, status=forwarded.status_code, content_type="application/json")
         return self.tamper(request, response)

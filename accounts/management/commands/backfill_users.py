@@ -1,4 +1,4 @@
-"""Bring every person of the Clerk instance here."""
+"""Create or update the row of every Clerk user."""
 
 from __future__ import annotations
 
@@ -15,24 +15,22 @@ from accounts.sync import Outcome
 
 
 class Command(OperatorCommand):
-    """`backfill_users`: 0 everybody is here, 1 some could not be stored, 2 it could not run."""
+    """`backfill_users`: 0 all users are stored, 1 some could not be stored, 2 it could not run."""
 
-    help = "Make every Clerk user a local row. A run that was stopped goes on where it was."
+    help = "Create or update the row of every Clerk user. An unfinished run resumes where it stopped."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Declare the options."""
-        parser.add_argument(
-            "--dry-run", action="store_true", help="find out what would happen, write nothing"
-        )
-        parser.add_argument("--limit", type=positive, metavar="N", help="take the oldest N users as a sample")
-        parser.add_argument("--restart", action="store_true", help="begin anew instead of going on")
+        parser.add_argument("--dry-run", action="store_true", help="report what would be done, write nothing")
+        parser.add_argument("--limit", type=positive, metavar="N", help="store only the oldest N users")
+        parser.add_argument("--restart", action="store_true", help="start from the beginning; do not resume")
         parser.add_argument("--json", action="store_true", help="print one JSON document")
 
     def work(self, *, dry_run: bool, limit: int | None, restart: bool, json: bool, **_: Any) -> int:
-        """Backfill."""
+        """Run the backfill and print the counts."""
         api = get_clerk_api()
-        people = api.count()
-        total = min(people, limit or people)
+        users = api.count()
+        total = min(users, limit or users)
         with self.progress("Backfill", quiet=json) as show:
             counts = backfill(
                 api,

@@ -1,4 +1,4 @@
-"""Adopt existing Django users as the rows of Clerk users."""
+"""Link existing Django users to their Clerk users."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from accounts.management.operator import FINE, SOME_LEFT, OperatorCommand
 
 
 class Command(OperatorCommand):
-    """`link_users`: 0 whoever has a row is linked or would be, 1 some are undecided, 2 it could not run."""
+    """`link_users`: 0 all matching rows are or would be linked, 1 some are not, 2 it could not run."""
 
     help = "Link existing users to Clerk users, by external_id or verified e-mail. A dry run unless --apply."
 
@@ -27,7 +27,7 @@ class Command(OperatorCommand):
         parser.add_argument("--json", action="store_true", help="print one JSON document")
 
     def work(self, *, apply: bool, json: bool, **_: Any) -> int:
-        """Decide, and link."""
+        """Decide, link if `apply`, and print the decisions."""
         api = get_clerk_api()
         decisions = decide(api, clock=timezone.now)
         if apply:
@@ -45,15 +45,15 @@ class Command(OperatorCommand):
         for decision in decisions:
             row = decision.row or "several rows"
             self.stdout.write(
-                f"{decision.clerk_id}  {row}  {_word(decision, apply=apply)} {decision.verdict}"
+                f"{decision.clerk_id}  {row}  {_describe(decision, apply=apply)} {decision.verdict}"
             )
         counts = Counter(decision.verdict for decision in decisions)
         self.print_counts({verdict: counts[verdict] for verdict in Verdict})
         if not apply:
-            self.stdout.write("Nothing was written. With --apply the users above are linked.")
+            self.stdout.write("Nothing was written. Run the command with --apply to link the users above.")
 
 
-def _word(decision: Decision, *, apply: bool) -> str:
+def _describe(decision: Decision, *, apply: bool) -> str:
     if not decision.is_link:
         return "undecided:"
     return "linked" if apply else "would link"

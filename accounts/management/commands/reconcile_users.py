@@ -1,4 +1,4 @@
-"""Report, and correct, where the rows of this database and the users in Clerk differ."""
+"""Report and fix the differences between Clerk and this database."""
 
 from __future__ import annotations
 
@@ -7,40 +7,33 @@ from typing import Any
 
 from django.utils import timezone
 
-from accounts.bulk.drift import Drift, DriftReport, Stopped
+from accounts.bulk.drift import DriftReport, StopReason
 from accounts.bulk.reconcile import reconcile
 from accounts.conf import get_clerk_api
 from accounts.management.operator import COULD_NOT_RUN, FINE, SOME_LEFT, OperatorCommand
 
-EXAMPLES = 5
-MEANING = {
-    Drift.MISSING: "in Clerk, no row here",
-    Drift.STALE: "the row here is out of date",
-    Drift.GONE: "deleted in Clerk, live here",
-    Drift.ALIVE: "deleted here by Clerk's word, alive in Clerk",
-    Drift.FAILED: "failed to be stored; /admin/ and sync_health say why",
-}
+MAX_EXAMPLES = 5
 STOPPED = {
-    Stopped.MASS_DELETION: (
+    StopReason.MASS_DELETION: (
         "No row was deleted: more than half of the rows, or more than 10 % and more than 10 users, are not in"
-        " Clerk's list. Look a few of them up in Clerk's dashboard. If these users are really deleted there,"
-        " add --allow-mass-deletion."
+        " Clerk's list. Look up a few of them in Clerk's dashboard. If they are really deleted in Clerk, add"
+        " --allow-mass-deletion."
     ),
-    Stopped.LISTING_INCOMPLETE: (
-        "No row was deleted: Clerk counts far more users than it listed, so absence proves nothing. "
+    StopReason.LISTING_INCOMPLETE: (
+        "No row was deleted: Clerk counts far more users than it listed, so the list is incomplete. "
         "Run the command again later."
     ),
 }
 
 
 class Command(OperatorCommand):
-    """`reconcile_users`: 0 no drift, 1 drift left, 2 it could not run or stopped before a mass deletion."""
+    """`reconcile_users`: 0 no differences left, 1 some left, 2 it could not run, or stopped."""
 
-    help = "Compare every row with Clerk and report the drift; --apply mends it."
+    help = "Report the differences between Clerk and this database; --apply fixes them."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Declare the options."""
-        parser.add_argument("--apply", action="store_true", help="mend what differs")
+        parser.add_argument("--apply", action="store_true", help="fix the differences")
         parser.add_argument(
             "--allow-mass-deletion",
             action="store_true",
@@ -49,7 +42,7 @@ class Command(OperatorCommand):
         parser.add_argument("--json", action="store_true", help="print one JSON document")
 
     def work(self, *, apply: bool, allow_mass_deletion: bool, json: bool, **_: Any) -> int:
-        """Reconcile."""
+        """Run the reconciliation and print the report."""
         api = get_clerk_api()
         with self.progress("Reconcile", quiet=json) as show:
             found = reconcile(
@@ -65,34 +58,18 @@ class Command(OperatorCommand):
             self._print(found)
         if found.stopped:
             self.stderr.write(STOPPED[found.stopped])
-            if apply or found.stopped == Stopped.LISTING_INCOMPLETE:
+            if apply or found.stopped == StopReason.LISTING_INCOMPLETE:
                 return COULD_NOT_RUN
         return SOME_LEFT if found.left else FINE
 
     def _print(self, found: DriftReport) -> None:
-        if self.stdout.isatty():
-            _draw(found)
-        else:
-            for kind, tally in found.tallies.items():
-                examples = f" ({', '.join(tally.examples[:EXAMPLES])})" if tally.examples else ""
-                self.stdout.write(f"{kind}: {tally.found}, mended: {tally.mended}{examples}")
+        for kind, tally in found.tallies.items():
+            examples = f" ({', '.join(tally.examples[:MAX_EXAMPLES])})" if tally.examples else ""
+            self.stdout.write(f"{kind}: {tally.found}, mended: {tally.fixed}{examples}")
         self.stdout.write(
-            f"{found.listed:,} people in Clerk, {found.left:,} differences left. For information: "
-            f"{found.deleted_here:,} deleted here by an operator, "
+            f"{found.listed:,} users in Clerk, {found.left:,} differences left. For information: "
+            f"{found.deleted_here:,} deleted locally by an operator, "
             f"{len(found.shared_addresses):,} e-mail addresses shared by several rows."
         )
         for clerk_ids in found.shared_addresses:
             self.stdout.write(f"  one address: {', '.join(clerk_ids)}")
-
-
-def _draw(found: DriftReport) -> None:
-    # rich is slow to import, and cron has no terminal.
-    from rich.console import Console  # noqa: PLC0415
-    from rich.table import Column, Table  # noqa: PLC0415
-
-    table = Table("drift", "found", "mended", Column("for example", no_wrap=True))
-    for kind, tally in found.tallies.items():
-        table.add_row(
-            MEANING[kind], f"{tally.found:,}", f"{tally.mended:,}", "\n".join(tally.examples[:EXAMPLES])
-        )
-    Console().print(table)

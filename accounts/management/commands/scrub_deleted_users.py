@@ -1,4 +1,4 @@
-"""Erase the personal data of people who are deleted."""
+"""Erase the personal data of deleted rows."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from django.utils import timezone
 
-from accounts.bulk.scrub import scrub, to_scrub
+from accounts.bulk.scrub import get_unscrubbed, scrub
 from accounts.management.arguments import days
 from accounts.management.operator import FINE, OperatorCommand
 
@@ -16,20 +16,20 @@ from accounts.management.operator import FINE, OperatorCommand
 class Command(OperatorCommand):
     """`scrub_deleted_users`: 0 done, 2 it could not run."""
 
-    help = "Erase the personal data of users deleted in Clerk or here; rows and what points to them stay."
+    help = "Erase the personal data of deleted users; the rows and the foreign keys to them stay."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Declare the options."""
         parser.add_argument(
-            "--older-than", type=days, required=True, metavar="DAYS", help="deleted at least so many days ago"
+            "--older-than", type=days, required=True, metavar="DAYS", help="deleted at least DAYS days ago"
         )
-        parser.add_argument("--dry-run", action="store_true", help="count them, write nothing")
+        parser.add_argument("--dry-run", action="store_true", help="count the rows, write nothing")
 
     def work(self, *, older_than: int, dry_run: bool, **_: Any) -> int:
-        """Scrub."""
+        """Erase the data, or count the rows if `dry_run`."""
         deleted_before = timezone.now() - timedelta(days=older_than)
         if dry_run:
-            rows = to_scrub(deleted_before=deleted_before).count()
+            rows = get_unscrubbed(deleted_before=deleted_before).count()
             self.stdout.write(f"dry run: {rows:,} rows would lose their personal data")
         else:
             self.stdout.write(f"{scrub(deleted_before=deleted_before):,} rows lost their personal data")

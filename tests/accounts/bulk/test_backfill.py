@@ -1,4 +1,4 @@
-"""`backfill_users`: everybody arrives, once, whatever happens on the way."""
+"""`backfill_users`: every user is stored once, also after failures and interruptions."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ from accounts.clerk.api import ClerkAPI, ClerkAPIError
 from accounts.models import SyncRun, User
 from devclerk.fixtures import LocalClerk
 from tests.accounts import programs
+from tests.accounts.bulk.commands import run_json
 from tests.accounts.wire import Wire
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("clerk_settings")]
@@ -30,79 +31,73 @@ WRITES = ("INSERT", "UPDATE", "DELETE")
 
 
 def backfill(*arguments: str) -> tuple[int, dict[str, Any]]:
-    """Run the command in this process; give exit code and report."""
-    output = StringIO()
-    try:
-        call_command("backfill_users", "--json", *arguments, stdout=output)
-    except SystemExit as ending:
-        return int(str(ending.code)), json.loads(output.getvalue())
-    return 0, json.loads(output.getvalue())
+    return run_json("backfill_users", *arguments)
 
 
-def rows() -> dict[str, tuple[Any, ...]]:
-    """Give the physical version of each row: it changes with every write."""
+def get_row_versions() -> dict[str, tuple[Any, ...]]:
+    """Return the physical version of each row, which changes with every write."""
     with connection.cursor() as cursor:
         cursor.execute(f"SELECT clerk_id, xmin::text, ctid::text FROM {User._meta.db_table}")  # noqa: S608
         return {clerk_id: version for clerk_id, *version in cursor.fetchall()}
 
 
-def test_everybody_in_clerk_becomes_a_row(clerk: LocalClerk) -> None:
+def test_every_clerk_user_gets_a_row(clerk: LocalClerk) -> None:
     clerk.make_up(1200)
-    people = len(clerk.emulator.directory)
+    users = len(clerk.emulator.directory)
     code, report = backfill()
     assert code == 0
-    assert (report["seen"], report["created"], report["failed"]) == (people, people, 0)
+    assert (report["seen"], report["created"], report["failed"]) == (users, users, 0)
     ada = User.objects.by_clerk_id(clerk.person("ada").id)
     assert ada is not None
     assert (ada.email, ada.email_verified, ada.first_name) == ("ada@example.test", True, "Ada")
 
 
-@pytest.mark.parametrize("piece", [b"9" * 4301, b"[" * 3000 + b"]" * 3000])
+@pytest.mark.parametrize("value", [b"9" * 4301, b"[" * 3000 + b"]" * 3000])
 @pytest.mark.parametrize("command", ["backfill_users", "reconcile_users", "link_users"])
-def test_nobody_stops_a_command_by_what_they_wrote_about_themselves(
-    clerk: LocalClerk, wire: Wire, command: str, piece: bytes
+def test_unreadable_user_metadata_stops_no_command(
+    clerk: LocalClerk, wire: Wire, command: str, value: bytes
 ) -> None:
     clerk.new_person(first_name="Eve", raw={"unsafe_metadata": {"x": "unreadable"}})
 
-    def write(_request: Request, response: Response) -> Response:
-        response.set_data(response.get_data().replace(b'"unreadable"', piece))
+    def replace_metadata(_request: Request, response: Response) -> Response:
+        response.set_data(response.get_data().replace(b'"unreadable"', value))
         return response
 
-    wire.tamper = write
+    wire.tamper = replace_metadata
     backfill()
     assert User.objects.filter(first_name="Eve").exists()
     call_command(command, stdout=StringIO())
 
 
-def test_a_page_costs_one_call_and_a_run_two_more_at_most(clerk: LocalClerk) -> None:
+def test_each_page_is_one_request(clerk: LocalClerk) -> None:
     clerk.make_up(1500 - len(clerk.emulator.directory))
     backfill()
     assert len(clerk.api_requests) <= 3 + 2
 
 
 @pytest.mark.postgresql
-def test_a_second_run_writes_to_no_person(clerk: LocalClerk) -> None:
+def test_second_run_writes_no_row(clerk: LocalClerk) -> None:
     clerk.make_up(700)
     backfill()
-    before = rows()
+    before = get_row_versions()
     code, report = backfill()
     assert (code, report["unchanged"]) == (0, report["seen"])
-    assert rows() == before
+    assert get_row_versions() == before
 
 
 @pytest.mark.postgresql
-def test_a_second_run_writes_what_changed_and_nothing_else(clerk: LocalClerk) -> None:
+def test_second_run_writes_only_changed_rows(clerk: LocalClerk) -> None:
     clerk.make_up(700)
     backfill()
-    before = rows()
+    before = get_row_versions()
     changed = clerk.update("ada", first_name="Augusta")
     code, report = backfill()
     assert (code, report["updated"]) == (0, 1)
-    after = rows()
+    after = get_row_versions()
     assert {clerk_id for clerk_id in after if after[clerk_id] != before[clerk_id]} == {changed.id}
 
 
-def test_a_dry_run_writes_nothing_at_all(clerk: LocalClerk) -> None:
+def test_dry_run_writes_nothing(clerk: LocalClerk) -> None:
     clerk.new_person(raw={"id": None})
     with CaptureQueriesContext(connection) as statements:
         code, report = backfill("--dry-run")
@@ -113,7 +108,7 @@ def test_a_dry_run_writes_nothing_at_all(clerk: LocalClerk) -> None:
     assert not SyncRun.objects.exists()
 
 
-def test_a_limit_takes_the_oldest_and_leaves_the_rest_to_a_full_run(clerk: LocalClerk) -> None:
+def test_limit_stores_the_oldest_users(clerk: LocalClerk) -> None:
     assert backfill("--limit", "2")[1]["created"] == 2
     assert set(User.objects.values_list("first_name", flat=True)) == {"Ada", "Grace"}
     assert backfill("--limit", "2")[1]["unchanged"] == 2
@@ -122,13 +117,13 @@ def test_a_limit_takes_the_oldest_and_leaves_the_rest_to_a_full_run(clerk: Local
 
 
 @pytest.mark.parametrize("number", ["0", "-1", "x", "1.5"])
-def test_a_limit_that_is_no_number_is_refused(number: str) -> None:
+def test_invalid_limit_is_refused(number: str) -> None:
     with pytest.raises(CommandError):
         call_command("backfill_users", "--limit", number)
 
 
 @pytest.mark.parametrize("raw", [{"id": None}, {"id": 7}, {"id": ""}])
-def test_somebody_unusable_is_counted_and_skipped(clerk: LocalClerk, raw: dict[str, Any]) -> None:
+def test_user_without_usable_id_is_counted_and_skipped(clerk: LocalClerk, raw: dict[str, Any]) -> None:
     clerk.new_person(raw=raw)
     code, report = backfill()
     assert code == 1
@@ -136,7 +131,7 @@ def test_somebody_unusable_is_counted_and_skipped(clerk: LocalClerk, raw: dict[s
     assert report["created"] == len(clerk.emulator.directory) - 1
 
 
-def test_the_run_is_written_down(clerk: LocalClerk) -> None:
+def test_run_is_recorded(clerk: LocalClerk) -> None:
     backfill()
     run = SyncRun.objects.get()
     assert (run.kind, run.status, run.error) == (SyncRun.Kind.BACKFILL, SyncRun.Status.DONE, "")
@@ -145,26 +140,24 @@ def test_the_run_is_written_down(clerk: LocalClerk) -> None:
     assert run.started_at < run.finished_at
 
 
-def refuse_pages_after_the_first(_request: Request, response: Response) -> Response:
+def refuse_pages_after_the_first(request: Request, response: Response) -> Response:
     refused = Response('{"errors": [{"code": "clerk_key_invalid"}]}', status=401)
-    return refused if "starting_after" in _request.args else response
+    return refused if "starting_after" in request.args else response
 
 
-def test_a_refusal_on_the_way_ends_the_run_with_2_and_keeps_what_was_done(
-    clerk: LocalClerk, wire: Wire
-) -> None:
+def test_refused_page_exits_with_2_and_keeps_stored_pages(clerk: LocalClerk, wire: Wire) -> None:
     clerk.make_up(900)
     wire.tamper = refuse_pages_after_the_first
-    with pytest.raises(CommandError, match="CLERK_SECRET_KEY") as ending:
+    with pytest.raises(CommandError, match="CLERK_SECRET_KEY") as error:
         call_command("backfill_users")
-    assert ending.value.returncode == 2
-    assert clerk.secret_key not in str(ending.value)
+    assert error.value.returncode == 2
+    assert clerk.secret_key not in str(error.value)
     run = SyncRun.objects.get()
     assert (run.status, run.error) == (SyncRun.Status.FAILED, "ClerkAPIError")
     assert User.objects.count() == 500
 
 
-def test_a_run_that_failed_is_taken_up_where_it_was(clerk: LocalClerk, wire: Wire) -> None:
+def test_failed_run_resumes_after_its_last_page(clerk: LocalClerk, wire: Wire) -> None:
     clerk.make_up(900)
     wire.tamper = refuse_pages_after_the_first
     with pytest.raises(CommandError):
@@ -180,7 +173,7 @@ def test_a_run_that_failed_is_taken_up_where_it_was(clerk: LocalClerk, wire: Wir
     assert SyncRun.objects.get().status == SyncRun.Status.DONE
 
 
-def test_a_network_that_goes_away_ends_the_run_and_loses_nothing(clerk: LocalClerk, wire: Wire) -> None:
+def test_network_failure_keeps_stored_pages(clerk: LocalClerk, wire: Wire) -> None:
     clerk.make_up(900)
     wire.tamper = lambda request, response: (
         Response("bad gateway", status=502) if "starting_after" in request.args else response
@@ -192,7 +185,7 @@ def test_a_network_that_goes_away_ends_the_run_and_loses_nothing(clerk: LocalCle
     assert SyncRun.objects.get().cursor
 
 
-def test_a_page_that_repeats_ends_the_run_with_2(clerk: LocalClerk, wire: Wire) -> None:
+def test_repeated_page_exits_with_2(clerk: LocalClerk, wire: Wire) -> None:
     clerk.make_up(900)
     first: list[Response] = []
 
@@ -203,25 +196,25 @@ def test_a_page_that_repeats_ends_the_run_with_2(clerk: LocalClerk, wire: Wire) 
         return response
 
     wire.tamper = repeat
-    with pytest.raises(CommandError, match="pages_do_not_advance") as ending:
+    with pytest.raises(CommandError, match="pages_do_not_advance") as error:
         call_command("backfill_users")
-    assert ending.value.returncode == 2
+    assert error.value.returncode == 2
 
 
-def test_too_many_requests_are_waited_out(clerk: LocalClerk) -> None:
+def test_429_is_retried(clerk: LocalClerk) -> None:
     clerk.api_fails(429, times=2, retry_after=1)
     assert backfill()[0] == 0
 
 
-def test_a_wrong_key_is_said_to_be_one(clerk_settings: Settings) -> None:
+def test_wrong_secret_key_exits_with_2(clerk_settings: Settings) -> None:
     clerk_settings.CLERK_SECRET_KEY = "sk_test_Wrong"
-    with pytest.raises(CommandError, match="CLERK_SECRET_KEY") as ending:
+    with pytest.raises(CommandError, match="CLERK_SECRET_KEY") as error:
         call_command("backfill_users")
-    assert ending.value.returncode == 2
-    assert "sk_test_Wrong" not in str(ending.value)
+    assert error.value.returncode == 2
+    assert "sk_test_Wrong" not in str(error.value)
 
 
-def test_a_restart_begins_anew(clerk: LocalClerk) -> None:
+def test_restart_starts_from_the_beginning(clerk: LocalClerk) -> None:
     clerk.make_up(600)
     SyncRun.objects.create(
         kind=SyncRun.Kind.BACKFILL,
@@ -232,21 +225,21 @@ def test_a_restart_begins_anew(clerk: LocalClerk) -> None:
     assert backfill("--restart")[1]["created"] == len(clerk.emulator.directory)
 
 
-def test_a_finished_run_is_followed_by_a_new_one(clerk: LocalClerk) -> None:
+def test_finished_run_is_not_resumed(clerk: LocalClerk) -> None:
     backfill()
     clerk.new_person(first_name="New")
     assert backfill()[1]["created"] == 1
     assert SyncRun.objects.count() == 2
 
 
-def test_without_a_secret_key_it_cannot_run_and_says_what_to_do(clerk_settings: Settings) -> None:
+def test_missing_secret_key_exits_with_2(clerk_settings: Settings) -> None:
     clerk_settings.CLERK_SECRET_KEY = ""
-    with pytest.raises(CommandError, match="CLERK_SECRET_KEY") as ending:
+    with pytest.raises(CommandError, match="CLERK_SECRET_KEY") as error:
         call_command("backfill_users")
-    assert ending.value.returncode == 2
+    assert error.value.returncode == 2
 
 
-def test_two_at_once_are_one_and_a_refusal(clerk: LocalClerk) -> None:
+def test_second_run_at_the_same_time_is_refused(clerk: LocalClerk) -> None:
     with single_run(SyncRun.Kind.BACKFILL):
         refused = programs.run("backfill_users", clerk=clerk)
     assert refused.returncode == 2
@@ -255,11 +248,11 @@ def test_two_at_once_are_one_and_a_refusal(clerk: LocalClerk) -> None:
     assert programs.run("backfill_users", clerk=clerk).returncode == 0
 
 
-def test_killed_on_the_way_it_goes_on_after_the_last_page(clerk: LocalClerk) -> None:
+def test_killed_run_resumes_after_its_last_page(clerk: LocalClerk) -> None:
     clerk.make_up(5000)
     process = programs.start("backfill_users", clerk=clerk)
     try:
-        cursor = wait_for_a_page()
+        cursor = wait_for_first_page()
         os.kill(process.pid, signal.SIGKILL)
     finally:
         process.kill()
@@ -268,27 +261,27 @@ def test_killed_on_the_way_it_goes_on_after_the_last_page(clerk: LocalClerk) -> 
     clerk.emulator.users_api.requests.clear()
     again = programs.run("backfill_users", "--json", clerk=clerk)
     assert again.returncode == 0, again.stderr
-    walked = [request for request in clerk.emulator.users_api.requests if request.path == "/v1/users"]
-    assert all(request.one("starting_after") >= cursor for request in walked)
+    requests = [request for request in clerk.emulator.users_api.requests if request.path == "/v1/users"]
+    assert all(request.one("starting_after") >= cursor for request in requests)
     assert User.objects.count() == len(clerk.emulator.directory)
     assert json.loads(again.stdout)["seen"] >= len(clerk.emulator.directory)
     assert SyncRun.objects.get().status == SyncRun.Status.DONE
 
 
-def wait_for_a_page() -> str:
+def wait_for_first_page() -> str:
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         if run := SyncRun.objects.exclude(cursor="").first():
             return run.cursor
         time.sleep(0.01)
-    raise AssertionError("no page was committed")
+    raise AssertionError("no page was committed within 60 s")
 
 
-def test_it_prints_plain_lines_and_nothing_personal(clerk: LocalClerk) -> None:
+def test_output_is_plain_and_has_no_personal_data(clerk: LocalClerk) -> None:
     done = programs.run("backfill_users", clerk=clerk)
     assert done.returncode == 0
     assert "created: 9" in done.stdout
     assert "\x1b" not in done.stdout
-    for person in map(clerk.person, ("ada", "grace", "alan")):
-        assert str(person.email) not in done.stdout + done.stderr
-        assert str(person.first_name) not in done.stdout + done.stderr
+    for user in map(clerk.person, ("ada", "grace", "alan")):
+        assert str(user.email) not in done.stdout + done.stderr
+        assert str(user.first_name) not in done.stdout + done.stderr

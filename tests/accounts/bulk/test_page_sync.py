@@ -1,4 +1,4 @@
-"""A page of people at once ends as the same people one by one would."""
+"""The sync of a page has the same result as the sync of each of its users."""
 
 from __future__ import annotations
 
@@ -26,24 +26,24 @@ Failures = list[dict[str, Any]]
 
 @pytest.fixture
 def failures() -> Iterator[Failures]:
-    told: Failures = []
+    received: Failures = []
 
     def listen(sender: object, signal: object, **facts: Any) -> None:
-        told.append(facts)
+        received.append(facts)
 
     sync_failed.connect(listen)
-    yield told
+    yield received
     sync_failed.disconnect(listen)
 
 
-def picture() -> list[str]:
+def get_values() -> list[str]:
     names = ("clerk_id", "email", "email_verified", "first_name", "banned", "deleted_by", "field_versions")
     return sorted(map(repr, User.objects.values_list(*names)))
 
 
-def prepare(people: list[str]) -> None:
-    """Put people into every state that a page can meet."""
-    for number, clerk_id in enumerate(people):
+def create_rows(clerk_ids: list[str]) -> None:
+    """Create rows in every state that the sync of a page can find."""
+    for number, clerk_id in enumerate(clerk_ids):
         if number % 6 == 0:
             continue
         user = sync_user(
@@ -63,9 +63,9 @@ def prepare(people: list[str]) -> None:
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_a_page_and_the_same_people_one_by_one_end_alike(seed: int) -> None:
+def test_page_and_single_users_have_the_same_result(seed: int) -> None:
     chance = random.Random(seed)  # noqa: S311 - repeatable, not secret
-    people = [f"user_{number}" for number in range(36)]
+    clerk_ids = [f"user_{number}" for number in range(36)]
     page = [
         profile(
             Source.API,
@@ -76,20 +76,20 @@ def test_a_page_and_the_same_people_one_by_one_end_alike(seed: int) -> None:
             email_verified=chance.choice([True, False]),
             banned=chance.choice([True, False]),
         )
-        for clerk_id in chance.sample(people, len(people))
+        for clerk_id in chance.sample(clerk_ids, len(clerk_ids))
     ]
-    prepare(people)
-    together = sync_page(page, source="backfill").outcomes
-    first = picture()
+    create_rows(clerk_ids)
+    page_outcomes = sync_page(page, source="backfill").outcomes
+    first = get_values()
     User.objects.all()._raw_delete("default")
-    prepare(people)
-    alone = {profile.clerk_id: sync_user(profile).outcome for profile in page}
-    assert together == alone
-    assert first == picture()
-    assert set(together.values()) >= {Outcome.CREATED, Outcome.STALE}
+    create_rows(clerk_ids)
+    single_outcomes = {profile.clerk_id: sync_user(profile).outcome for profile in page}
+    assert page_outcomes == single_outcomes
+    assert first == get_values()
+    assert set(page_outcomes.values()) >= {Outcome.CREATED, Outcome.STALE}
 
 
-def test_a_page_that_changes_nothing_is_one_select_under_the_lock_and_a_look_for_failures_to_close() -> None:
+def test_unchanged_page_is_one_select_and_one_look_for_failures() -> None:
     page = [profile(Source.API, clerk_id=f"user_{number}", first_name="Ada") for number in range(200)]
     sync_page(page, source="backfill")
     with CaptureQueriesContext(connection) as captured:
@@ -102,7 +102,7 @@ def test_a_page_that_changes_nothing_is_one_select_under_the_lock_and_a_look_for
     ]
 
 
-def test_a_page_that_only_confirms_what_is_known_reads_no_row_by_itself() -> None:
+def test_confirmed_page_is_one_select_and_one_update() -> None:
     sync_page(
         [profile(Source.API, clerk_id=f"user_{number}", first_name="Ada") for number in range(50)],
         source="backfill",
@@ -117,7 +117,7 @@ def test_a_page_that_only_confirms_what_is_known_reads_no_row_by_itself() -> Non
     assert all(row.field_versions["first_name"][0] == T + 5 for row in User.objects.all())
 
 
-def test_only_what_differs_is_written() -> None:
+def test_only_changed_rows_are_written() -> None:
     page = [profile(Source.API, clerk_id=f"user_{number}", first_name="Ada") for number in range(20)]
     sync_page(page, source="backfill")
     before = dict(User.objects.values_list("clerk_id", "updated_at"))
@@ -128,7 +128,7 @@ def test_only_what_differs_is_written() -> None:
     assert {clerk_id for clerk_id in after if after[clerk_id] != before[clerk_id]} == {"user_3"}
 
 
-def test_a_dry_run_tells_the_outcomes_and_writes_nothing() -> None:
+def test_dry_run_returns_outcomes_and_writes_nothing() -> None:
     sync_user(profile(Source.API, clerk_id="user_1", first_name="Ada"))
     page = [
         profile(Source.API, T + 1, clerk_id="user_1", first_name="Zoe"),
@@ -139,7 +139,7 @@ def test_a_dry_run_tells_the_outcomes_and_writes_nothing() -> None:
     assert list(User.objects.values_list("first_name", flat=True)) == ["Ada"]
 
 
-def test_somebody_named_twice_gets_one_row() -> None:
+def test_user_listed_twice_gets_one_row() -> None:
     page = [
         profile(Source.API, clerk_id="user_1", first_name="Ada"),
         profile(Source.API, clerk_id="user_2"),
@@ -151,7 +151,7 @@ def test_somebody_named_twice_gets_one_row() -> None:
     assert list(names) == [("user_1", "Augusta"), ("user_2", "")]
 
 
-def test_fields_that_cannot_be_stored_are_told_by_the_name_of_the_command(failures: Failures) -> None:
+def test_unusable_fields_are_reported_with_the_command(failures: Failures) -> None:
     page = [
         replace(profile(Source.API, clerk_id="user_1", first_name="Ada"), unusable=("email", "image_url"))
     ]
@@ -162,7 +162,7 @@ def test_fields_that_cannot_be_stored_are_told_by_the_name_of_the_command(failur
     ]
 
 
-def test_a_dry_run_tells_nobody(failures: Failures) -> None:
+def test_dry_run_notifies_no_observer(failures: Failures) -> None:
     sync_page(
         [replace(profile(Source.API, clerk_id="user_1"), unusable=("email",))],
         source="reconcile",
@@ -171,12 +171,12 @@ def test_a_dry_run_tells_nobody(failures: Failures) -> None:
     assert failures == []
 
 
-def test_an_empty_page_is_nothing() -> None:
+def test_empty_page_has_no_outcomes() -> None:
     assert sync_page([], source="backfill").outcomes == {}
 
 
 @pytest.mark.postgresql
-def test_one_person_who_cannot_be_stored_spoils_no_other(failures: Failures) -> None:
+def test_user_that_cannot_be_stored_stops_no_other(failures: Failures) -> None:
     page = [profile(Source.API, clerk_id=f"user_{number}", first_name="Ada") for number in range(10)]
     with trigger("IF NEW.clerk_id = 'user_4' THEN RAISE EXCEPTION 'no'; END IF"):
         result = sync_page(page, source="backfill")
@@ -187,7 +187,7 @@ def test_one_person_who_cannot_be_stored_spoils_no_other(failures: Failures) -> 
 
 
 @pytest.mark.postgresql
-def test_a_database_that_takes_nobody_is_an_error() -> None:
+def test_page_without_any_stored_user_is_an_error() -> None:
     with trigger("RAISE EXCEPTION 'no'"), pytest.raises(DatabaseError):
         sync_page(
             [profile(Source.API, clerk_id="user_1"), profile(Source.API, clerk_id="user_2")],

@@ -1,4 +1,4 @@
-"""`sync_user` and the restoration: one person, fetched afresh."""
+"""`sync_user` and the restoration of a row: one user is fetched from Clerk."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("
 
 
 def sync_user(clerk_id: str) -> tuple[int, str]:
-    """Run the command in this process; give exit code and output."""
-    output = StringIO()
+    """Run the command; return exit status and output."""
+    output, status = StringIO(), 0
     try:
         call_command("sync_user", clerk_id, stdout=output, stderr=output)
-    except SystemExit as ending:
-        return int(str(ending.code)), output.getvalue()
-    return 0, output.getvalue()
+    except SystemExit as error:
+        status = int(str(error.code))
+    return status, output.getvalue()
 
 
-def test_a_person_is_made_then_unchanged_then_updated(clerk: LocalClerk) -> None:
+def test_user_is_created_then_unchanged_then_updated(clerk: LocalClerk) -> None:
     ada = clerk.person("ada")
     assert sync_user(ada.id) == (0, f"{ada.id}: created\n")
     assert sync_user(ada.id) == (0, f"{ada.id}: unchanged\n")
@@ -43,7 +43,7 @@ def test_a_person_is_made_then_unchanged_then_updated(clerk: LocalClerk) -> None
     assert User.objects.get(clerk_id=ada.id).first_name == "Augusta"
 
 
-def test_a_wrong_value_with_a_newer_version_is_repaired(clerk: LocalClerk) -> None:
+def test_wrong_value_with_a_newer_version_is_corrected(clerk: LocalClerk) -> None:
     ada = clerk.person("ada")
     sync_user(ada.id)
     row = User.objects.get(clerk_id=ada.id)
@@ -54,36 +54,33 @@ def test_a_wrong_value_with_a_newer_version_is_repaired(clerk: LocalClerk) -> No
 
 
 @pytest.mark.parametrize("clerk_id", ["user_unknown", "", "..", "x/y"])
-def test_an_id_that_clerk_does_not_know_is_1(clerk_id: str) -> None:
-    code, output = sync_user(clerk_id)
-    assert code == 1
-    assert "Clerk knows no user" in output
+def test_unknown_clerk_id_exits_with_1(clerk_id: str) -> None:
+    status, output = sync_user(clerk_id)
+    assert status == 1
+    assert "Clerk has no user" in output
 
 
-def test_somebody_deleted_here_stays_so_and_it_is_said(clerk: LocalClerk) -> None:
+def test_deleted_row_stays_deleted_and_exits_with_1(clerk: LocalClerk) -> None:
     ada = clerk.person("ada")
     sync_user(ada.id)
     delete_user(ada.id, at=ada.updated_at + 1000)
-    code, output = sync_user(ada.id)
-    assert code == 1
+    status, output = sync_user(ada.id)
+    assert status == 1
     assert "reconcile_users --apply" in output
 
 
-def test_clerks_refusal_is_2(clerk_settings: Settings) -> None:
+def test_wrong_secret_key_exits_with_2(clerk_settings: Settings) -> None:
     clerk_settings.CLERK_SECRET_KEY = "sk_test_Wrong"
-    with pytest.raises(CommandError, match="CLERK_SECRET_KEY") as ending:
+    with pytest.raises(CommandError, match="CLERK_SECRET_KEY") as error:
         sync_user("user_a")
-    assert ending.value.returncode == 2
+    assert error.value.returncode == 2
 
 
-def test_without_a_secret_key_it_is_2(clerk_settings: Settings) -> None:
+def test_missing_secret_key_exits_with_2(clerk_settings: Settings) -> None:
     clerk_settings.CLERK_SECRET_KEY = ""
-    with pytest.raises(CommandError, match="CLERK_SECRET_KEY") as ending:
+    with pytest.raises(CommandError, match="CLERK_SECRET_KEY") as error:
         sync_user("user_a")
-    assert ending.value.returncode == 2
-
-
-# Restored
+    assert error.value.returncode == 2
 
 
 def milliseconds() -> int:
@@ -92,15 +89,15 @@ def milliseconds() -> int:
 
 @pytest.mark.postgresql
 @pytest.mark.parametrize(
-    "first", [delete_locally, lambda row: delete_user(row.clerk_id, at=1_700_000_000_000)]
+    "delete_first", [delete_locally, lambda row: delete_user(row.clerk_id, at=1_700_000_000_000)]
 )
-def test_whom_clerk_deletes_while_its_answer_is_on_the_way_is_not_restored(
-    clerk: LocalClerk, wire: Wire, first: Callable[[User], Outcome]
+def test_user_deleted_during_the_request_is_not_restored(
+    clerk: LocalClerk, wire: Wire, delete_first: Callable[[User], Outcome]
 ) -> None:
     ada = clerk.person("ada")
     sync_user(ada.id)
     row = User.objects.get(clerk_id=ada.id)
-    first(row)
+    delete_first(row)
     row.refresh_from_db()
 
     def delete(_request: Request, response: Response) -> Response:
@@ -117,7 +114,7 @@ def test_whom_clerk_deletes_while_its_answer_is_on_the_way_is_not_restored(
 @pytest.mark.parametrize(
     "date", ["Fri, 01 Jan 2100 00:00:00 GMT", "Thu, 01 Jan 1970 00:00:01 GMT", "Fri, 01 Jan 99999", "soon"]
 )
-def test_an_absurd_date_makes_nobody_undeletable(
+def test_implausible_date_does_not_prevent_a_deletion(
     clerk: LocalClerk, monkeypatch: pytest.MonkeyPatch, date: str
 ) -> None:
     ada = clerk.person("ada")

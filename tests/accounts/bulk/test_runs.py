@@ -1,4 +1,4 @@
-"""One bulk run of a kind at a time."""
+"""One bulk run of a kind at a time, and its row."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from accounts.models import SyncRun
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-def test_a_run_may_follow_at_once_on_one_that_has_ended() -> None:
+def test_run_can_start_immediately_after_another() -> None:
     for _ in range(100):
         with single_run(SyncRun.Kind.RECONCILE):
             pass
 
 
-def test_a_run_that_failed_leaves_no_lock() -> None:
+def test_failed_run_releases_the_lock() -> None:
     for _ in range(100):
         with pytest.raises(ZeroDivisionError), single_run(SyncRun.Kind.RECONCILE):
             raise ZeroDivisionError
 
 
 @pytest.mark.postgresql
-def test_a_run_is_refused_while_another_of_its_kind_is_under_way() -> None:
+def test_second_run_of_a_kind_is_refused() -> None:
     with single_run(SyncRun.Kind.RECONCILE):
         with pytest.raises(AlreadyRunning), single_run(SyncRun.Kind.RECONCILE):
             pass
@@ -32,7 +32,7 @@ def test_a_run_is_refused_while_another_of_its_kind_is_under_way() -> None:
             pass
 
 
-def test_a_run_that_was_killed_before_its_first_page_does_not_say_running_for_ever() -> None:
+def test_killed_run_does_not_stay_running() -> None:
     killed = SyncRun.objects.create(kind=SyncRun.Kind.BACKFILL)
     other = SyncRun.objects.create(kind=SyncRun.Kind.RECONCILE)
     with record_run(SyncRun(kind=SyncRun.Kind.BACKFILL), clock=timezone.now) as run:
