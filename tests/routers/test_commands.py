@@ -8,10 +8,8 @@ from io import StringIO
 from typing import Any
 
 import pytest
-from django.core.checks import run_checks
 from django.core.management import call_command
 from django.utils import timezone
-from pytest_django import Settings
 
 from accounts.bulk.runs import AlreadyRunning, single_run
 from accounts.models import DeletedBy, SyncRun, User
@@ -20,7 +18,7 @@ from health.models import SyncFailure
 from tests.factories import UserFactory
 from tests.health.rows import event, failures, run
 from tests.routers.conftest import Routed
-from tests.routers.databases import ALIASES, configured
+from tests.routers.databases import ALIASES
 from webhooks.models import WebhookEvent
 
 pytestmark = [
@@ -132,29 +130,3 @@ def test_prune_history_deletes_what_is_old(routed: Routed) -> None:
 def test_lock_of_a_run_is_in_the_write_database(routed: Routed) -> None:
     with single_run("backfill"), pytest.raises(AlreadyRunning), single_run("backfill"):
         pass
-
-
-def test_e016_models_that_decide_are_written_to_one_database(settings: Settings) -> None:
-    settings.DATABASE_ROUTERS = ["tests.routers.databases.ScatteringRouter"]
-    (message,) = [each for each in run_checks(tags=["accounts"]) if each.id == "accounts.E016"]
-    assert "'primary': webhooks.WebhookEvent" in message.msg
-    settings.DATABASE_ROUTERS = ["tests.routers.databases.ReplicaRouter"]
-    assert "accounts.E016" not in [each.id for each in run_checks(tags=["accounts"])]
-
-
-def test_e016_the_database_that_the_router_names_exists(
-    settings: Settings, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.delitem(settings.DATABASES, "primary")
-    settings.DATABASE_ROUTERS = ["tests.routers.databases.PrimaryRouter"]
-    assert "accounts.E016" in [each.id for each in run_checks(tags=["accounts"])]
-
-
-@pytest.mark.parametrize(("alias", "expected"), [("primary", True), ("replica", False)])
-def test_e011_atomic_requests_of_the_write_database_count(
-    settings: Settings, alias: str, *, expected: bool
-) -> None:
-    settings.DATABASE_ROUTERS = ["tests.routers.databases.PrimaryRouter"]
-    with configured(alias, ATOMIC_REQUESTS=True):
-        ids = [each.id for each in run_checks(tags=["accounts"])]
-    assert ("accounts.E011" in ids) is expected
