@@ -75,15 +75,15 @@ def test_failure_is_recorded_after_the_transaction_and_closed_by_a_sync(
 ) -> None:
     clerk_id = clerk.person("ada").id
     with transaction.atomic(using=routed.write):
-        sync_failed.send(sender=User, clerk_id=clerk_id, source="request", reason="unexpected_error")
+        sync_failed.send(sender=User, clerk_id=clerk_id, source="request", reason="unusable_field:email")
         assert not SyncFailure.objects.using(routed.write).exists()
     routed.catch_up()
     assert build_report(now=timezone.now()).failures.open == 1
-    sync_failed.send(sender=User, clerk_id=clerk_id, source="request", reason="unexpected_error")
+    sync_failed.send(sender=User, clerk_id=clerk_id, source="request", reason="unusable_field:email")
     assert me() == (200, "Ada")
     assert build_report(now=timezone.now()).failures.open == 0
     row = SyncFailure.objects.using(routed.write).get()
-    assert (row.closed_at is None, row.reason) == (False, "unexpected_error")
+    assert (row.closed_at is None, row.reason) == (False, "unusable_field:email")
     SyncFailure.objects.using(routed.write).update(closed_at=None)
     row.refresh_from_db()
     assert row.closed_at is None
