@@ -136,9 +136,7 @@ def _create(profile: ClerkProfile, *, predecessor: User | None) -> SyncResult:
 
 def build_user(profile: ClerkProfile, *, predecessor: User | None = None) -> User:
     """Build the unsaved row of a new user; a ban or deactivation of the predecessor is inherited."""
-    user = User(clerk_id=profile.clerk_id, username=opaque_username(), created_via=_VIA[profile.source])
-    # As `set_unusable_password` does, whose random draws would take a third of the time of a page.
-    user.password = UNUSABLE_PASSWORD_PREFIX + token_urlsafe(30)
+    user = _build_empty_user(profile.clerk_id, source=profile.source)
     if predecessor is not None:
         user.banned, user.is_active = predecessor.banned, predecessor.is_active
         if "banned" in predecessor.field_versions:
@@ -148,6 +146,12 @@ def build_user(profile: ClerkProfile, *, predecessor: User | None = None) -> Use
         setattr(user, field, value)
     user.field_versions = merged.versions or user.field_versions
     return user
+
+
+def _build_empty_user(clerk_id: str, *, source: Source) -> User:
+    # As `set_unusable_password` does, whose random draws would take a third of the time of a page.
+    password = UNUSABLE_PASSWORD_PREFIX + token_urlsafe(30)
+    return User(clerk_id=clerk_id, username=opaque_username(), password=password, created_via=_VIA[source])
 
 
 def merge_profile(user: User, profile: ClerkProfile) -> MergeResult:
@@ -186,8 +190,7 @@ def _delete(clerk_id: str, *, at: datetime, source: Source) -> Outcome:
         return Outcome.STALE
     target = live or (rows[0] if rows else None)
     if target is None:
-        unknown = User(clerk_id=clerk_id, username=opaque_username(), created_via=_VIA[source])
-        unknown.set_unusable_password()
+        unknown = _build_empty_user(clerk_id, source=source)
         unknown.deleted_at, unknown.deleted_by = at, DeletedBy.CLERK
         unknown.save(force_insert=True)
         return Outcome.DELETED
