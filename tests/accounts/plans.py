@@ -1,4 +1,4 @@
-"""How PostgreSQL goes about the statements on people."""
+"""The plans that PostgreSQL makes for the statements on users."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from django.db import connection
 
 @contextmanager
 def plans() -> Iterator[list[str]]:
-    """Collect how PostgreSQL goes about each statement on people in the block."""
+    """Collect the plan of each statement on users in the block, except INSERT."""
     found: list[str] = []
 
     def explain(execute: Callable[..., Any], sql: str, params: Any, many: object, context: Any) -> Any:
@@ -26,5 +26,5 @@ def plans() -> Iterator[list[str]]:
 
 
 def walks_for_an_id(plans: list[str]) -> list[str]:
-    """Give the plans that read the whole table to find people by their Clerk ids."""
+    """Return the plans that scan the whole table to find users by their Clerk ids."""
     return [plan for plan in plans if "Seq Scan" in plan and "(clerk_id)::text = " in plan]

@@ -1,4 +1,4 @@
-"""The operator's commands as real processes, against the test's database and stand-in."""
+"""The operator's commands as real processes, with the test's database and local Clerk emulator."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from django.db import connection
 from devclerk.fixtures import LocalClerk
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-SECONDS = 120
+TIMEOUT_SECONDS = 120
 
 
 def start(*arguments: str, clerk: LocalClerk, **variables: str) -> subprocess.Popen[str]:
-    """Start `manage.py` with these arguments; whoever starts it waits for it or kills it."""
+    """Start `manage.py` with these arguments; the caller waits for it or kills it."""
     return subprocess.Popen(
         [sys.executable, "manage.py", *arguments],
         cwd=ROOT,
@@ -30,10 +30,10 @@ def start(*arguments: str, clerk: LocalClerk, **variables: str) -> subprocess.Po
 
 
 def run(*arguments: str, clerk: LocalClerk, **variables: str) -> subprocess.CompletedProcess[str]:
-    """Run `manage.py` to its end."""
+    """Run `manage.py` with these arguments until it ends."""
     with start(*arguments, clerk=clerk, **variables) as process:
         try:
-            output, errors = process.communicate(timeout=SECONDS)
+            output, errors = process.communicate(timeout=TIMEOUT_SECONDS)
         except BaseException:
             process.kill()
             raise
@@ -54,7 +54,7 @@ def _environment(clerk: LocalClerk) -> dict[str, str]:
 
 
 def _database_url() -> str:
-    """Name the test's database: the server is that of DATABASE_URL."""
+    """Return the URL of the test's database, which is on the server of DATABASE_URL."""
     name = str(connection.settings_dict["NAME"])
     if connection.vendor == "sqlite":
         return f"sqlite:///{name}"

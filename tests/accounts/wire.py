@@ -1,4 +1,4 @@
-"""A wire between the Backend API and us that answers for itself now and then."""
+"""A proxy of the Backend API whose answers a test may change."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Tamper = Callable[[Request, Response], Response]
 
 
 class Wire:
-    """Forwards to the stand-in. `tamper` sees each request with its answer and gives the one to send on."""
+    """Forward calls to the local emulator; `tamper` gets each request and response, and returns another."""
 
     def __init__(self, clerk: LocalClerk, httpserver: HTTPServer) -> None:
         self._clerk = clerk
