@@ -91,12 +91,12 @@ def test_live_row_cannot_be_restored() -> None:
 
 
 def test_removed_row_cannot_be_restored() -> None:
-    gone = sync_user(profile(CLAIMS)).user
-    assert gone
-    delete_locally(gone)
+    removed = sync_user(profile(CLAIMS)).user
+    assert removed
+    delete_locally(removed)
     User.objects.filter(clerk_id="user_ada").delete()
     with pytest.raises(RestoreRefused) as caught:
-        restore_user(gone, at=T)
+        restore_user(removed, at=T)
     assert caught.value.reason == "not_deleted"
 
 
