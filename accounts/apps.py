@@ -10,4 +10,3 @@ class AccountsConfig(AppConfig):
 
     def ready(self) -> None:
         import_module("accounts.checks")
-        import_module("accounts.router_checks")

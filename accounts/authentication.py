@@ -1,11 +1,11 @@
-"""The way in: an Authorization header becomes a real, saved Django user."""
+"""Authentication for Django REST framework: from the Authorization header to a saved Django user."""
 
 from __future__ import annotations
 
 import logging
 from typing import TYPE_CHECKING
 
-from django.db import Error, router
+from django.db import Error
 from django.db.models import Q
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.exceptions import APIException, AuthenticationFailed, PermissionDenied
@@ -16,7 +16,7 @@ from accounts.clerk.keys import KeysUnavailable
 from accounts.clerk.profiles import ClerkProfile, profile_from_claims
 from accounts.clerk.tokens import InvalidToken, SessionClaims, SessionVerifier, VerificationFailed
 from accounts.clerk.unexpected import log_unexpected
-from accounts.conf import claims_map, get_key_source, get_verifier
+from accounts.conf import get_claims_map, get_key_source, get_verifier
 from accounts.db import failure_reason, retry_on_dead_connection
 from accounts.models import User
 from accounts.signals import authentication_decided, sync_failed
@@ -26,7 +26,7 @@ logger = logging.getLogger(__name__)
 
 
 class AuthenticatedRequest(Request):
-    """A request whose user is a saved row and whose `auth` is the verified session: for type checkers."""
+    """A request as type checkers should see it: a saved user, and the verified session as `auth`."""
 
     if TYPE_CHECKING:
         user: User
@@ -34,28 +34,28 @@ class AuthenticatedRequest(Request):
 
 
 class TokenRefused(AuthenticationFailed):
-    """401: the fault is the token's own; the code says which."""
+    """401: the token is not valid, or its user was deleted in Clerk; `code` is the reason."""
 
     def __init__(self, code: str) -> None:
         super().__init__(f"The session token was refused: {code}. Sign in again or refresh it.", code)
 
 
 class UserInactive(PermissionDenied):
-    """403: deactivated here, or banned in Clerk."""
+    """403: the user is deactivated locally or banned in Clerk."""
 
     default_code = "user_inactive"
     default_detail = "This account is deactivated. Ask the support team to activate it."
 
 
 class ImpersonationOfStaff(PermissionDenied):
-    """403: a session with an actor, for a user who is staff or has rights in this database."""
+    """403: a session with an actor, for a user who is staff or has permissions in this database."""
 
     default_code = "impersonation_of_staff"
     default_detail = "Users who are staff or have permissions cannot be impersonated. Sign in as yourself."
 
 
 class ServiceUnavailable(APIException):
-    """503: our machinery or Clerk's, never the token; `retry_after` is in seconds."""
+    """503: a failure of this program or of Clerk, never of the token; `retry_after` is in seconds."""
 
     status_code = 503
     default_code = "sync_unavailable"
@@ -67,13 +67,17 @@ class ServiceUnavailable(APIException):
 
 
 class ClerkAuthentication(BaseAuthentication):
-    """Verify a Clerk session token and return the local row of its user, created at the first request.
+    """Verify a Clerk session token and return the local user, created at the first request.
 
-    A session with an actor (impersonation) never gets a user who is staff or has rights, in no view.
+    A session with an actor (impersonation) is refused in every view if the user is staff or has permissions.
     """
 
     def authenticate(self, request: Request) -> tuple[User, SessionClaims] | None:
-        """Return the user and the session, or None without a bearer token."""
+        """Return the user and the session, or None if the request has no bearer token.
+
+        Raises TokenRefused (401), UserInactive or ImpersonationOfStaff (403), or ServiceUnavailable (503);
+        no other exception. Sends `authentication_decided` with "ok" or the code of the exception.
+        """
         token = bearer_token(request)
         if token is None:
             return None
@@ -86,12 +90,12 @@ class ClerkAuthentication(BaseAuthentication):
         return user, claims
 
     def authenticate_header(self, request: Request) -> str:
-        """Make DRF answer 401 and not 403."""
+        """Return the challenge, without which DRF would answer 403 instead of 401."""
         return "Bearer"
 
 
 def bearer_token(request: Request) -> str | None:
-    """Return what follows the scheme `Bearer`, None if there is no such header."""
+    """Return what follows the scheme `Bearer` in the header, or None if there is no such header."""
     scheme, _, token = request.META.get("HTTP_AUTHORIZATION", "").strip().partition(" ")
     return token.strip() if scheme.lower() == "bearer" else None
 
@@ -99,79 +103,78 @@ def bearer_token(request: Request) -> str | None:
 def sign_in(token: str) -> tuple[User, SessionClaims]:
     """Return the user and the session of a token.
 
-    Raises TokenRefused, UserInactive, ImpersonationOfStaff, or ServiceUnavailable: an exception that no rule
-    foresees is a fault of this program, and never the token's.
+    Raises TokenRefused, UserInactive, ImpersonationOfStaff or ServiceUnavailable. An unexpected exception is
+    a fault of this program, never of the token, and becomes ServiceUnavailable.
     """
     clerk_id = None
     try:
         claims = verify_token(token)
         clerk_id = claims.user_id
-        user = get_or_sync_user(profile_from_claims(claims, mapping=claims_map()))
+        user = get_or_sync_user(profile_from_claims(claims, mapping=get_claims_map()))
         refuse_blocked(user, claims)
     except APIException:
         raise
     except Error as error:
-        # By its reason alone: the texts of a database error may hold what the row holds.
-        _report(clerk_id, reason=failure_reason(error))
+        _notify_failed(clerk_id, reason=failure_reason(error))
         raise ServiceUnavailable from None
-    except Exception as error:  # noqa: BLE001 - the edge: an error of ours is 503, logged by its class
+    except Exception as error:  # noqa: BLE001 - an unexpected error is 503, logged by its class
         log_unexpected(logger, "Unexpected error during authentication", error=error)
-        _report(clerk_id, reason="unexpected_error")
+        _notify_failed(clerk_id, reason="unexpected_error")
         raise ServiceUnavailable from None
     return user, claims
 
 
 def verify_token(token: str) -> SessionClaims:
-    """Verify the token; raises TokenRefused for its own faults, ServiceUnavailable for faults of ours."""
+    """Return the verified session; raise TokenRefused for faults of the token, else ServiceUnavailable."""
     try:
         return _get_verifier().verify(token)
     except InvalidToken as invalid:
         if invalid.is_unexpected:
-            _report(None, reason="unexpected_error")
+            _notify_failed(None, reason="unexpected_error")
         logger.info("token refused", extra={"reason": invalid.reason, "why": invalid.detail})
         raise TokenRefused(invalid.reason) from None
     except KeysUnavailable as unavailable:
-        _report(None, reason="unexpected_error" if unavailable.is_unexpected else "keys_unavailable")
+        _notify_failed(None, reason="unexpected_error" if unavailable.is_unexpected else "keys_unavailable")
         raise ServiceUnavailable(code="keys_unavailable", retry_after=unavailable.retry_after) from None
     except VerificationFailed:
-        _report(None, reason="unexpected_error")
+        _notify_failed(None, reason="unexpected_error")
         raise ServiceUnavailable from None
 
 
 def _get_verifier() -> SessionVerifier:
-    """Return the verifier; raises KeysUnavailable if the settings name a key source that cannot be built."""
+    """Return the verifier; raise KeysUnavailable if no key source can be built from the settings."""
     try:
         get_key_source()
-    except Exception as error:  # noqa: BLE001 - whatever the settings hold, it is not the token's fault
+    except Exception as error:  # noqa: BLE001 - a wrong setting is no fault of the token
         raise key_source_failed(error) from None
     return get_verifier()
 
 
 def get_or_sync_user(profile: ClerkProfile) -> User:
-    """Return the live row of the user, updated from the claims; raises TokenRefused or ServiceUnavailable."""
+    """Return the live user, created or updated from the claims.
+
+    If the update fails, the stored row is returned. Raises TokenRefused if the user was deleted in Clerk, and
+    ServiceUnavailable if there is no row and none could be stored.
+    """
     user = None
     try:
-        alias = router.db_for_write(User)
-        user = retry_on_dead_connection(
-            lambda: User.objects.by_clerk_id(profile.clerk_id, using=alias), using=alias
-        )
+        user = retry_on_dead_connection(lambda: User.objects.by_clerk_id(profile.clerk_id))
         if user is None or _has_changes(user, profile):
             user = sync_user(profile).user
         else:
             for field in profile.unusable:
-                _report(profile.clerk_id, reason=f"unusable_field:{field}")
+                _notify_failed(profile.clerk_id, reason=f"unusable_field:{field}")
     except UserDeleted:
         raise TokenRefused("user_deleted") from None
     except Error as error:
-        # By its reason alone: the texts of a database error may hold what the row holds.
-        _report(profile.clerk_id, reason=failure_reason(error))
+        _notify_failed(profile.clerk_id, reason=failure_reason(error))
     if user is None:
         raise ServiceUnavailable
     return user
 
 
 def refuse_blocked(user: User, claims: SessionClaims) -> None:
-    """Raise UserInactive, or ImpersonationOfStaff for a session with an actor of a user who has rights."""
+    """Raise UserInactive for a blocked user, ImpersonationOfStaff if an actor would get a user's rights."""
     if user.banned or not user.is_active:
         raise UserInactive
     if claims.actor is not None and has_rights(user):
@@ -179,27 +182,25 @@ def refuse_blocked(user: User, claims: SessionClaims) -> None:
 
 
 def has_rights(user: User) -> bool:
-    """Return whether the user is staff, superuser, or has groups or permissions of their own.
+    """Return whether the user is staff or superuser, or has groups or permissions.
 
-    One statement, on the database that is written to: a lagging replica must not hide a right. A group counts
-    even while it has no permission. Raises django.db.Error.
+    This takes at most one statement, on the write database: a lagging replica could hide a permission. A
+    group without permissions counts. Raises django.db.Error.
     """
     if user.is_staff or user.is_superuser:
         return True
     has_any = Q(groups__isnull=False) | Q(user_permissions__isnull=False)
-    alias = router.db_for_write(User)
-    users = User.objects.using(alias).filter(has_any, pk=user.pk)
-    return retry_on_dead_connection(users.exists, using=alias)
+    return retry_on_dead_connection(User.objects.filter(has_any, pk=user.pk).exists)
 
 
 def _has_changes(user: User, profile: ClerkProfile) -> bool:
-    """Tell whether the claims would write something; the versions are loaded only if a value differs."""
+    """Return whether the claims change the row; the versions are loaded only if a value differs."""
     for field, value in profile.values.items():
-        # Null, "" and False are the same nothing: no second statement for those who have no address.
+        # Null, "" and False are equal: a user without an address needs no second statement.
         if (value or None) != (getattr(user, field) or None):
             return bool(merge_profile(user, profile).values)
     return False
 
 
-def _report(clerk_id: str | None, *, reason: str) -> None:
+def _notify_failed(clerk_id: str | None, *, reason: str) -> None:
     sync_failed.send_robust(sender=User, clerk_id=clerk_id, source="request", reason=reason)

@@ -14,11 +14,11 @@ from accounts.db import write_alias
 class StaffBackend(ModelBackend):
     """Django's backend, which also refuses users that are deleted or banned, and ends their sessions.
 
-    Permissions are read from the write database: a replica may still hold a right that was taken away.
+    Permissions are read from the write database: a replica may still have a permission that was removed.
     """
 
     def user_can_authenticate(self, user: Any) -> bool:
-        """Return whether the row passes the same conditions as in the API."""
+        """Return whether the user is active, not deleted and not banned, as the API requires."""
         return super().user_can_authenticate(user) and user.deleted_at is None and not user.banned
 
     def _get_user_permissions(self, user_obj: Any) -> QuerySet[Permission]:

@@ -1,4 +1,4 @@
-"""Objects made from the settings: once a process, and made anew when a setting changes."""
+"""The objects that are built from the settings, once per process and again when a setting changes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from accounts.clerk.tokens import SessionVerifier
 
 @cache
 def get_key_source() -> KeySource:
-    """Return the keys of this process: PEM if one is set, else the JWKS address."""
+    """Return the key source: PEM if one is set, else the JWKS address; raise ValueError for a bad PEM."""
     if settings.CLERK_JWT_KEY:
         return pem_keys(settings.CLERK_JWT_KEY)
     return KeyStore(settings.CLERK_JWKS_URL, allow_http=settings.DEBUG)
@@ -29,7 +29,7 @@ def get_key_source() -> KeySource:
 
 @cache
 def get_verifier() -> SessionVerifier:
-    """Return the verifier that the settings describe."""
+    """Return the verifier of session tokens; raise ValueError if the keys cannot be read."""
     return SessionVerifier(
         keys=get_key_source(),
         issuer=settings.CLERK_ISSUER,
@@ -44,17 +44,17 @@ def get_verifier() -> SessionVerifier:
 
 
 @cache
-def claims_map() -> ClaimsMap:
-    """Return which claim feeds which field."""
+def get_claims_map() -> ClaimsMap:
+    """Return which claims feed which field; raise ValueError if the setting does not parse."""
     return parse_claims_map(settings.CLERK_CLAIMS)
 
 
 def get_clerk_api(*, timeout: float = 20.0, patience: float = 30.0, accept_kept: bool = False) -> ClerkAPI:
-    """Return the Backend API client, whose secret key belongs to the instance whose keys verify tokens.
+    """Return the Backend API client, if its secret key belongs to the instance whose tokens are accepted.
 
-    There is no other way to the client, so that nothing from another instance is ever written. With
-    `accept_kept` a good answer of the last five minutes is enough. Raises ImproperlyConfigured without a
-    secret key, `InstanceUnconfirmed` and `ClerkAPIError`.
+    This is the only way to get the client, so that data of another instance is never written. With
+    `accept_kept` a confirmation of the last five minutes is enough. Raises ImproperlyConfigured without a
+    secret key, InstanceUnconfirmed and ClerkAPIError.
     """
     api = _build_clerk_api(timeout=timeout, patience=patience)
     _get_instance_guard().confirm(api, accept_kept=accept_kept)
@@ -65,7 +65,7 @@ def get_clerk_api(*, timeout: float = 20.0, patience: float = 30.0, accept_kept:
 def _build_clerk_api(*, timeout: float, patience: float) -> ClerkAPI:
     if not settings.CLERK_SECRET_KEY:
         raise ImproperlyConfigured(
-            "CLERK_SECRET_KEY is not set, so Clerk's Backend API cannot be asked. Copy the secret key"
+            "CLERK_SECRET_KEY is not set, so Clerk's Backend API cannot be called. Copy the secret key"
             " (sk_live_... or sk_test_...) from Clerk's dashboard, API keys."
         )
     return ClerkAPI(
@@ -79,17 +79,17 @@ def _get_instance_guard() -> InstanceGuard:
 
 
 def _read_verifying_keys() -> Collection[RSAPublicKey]:
-    """Return the keys that verify tokens now; raises `FetchFailed` and ValueError."""
+    """Return the keys that verify tokens now; raise FetchFailed or ValueError."""
     if settings.CLERK_JWT_KEY:
         return keys_of_pem(settings.CLERK_JWT_KEY)
     check_address(settings.CLERK_JWKS_URL, allow_http=settings.DEBUG)
     return fetch_keys(settings.CLERK_JWKS_URL).values()
 
 
-def _forget(*, setting: str, **_kwargs: Any) -> None:
+def _clear_caches(*, setting: str, **_kwargs: Any) -> None:
     if setting.startswith("CLERK_") or setting == "DEBUG":
-        for built in (get_key_source, get_verifier, claims_map, _build_clerk_api, _get_instance_guard):
+        for built in (get_key_source, get_verifier, get_claims_map, _build_clerk_api, _get_instance_guard):
             built.cache_clear()
 
 
-setting_changed.connect(_forget, dispatch_uid="accounts.conf")
+setting_changed.connect(_clear_caches, dispatch_uid="accounts.conf")

@@ -1,11 +1,11 @@
-"""The write database: the connection that decides, the locks on Clerk ids, and what a failure means.
+"""The write database: its connection, the locks on Clerk ids, and the codes of its failures.
 
 Note [One database for decisions]
 A project may have a router that reads from a replica. A replica may lag behind, and a decision that rests on
 old rows lets a deleted user in or writes a row twice. A queryset asks the router for a database to read even
 inside a transaction on the write database. So the models that decide are subclasses of `WriteDatabaseModel`,
-their managers return a `WriteDatabaseQuerySet`, and both ask `router.db_for_write` for reads as well. An
-alias that the caller names still counts.
+their managers return a `WriteDatabaseQuerySet`, and both use `router.db_for_write` for reads as well. An
+alias that the caller names takes precedence.
 
 Note [The lock]
 All code that writes a user first takes a lock on the Clerk id: on PostgreSQL an advisory lock that ends with
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 M = TypeVar("M", bound=models.Model)
 
-# A longer wait is a fault and no contention.
-LOCK_TIMEOUT = "5s"
+# A longer wait is a fault, not contention.
+LOCK_TIMEOUT_MS = 5000
 
 
 class WriteDatabaseQuerySet(models.QuerySet[M]):
@@ -85,17 +85,17 @@ def after_commit(callback: Callable[[], object]) -> None:
 
 
 def failure_reason(error: Error) -> str:
-    """Return the code of a database failure; its text may hold values of the row."""
+    """Return the code of a database failure; the text of the error may contain values of the row."""
     return "lock_timeout" if getattr(error.__cause__, "sqlstate", None) == "55P03" else "database_error"
 
 
-def retry_on_dead_connection(work: Callable[[], T], *, using: str | None = None) -> T:
-    """Run `work`; if its connection was dead, replace the connection and run `work` once more.
+def retry_on_dead_connection(work: Callable[[], T]) -> T:
+    """Run `work`; if the write connection was dead, replace it and run `work` once more.
 
-    Never inside a transaction: outside of one, nothing was done on the dead connection. Raises what `work`
-    raises.
+    Inside a transaction it never retries: earlier statements of the transaction are lost. Raises what
+    `work` raises.
     """
-    connection = connections[using or write_alias()]
+    connection = write_connection()
     held = connection.connection
     if held is None or connection.in_atomic_block:
         return work()
@@ -112,27 +112,22 @@ def retry_on_dead_connection(work: Callable[[], T], *, using: str | None = None)
 def locked_transaction(*clerk_ids: str) -> Iterator[None]:
     """Open a short transaction, or join the caller's without a savepoint, and lock the Clerk ids in it.
 
-    Raises OperationalError if a lock does not come within `LOCK_TIMEOUT`.
+    The locks last until the transaction ends and are taken in sorted order: Note [The lock]. Raises
+    OperationalError if a lock is not free within `LOCK_TIMEOUT_MS`.
     """
     with transaction.atomic(using=write_alias(), savepoint=False):
-        lock_clerk_ids(*clerk_ids)
+        connection = write_connection()
+        if connection.vendor == "postgresql":
+            keys = sorted({lock_key(clerk_id) for clerk_id in clerk_ids})
+            with connection.cursor() as cursor:
+                # Without parameters (the keys are integers) both statements take one round trip.
+                cursor.execute(
+                    f"SET LOCAL lock_timeout = {LOCK_TIMEOUT_MS}; "  # noqa: S608
+                    f"SELECT pg_advisory_xact_lock(key) FROM unnest(ARRAY{keys}::bigint[]) AS key"
+                )
         yield
 
 
-def lock_clerk_ids(*clerk_ids: str) -> None:
-    """Lock the Clerk ids, in sorted order, until the caller's transaction ends: Note [The lock]."""
-    connection = write_connection()
-    if connection.vendor != "postgresql":
-        return
-    keys = sorted({lock_key(clerk_id) for clerk_id in clerk_ids})
-    with connection.cursor() as cursor:
-        # One round trip: without parameters (these are numbers of our own) both statements may go together.
-        cursor.execute(
-            f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'; "  # noqa: S608
-            f"SELECT pg_advisory_xact_lock(key) FROM unnest(ARRAY{keys}::bigint[]) AS key"
-        )
-
-
 def lock_key(clerk_id: str) -> int:
-    """Return the number of the advisory lock of a Clerk id."""
+    """Return the key of the advisory lock of a Clerk id."""
     return int.from_bytes(blake2b(clerk_id.encode(), digest_size=8).digest(), signed=True)

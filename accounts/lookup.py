@@ -1,4 +1,4 @@
-"""A look-up whose SQL is compiled once: the one statement of a warm request.
+"""A look-up whose SQL is compiled once: the only statement of a warm request.
 
 Note [The prepared look-up]
 Building the same queryset at each request costs more than running its statement. Measured as a share of a
@@ -8,55 +8,51 @@ SQL 0.7, the compiled statement with `Model.from_db` 0.6. A test compares the ro
 
 from __future__ import annotations
 
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from django.db import connections, models
 
 M = TypeVar("M", bound=models.Model)
 
 
+class _Statement(NamedTuple):
+    sql: str
+    fields: frozenset[str]
+    converters: dict[int, Any]
+
+
 class PreparedLookup(Generic[M]):
     """Fetch one row of a queryset that has one text parameter; each database vendor has its own SQL.
 
-    The value in the queryset's filter is a placeholder. Leave JSON columns out of the queryset: they are
-    large, and a deferred column is loaded by a second statement when it is read.
+    The value in the queryset's filter is a placeholder. Defer JSON columns in the queryset: they are large,
+    and a second statement loads a deferred column when it is read.
     """
 
     def __init__(self, queryset: models.QuerySet[M]) -> None:
         self._queryset = queryset.order_by()
-        self._statements: dict[str, _Statement[M]] = {}
+        self._statements: dict[str, _Statement] = {}
 
     def fetch(self, value: str, *, using: str) -> M | None:
         """Return the row, or None; raise django.db.Error if the database fails."""
-        vendor = connections[using].vendor
-        statement = self._statements.get(vendor)
-        if statement is None:
-            statement = self._statements[vendor] = _Statement(self._queryset, using=using)
-        return statement.fetch(value, using=using)
-
-
-class _Statement(Generic[M]):
-    def __init__(self, queryset: models.QuerySet[M], *, using: str) -> None:
-        compiler = queryset.using(using).query.get_compiler(using=using)
-        self.model = queryset.model
-        self.sql, _ = compiler.as_sql()  # compiler.select is None before
-        expressions = [expression for expression, _, _ in compiler.select]
-        self.fields = frozenset(expression.target.attname for expression in expressions)
-        self.converters = compiler.get_converters(expressions)
-
-    def fetch(self, value: str, *, using: str) -> M | None:
         connection = connections[using]
+        if connection.vendor not in self._statements:
+            self._statements[connection.vendor] = self._compile(using=using)
+        sql, fields, converters = self._statements[connection.vendor]
         with connection.cursor() as cursor:
-            cursor.execute(self.sql, (value,))
+            cursor.execute(sql, (value,))
             row = cursor.fetchone()
         if row is None:
             return None
-        if self.converters:
-            row = self._convert(list(row), connection)
-        return self.model.from_db(using, self.fields, row)
+        if converters:
+            row = list(row)
+            for position, (functions, expression) in converters.items():
+                for convert in functions:
+                    row[position] = convert(row[position], expression, connection)
+        return self._queryset.model.from_db(using, fields, row)
 
-    def _convert(self, row: list[Any], connection: Any) -> list[Any]:
-        for position, (converters, expression) in self.converters.items():
-            for converter in converters:
-                row[position] = converter(row[position], expression, connection)
-        return row
+    def _compile(self, *, using: str) -> _Statement:
+        compiler = self._queryset.using(using).query.get_compiler(using=using)
+        sql, _ = compiler.as_sql()  # sets compiler.select
+        expressions = [expression for expression, _, _ in compiler.select]
+        fields = frozenset(expression.target.attname for expression in expressions)
+        return _Statement(sql, fields, compiler.get_converters(expressions))

@@ -1,4 +1,4 @@
-"""The people, and the runs of the bulk commands."""
+"""The users, and the runs of the bulk commands."""
 
 from __future__ import annotations
 
@@ -8,24 +8,24 @@ from types import MappingProxyType
 from typing import Any, ClassVar, Self
 
 from django.contrib.auth.models import AbstractUser, UserManager
-from django.db import models, router
+from django.db import models
 from django.db.models.base import ModelBase
 from django.utils import timezone
 
 from accounts.clerk.profiles import EMAIL_MAX, FIELDS, IMAGE_URL_MAX, NAME_MAX
-from accounts.db import WriteDatabaseModel, WriteDatabaseQuerySet
+from accounts.db import WriteDatabaseModel, WriteDatabaseQuerySet, write_alias
 from accounts.lookup import PreparedLookup
 
 
 class DeletedBy(models.TextChoices):
-    """Who ended this row: deleted by Clerk is terminal, deleted here frees the id."""
+    """Where the user was deleted: in Clerk, which is final, or locally, which frees the Clerk id."""
 
     CLERK = "clerk"
     LOCAL = "local"
 
 
 class CreatedVia(models.TextChoices):
-    """What made the row."""
+    """The source that created the row."""
 
     REQUEST = "request"
     WEBHOOK = "webhook"
@@ -34,17 +34,17 @@ class CreatedVia(models.TextChoices):
 
 
 class UserQuerySet(WriteDatabaseQuerySet["User"]):
-    """Questions about people."""
+    """A queryset of users on the write database."""
 
     def live(self) -> Self:
-        """Return those who are not deleted."""
+        """Return the users that are not deleted."""
         return self.filter(deleted_at__isnull=True)
 
     def live_or_deleted(self) -> Self:
-        """Return everybody, for look-ups by `clerk_id`.
+        """Return all users, for look-ups by `clerk_id`.
 
-        Both indexes on that column are partial. Without a word on `deleted_at` neither fits, and PostgreSQL
-        would walk through the table.
+        Both indexes on that column are partial. Without a condition on `deleted_at` PostgreSQL can use
+        neither and scans the table.
         """
         return self.filter(models.Q(deleted_at__isnull=True) | models.Q(deleted_at__isnull=False))
 
@@ -59,44 +59,44 @@ class ClerkUserManager(UserManager["User"]):
 
     @classmethod
     def normalize_email(cls, email: str | None) -> str | None:  # type: ignore[override]
-        """Return the address with its domain in small letters, None for none: "" would be an address."""
+        """Return the address with its domain in lower case, or None if it is empty."""
         return super().normalize_email(email) or None
 
     def live(self) -> UserQuerySet:
-        """Return those who are not deleted."""
+        """Return the users that are not deleted."""
         return self.get_queryset().live()
 
     def live_or_deleted(self) -> UserQuerySet:
-        """Return everybody, for look-ups by `clerk_id`."""
+        """Return all users, for look-ups by `clerk_id`."""
         return self.get_queryset().live_or_deleted()
 
-    def by_clerk_id(self, clerk_id: str, *, using: str | None = None) -> User | None:
-        """Return the live user with this Clerk id, or None: one statement, on the write database or `using`.
+    def by_clerk_id(self, clerk_id: str) -> User | None:
+        """Return the live user with this Clerk id, or None, with one statement on the write database.
 
-        Note [The prepared look-up] in `accounts.lookup` says why it is compiled once. The row comes without
-        `field_versions`, which a second statement loads when it is read. Raises django.db.Error.
+        Note [The prepared look-up] in `accounts.lookup` explains why it is compiled once. `field_versions`
+        is deferred: a second statement loads it when it is read. Raises django.db.Error.
         """
-        return _live_by_clerk_id.fetch(clerk_id, using=using or self._db or router.db_for_write(User))
+        return _live_by_clerk_id.fetch(clerk_id, using=self._db or write_alias())
 
 
 def opaque_username() -> str:
-    """Return a unique name without meaning: a second row with the same Clerk id must be possible."""
+    """Return a unique random name: a second row with the same Clerk id must be possible."""
     return f"clerk-{uuid.uuid4().hex}"
 
 
 class User(WriteDatabaseModel, AbstractUser):
-    """A person: signed in with Clerk (`clerk_id`), or local staff (without).
+    """A user of Clerk, or local staff, whose `clerk_id` is None.
 
-    Note [A save writes nothing old back]
-    Django's `save()` writes every column, also those that nobody touched: it would undo a deletion, a ban or
-    newer data that a webhook committed since the row was loaded. So a save without `update_fields` leaves out
-    each column of `SYNCED` that still holds what was loaded. What was assigned is written, as in any Django.
-    What a save has written is no longer compared: a rollback may have made it untrue.
+    Note [A save writes no old value back]
+    Django's `save()` writes every column, also those that the view did not change. It would undo a deletion,
+    a ban or newer data that a webhook committed after the row was loaded. So a save without `update_fields`
+    leaves out each column of `SYNCED` whose value is still the loaded one. Assigned values are written, as
+    usual in Django. After a save the written columns are no longer compared: a rollback may have undone them.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     clerk_id = models.CharField(max_length=64, null=True, blank=True, editable=False)  # noqa: DJ001 - unique
-    # "" is no address, so null it is; the column of Django's own user is not.
+    # Null means no address; the column of Django's own user is not nullable.
     email = models.EmailField(max_length=EMAIL_MAX, null=True, blank=True)  # type: ignore[assignment]  # noqa: DJ001
     email_verified = models.BooleanField(default=False)
     first_name = models.CharField(max_length=NAME_MAX, blank=True, default="")
@@ -111,7 +111,7 @@ class User(WriteDatabaseModel, AbstractUser):
     created_via = models.CharField(max_length=8, choices=CreatedVia, default=CreatedVia.LOCAL, editable=False)
     field_versions = models.JSONField(default=dict, blank=True, editable=False)
 
-    # What a sync, a deletion, a restoration or an operator may write while a view holds the row.
+    # The columns that a sync, a deletion, a restoration or an operator may write while a view holds the row.
     SYNCED = (
         *FIELDS,
         *("clerk_id", "is_active", "updated_at", "deleted_at", "deleted_by", "restored_at", "field_versions"),
@@ -135,7 +135,7 @@ class User(WriteDatabaseModel, AbstractUser):
                 condition=models.Q(deleted_at__isnull=False),
                 name="deleted_rows_by_clerk_id",
             ),
-            # For the admin's filters: few rows, found without a walk through all the others.
+            # For the admin's filters: they select few rows, without a scan of the table.
             models.Index(
                 fields=["deleted_by", "-created_at"],
                 condition=models.Q(deleted_at__isnull=False),
@@ -156,7 +156,7 @@ class User(WriteDatabaseModel, AbstractUser):
     def from_db(
         cls, db: str | None, field_names: Collection[str], values: Collection[Any], **options: Any
     ) -> Self:
-        """Make the instance, and remember what was loaded."""
+        """Build the instance and store the loaded values."""
         user = super().from_db(db, field_names, values, **options)
         user.mark_loaded()
         return user
@@ -167,18 +167,18 @@ class User(WriteDatabaseModel, AbstractUser):
         fields: Iterable[str] | None = None,
         from_queryset: models.QuerySet[Self] | None = None,
     ) -> None:
-        """Reload as Django does, and remember that instead; a deferred column comes this way too."""
+        """Reload as Django does and store the loaded values; Django also loads deferred columns this way."""
         names = None if fields is None else tuple(fields)
         super().refresh_from_db(using=using, fields=names, from_queryset=from_queryset)
         if from_queryset is not None:
-            self._loaded = {}  # it may have left columns as they were
+            self._loaded = {}  # the queryset may have deferred some columns
         elif names is None:
             self.mark_loaded()
         else:
             self._loaded = {**self._loaded, **{name: getattr(self, name) for name in names}}
 
     def mark_loaded(self) -> None:
-        """Take what is in memory for what the row holds."""
+        """Store the current values as the loaded ones."""
         self.__dict__.pop("_loaded", None)
         self._loaded = self.__dict__.copy()
 
@@ -190,33 +190,29 @@ class User(WriteDatabaseModel, AbstractUser):
         using: str | None = None,
         update_fields: Iterable[str] | None = None,
     ) -> None:
-        """Save as Django does, without what is as it was loaded: Note [A save writes nothing old back]."""
+        """Save as Django does, except unchanged columns: Note [A save writes no old value back]."""
         is_same_row = "id" in self._loaded and self._loaded["id"] == self.pk
         if update_fields is not None:
             update_fields = set(update_fields)
         elif is_same_row and not force_insert and using in {None, self._state.db}:
             update_fields = {field.attname for field in self._meta.concrete_fields if not field.primary_key}
-            update_fields &= self.__dict__.keys() - self._untouched()
+            update_fields &= self.__dict__.keys() - self._unchanged_columns()
         super().save(
             force_insert=force_insert, force_update=force_update, using=using, update_fields=update_fields
         )
         written = self._loaded.keys() if update_fields is None else update_fields
         self._loaded = {name: value for name, value in self._loaded.items() if name not in written}
 
-    def _untouched(self) -> set[str]:
-        held = self.__dict__
-        return {
-            name
-            for name in self.SYNCED
-            if name in self._loaded and name in held and held[name] == self._loaded[name]
-        }
+    def _unchanged_columns(self) -> set[str]:
+        known = self._loaded.keys() & self.__dict__.keys()
+        return {name for name in known.intersection(self.SYNCED) if self.__dict__[name] == self._loaded[name]}
 
 
 _live_by_clerk_id = PreparedLookup(User.objects.live().filter(clerk_id="?").defer("field_versions"))
 
 
 class SyncRun(WriteDatabaseModel):
-    """One run of a bulk command: how far it came and what it did."""
+    """One run of a bulk command: its state, its cursor in Clerk's list of users and its counts."""
 
     class Kind(models.TextChoices):
         BACKFILL = "backfill"

@@ -1,4 +1,4 @@
-"""How drf-spectacular describes `ClerkAuthentication`."""
+"""The description of `ClerkAuthentication` in the OpenAPI schema of drf-spectacular."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class ClerkAuthenticationScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
-    """A bearer token; Swagger UI's Authorize asks for it."""
+    """A bearer token, which Swagger UI asks for under Authorize."""
 
     target_class = "accounts.authentication.ClerkAuthentication"
     name = "ClerkSession"

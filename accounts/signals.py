@@ -1,10 +1,10 @@
-"""News for observers, sent after the transaction has ended; never control flow.
+"""Signals for observers, sent after the transaction; they never control what happens next.
 
-`user_synced(clerk_id, source, outcome)`: a person's row was written or found in order on the cold path.
-`page_synced(source, outcomes)`: the same of a page of people at once; `outcomes` maps Clerk ids.
+`user_synced(clerk_id, source, outcome)`: a sync or a deletion of one user has ended.
+`page_synced(source, outcomes)`: the same for a page of users; `outcomes` maps Clerk ids to outcomes.
 `sync_failed(clerk_id, source, reason)`: something could not be stored; `clerk_id` is None for an outage.
-`authentication_decided(outcome)`: "ok", or the code of the refusal.
-Send them with `send_robust`: an observer never harms what it observes.
+`authentication_decided(outcome)`: the outcome is "ok" or the code of the refusal.
+They are sent with `send_robust`, so that an exception in a receiver has no effect on the request.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The only writer of the columns that Clerk owns."""
+"""Create, update, delete and restore users: the rules for the columns that Clerk owns."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from accounts.merge import MergeResult, merge
 from accounts.models import CreatedVia, DeletedBy, User, opaque_username
 from accounts.signals import sync_failed, user_synced
 
-SOURCES = {Source.CLAIMS: "request", Source.WEBHOOK: "webhook", Source.API: "api"}
+_SOURCE_NAMES = {Source.CLAIMS: "request", Source.WEBHOOK: "webhook", Source.API: "api"}
 _VIA = {
     Source.CLAIMS: CreatedVia.REQUEST,
     Source.WEBHOOK: CreatedVia.WEBHOOK,
@@ -55,7 +55,7 @@ class SyncResult:
 
 
 class UserDeleted(Exception):
-    """The user was deleted in Clerk: a token that is still valid is refused."""
+    """The user was deleted in Clerk: every later session token is refused."""
 
 
 class RestoreRefused(Exception):
@@ -85,6 +85,7 @@ def sync_user(profile: ClerkProfile, *, source: str | None = None) -> SyncResult
 
     Raises UserDeleted for a session of a user deleted in Clerk, django.db.Error if nothing could be stored.
     """
+    source = source or _SOURCE_NAMES[profile.source]
     with locked_transaction(profile.clerk_id):
         rows = get_rows(profile.clerk_id)
         live = next((row for row in rows if row.deleted_at is None), None)
@@ -98,13 +99,13 @@ def sync_user(profile: ClerkProfile, *, source: str | None = None) -> SyncResult
             result = _update(live, profile)
         elif decision is Decision.CREATE:
             result = _create(profile, predecessor=rows[0] if rows else None)
-    # Raised here: inside, it would roll back the transaction of the caller.
+    # After the block: an exception inside it would roll back the caller's transaction.
     if decision is Decision.REFUSE:
         raise UserDeleted(profile.clerk_id)
     if result.user is not None:
         result.user.mark_loaded()
-    _notify_synced(profile.clerk_id, source=source or SOURCES[profile.source], outcome=result.outcome)
-    notify_unusable_fields(profile, source=source or SOURCES[profile.source])
+    _notify_synced(profile.clerk_id, source=source, outcome=result.outcome)
+    notify_unusable_fields(profile, source=source)
     return result
 
 
@@ -135,9 +136,7 @@ def _create(profile: ClerkProfile, *, predecessor: User | None) -> SyncResult:
 
 def build_user(profile: ClerkProfile, *, predecessor: User | None = None) -> User:
     """Build the unsaved row of a new user; a ban or deactivation of the predecessor is inherited."""
-    user = User(clerk_id=profile.clerk_id, username=opaque_username(), created_via=_VIA[profile.source])
-    # As `set_unusable_password` does; its forty random draws would take a third of the time of a page.
-    user.password = UNUSABLE_PASSWORD_PREFIX + token_urlsafe(30)
+    user = _build_empty_user(profile.clerk_id, source=profile.source)
     if predecessor is not None:
         user.banned, user.is_active = predecessor.banned, predecessor.is_active
         if "banned" in predecessor.field_versions:
@@ -149,26 +148,32 @@ def build_user(profile: ClerkProfile, *, predecessor: User | None = None) -> Use
     return user
 
 
+def _build_empty_user(clerk_id: str, *, source: Source) -> User:
+    # As `set_unusable_password` does, whose random draws would take a third of the time of a page.
+    password = UNUSABLE_PASSWORD_PREFIX + token_urlsafe(30)
+    return User(clerk_id=clerk_id, username=opaque_username(), password=password, created_via=_VIA[source])
+
+
 def merge_profile(user: User, profile: ClerkProfile) -> MergeResult:
-    """Merge a profile into the values of a row; nothing is written."""
+    """Return the merge of a profile into a row; nothing is written."""
     return merge_values({field: getattr(user, field) for field in FIELDS}, user.field_versions, profile)
 
 
 def merge_values(
     values: Mapping[str, Value], versions: Mapping[str, Any], profile: ClerkProfile
 ) -> MergeResult:
-    """Merge a profile into values and versions as the database returns them; nothing is written."""
+    """Return the merge of a profile into values and versions as the database returns them."""
     return merge(values, {field: (at, rank) for field, (at, rank) in versions.items()}, profile)
 
 
 def delete_user(clerk_id: str, *, at: int, source: Source = Source.WEBHOOK) -> Outcome:
-    """Mark the user as deleted in Clerk at `at` (ms, Clerk's clock), which is final; store unknown ids too.
+    """Mark a user as deleted in Clerk at `at` (ms, Clerk's clock); an unknown id gets a deleted row.
 
     Raises django.db.Error if nothing could be stored.
     """
     with locked_transaction(clerk_id):
         outcome = _delete(clerk_id, at=datetime.fromtimestamp(at / 1000, UTC), source=source)
-    _notify_synced(clerk_id, source=SOURCES[source], outcome=outcome)
+    _notify_synced(clerk_id, source=_SOURCE_NAMES[source], outcome=outcome)
     return outcome
 
 
@@ -177,16 +182,15 @@ def _delete(clerk_id: str, *, at: datetime, source: Source) -> Outcome:
     live = next((row for row in rows if row.deleted_at is None), None)
     deleted = next((row for row in rows if row.deleted_by == DeletedBy.CLERK), None)
     if live is None and deleted is not None:
-        # The latest time counts: an older answer of the Backend API may still say that the user exists.
+        # The latest time counts: an older answer of the Backend API may still contain the user.
         User.objects.filter(pk=deleted.pk, deleted_at__lt=at).update(deleted_at=at)
         return Outcome.STALE
-    # Of any row: after a restoration the row may have been deleted locally, and a new one created.
+    # Any row counts: the restored row may have been deleted locally since then, and a new one created.
     if any(row.restored_at is not None and at <= row.restored_at for row in rows):
         return Outcome.STALE
     target = live or (rows[0] if rows else None)
     if target is None:
-        unknown = User(clerk_id=clerk_id, username=opaque_username(), created_via=_VIA[source])
-        unknown.set_unusable_password()
+        unknown = _build_empty_user(clerk_id, source=source)
         unknown.deleted_at, unknown.deleted_by = at, DeletedBy.CLERK
         unknown.save(force_insert=True)
         return Outcome.DELETED
@@ -197,9 +201,9 @@ def _delete(clerk_id: str, *, at: datetime, source: Source) -> Outcome:
 
 
 def delete_locally(user: User) -> Outcome:
-    """Delete a user locally: the id is free, and the next valid sign-in creates a new row.
+    """Delete a user locally: the Clerk id is free, and the next valid sign-in creates a new row.
 
-    Returns STALE if the row was deleted already. Raises django.db.Error.
+    Returns STALE if the row was already deleted. Raises django.db.Error.
     """
     with locked_transaction(user.clerk_id or str(user.pk)):
         now = timezone.now()
@@ -212,11 +216,11 @@ def delete_locally(user: User) -> Outcome:
 
 
 def restore_user(user: User, *, at: int) -> User:
-    """End a deletion; `at` (ms, Clerk's clock) is when the user was known to exist in Clerk.
+    """Undo a deletion; `at` (ms, Clerk's clock) is a moment at which the user existed in Clerk.
 
     `user` is the row as it was before the request to Clerk. A deletion event older than `at` is then stale.
-    Raises RestoreRefused if a live row exists, or if the user was deleted again since `user` was read, and
-    django.db.Error.
+    Raises RestoreRefused if a live row exists, if the row does not exist any more, or if the user was deleted
+    again after `user` was read; and django.db.Error.
     """
     with locked_transaction(user.clerk_id or str(user.pk)):
         rows = get_rows(user.clerk_id) if user.clerk_id else list(User.objects.filter(pk=user.pk))
@@ -235,7 +239,7 @@ def _restore(row: User, *, at: datetime) -> None:
     row.deleted_at, row.deleted_by = None, ""
     row.restored_at, row.updated_at = at, timezone.now()
     row.save(update_fields=["deleted_at", "deleted_by", "restored_at", "updated_at"])
-    # Beside a live row no other row may stand as deleted in Clerk.
+    # A Clerk id with a live row has no row that is deleted in Clerk.
     deleted = User.objects.filter(clerk_id=row.clerk_id, deleted_at__isnull=False, deleted_by=DeletedBy.CLERK)
     deleted.update(deleted_by=DeletedBy.LOCAL)
 

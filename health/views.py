@@ -6,10 +6,11 @@ from http import HTTPStatus
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils import timezone
+from django.views.decorators.cache import cache_control
 from django.views.decorators.http import require_safe
+from django.views.decorators.vary import vary_on_headers
 from prometheus_client import CONTENT_TYPE_LATEST
 
-from accounts.caching import never_cached
 from health.access import may_read_details
 from health.checks import READINESS, NotReady
 from health.metrics import exposition, key_sampler
@@ -17,14 +18,16 @@ from health.recorder import recorder
 from health.report.build import build_report, status_memo
 
 
-@never_cached
+@cache_control(no_store=True)
+@vary_on_headers("Authorization")
 @require_safe
 def live(request: HttpRequest) -> JsonResponse:
     """Say that this process answers."""
     return JsonResponse({"status": "ok"})
 
 
-@never_cached
+@cache_control(no_store=True)
+@vary_on_headers("Authorization")
 @require_safe
 def ready(request: HttpRequest) -> JsonResponse:
     """Say whether this process can do its work; 503 with one word when it cannot."""
@@ -39,7 +42,8 @@ def ready(request: HttpRequest) -> JsonResponse:
     return JsonResponse({"status": "ok"})
 
 
-@never_cached
+@cache_control(no_store=True)
+@vary_on_headers("Authorization")
 @require_safe
 def sync(request: HttpRequest) -> JsonResponse:
     """Give the sync report to those who may read it, one word of it to everybody else."""
@@ -50,7 +54,8 @@ def sync(request: HttpRequest) -> JsonResponse:
     return JsonResponse(report.as_dict())
 
 
-@never_cached
+@cache_control(no_store=True)
+@vary_on_headers("Authorization")
 @require_safe
 def metrics(request: HttpRequest) -> HttpResponse:
     """Give Prometheus its series."""

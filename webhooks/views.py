@@ -9,9 +9,10 @@ from typing import NamedTuple
 
 from django.conf import settings
 from django.http import HttpRequest, JsonResponse
+from django.views.decorators.cache import cache_control
 from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.vary import vary_on_headers
 
-from accounts.caching import never_cached
 from accounts.clerk.unexpected import log_unexpected
 from accounts.signals import sync_failed
 from webhooks.events import MalformedEvent, parse_event
@@ -80,7 +81,8 @@ REFUSALS: dict[type[Exception], Refusal] = {
 
 
 @csrf_exempt
-@never_cached
+@cache_control(no_store=True)
+@vary_on_headers("Authorization")
 def clerk_webhook(request: HttpRequest) -> JsonResponse:
     """Answer one delivery. Anything but a 2xx makes Svix deliver it again, for a day."""
     try:

@@ -12,7 +12,7 @@ from django.core.exceptions import ImproperlyConfigured
 from accounts.clerk.base64url import decode_base64url
 from accounts.clerk.keys import KeysUnavailable
 from accounts.clerk.tokens import InvalidToken, VerificationFailed
-from accounts.conf import claims_map, get_verifier
+from accounts.conf import get_claims_map, get_verifier
 from health.doctor.findings import Finding, error, ok, warning
 
 CUSTOM_BYTES = 1_200  # Clerk: what fits into the session cookie beside its own claims
@@ -128,7 +128,7 @@ ADVICE = {
 
 def _claims(payload: Mapping[str, Any]) -> Finding:
     try:
-        mapping = claims_map()
+        mapping = get_claims_map()
     except ValueError:
         return error(
             "Whether the token has its claims cannot be told: CLERK_CLAIMS does not parse.",

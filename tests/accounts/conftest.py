@@ -1,6 +1,9 @@
-"""What the tests of the accounts room share."""
+"""Fixtures of the tests of `accounts`."""
 
 from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from django.db import connection
@@ -9,25 +12,44 @@ from pytest_django import Settings
 from pytest_httpserver import HTTPServer
 
 from devclerk.fixtures import LocalClerk
+from tests.accounts.receivers import received
 from tests.accounts.wire import Wire
 from tests.factories import UserFactory
 
 
 @pytest.fixture
 def wire(clerk: LocalClerk, clerk_settings: Settings, httpserver: HTTPServer) -> Wire:
-    """Put a wire that can be tampered with between the project and the Backend API of the stand-in."""
+    """Put a proxy, whose answers a test may change, before the Backend API of the local emulator."""
     clerk_settings.CLERK_API_URL = httpserver.url_for("")
     return Wire(clerk, httpserver)
 
 
 @pytest.fixture
+def failures() -> Iterator[list[dict[str, Any]]]:
+    """Collect the arguments of each `sync_failed`."""
+    from accounts.signals import sync_failed
+
+    with received(sync_failed) as calls:
+        yield calls
+
+
+@pytest.fixture
+def decisions() -> Iterator[list[dict[str, Any]]]:
+    """Collect the arguments of each `authentication_decided`."""
+    from accounts.signals import authentication_decided
+
+    with received(authentication_decided) as calls:
+        yield calls
+
+
+@pytest.fixture
 def crowd() -> None:
-    """Fill the table, so that an index is worth its while, with people deleted here among the others."""
+    """Fill the table with live and locally deleted users, so that PostgreSQL prefers an index."""
     from accounts.models import User
 
     now = timezone.now()
-    people = UserFactory.build_batch(3_000)
-    people += [UserFactory.build(deleted_at=now, deleted_by="local") for _ in range(3_000)]
-    User.objects.bulk_create(people)
+    users = UserFactory.build_batch(3_000)
+    users += [UserFactory.build(deleted_at=now, deleted_by="local") for _ in range(3_000)]
+    User.objects.bulk_create(users)
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE accounts_user")

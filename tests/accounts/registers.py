@@ -1,4 +1,4 @@
-"""A row as the merge sees it, and what is told to it."""
+"""A row in memory, as the merge sees it."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ CLAIMS, WEBHOOK, API = Source.CLAIMS, Source.WEBHOOK, Source.API
 
 @dataclass
 class Row:
-    """Values and versions in memory."""
+    """The values and versions of one row."""
 
     values: dict[str, Value] = field(default_factory=lambda: dict(EMPTY))
     versions: dict[str, Version] = field(default_factory=dict)
 
-    def take(self, profile: ClerkProfile) -> MergeResult:
+    def apply(self, profile: ClerkProfile) -> MergeResult:
         merged = merge(self.values, self.versions, profile)
         self.values |= merged.values
         if merged.versions is not None:
@@ -34,8 +34,8 @@ class Row:
 
 
 def after(*profiles: ClerkProfile) -> Row:
-    """Give the row to which all this was told, in this order."""
+    """Return a row after these profiles, applied in this order."""
     row = Row()
     for profile in profiles:
-        row.take(profile)
+        row.apply(profile)
     return row

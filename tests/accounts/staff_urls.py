@@ -1,4 +1,4 @@
-"""Views of a project beside ours, for those who are staff or have permissions."""
+"""Views of a foreign project that require staff or permissions, beside the URLs of this project."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from config import urls
 
 
 class AdminOnly(APIView):
-    """Django REST framework's own idea of staff."""
+    """A view for staff, as REST framework defines it."""
 
     permission_classes = (IsAdminUser,)
 
@@ -31,19 +31,19 @@ class GroupSerializer(ModelSerializer[Group]):
 
 
 class GroupViewSet(ModelViewSet[Group]):
-    """Rows that a permission may delete."""
+    """A viewset whose methods require model permissions."""
 
     permission_classes = (DjangoModelPermissions,)
     queryset = Group.objects.all()
     serializer_class = GroupSerializer
 
 
-class OurAuthentication(ClerkAuthentication):
-    """A project's own class."""
+class CustomAuthentication(ClerkAuthentication):
+    """A subclass in a foreign project."""
 
 
 class Inherited(APIView):
-    authentication_classes = (OurAuthentication,)
+    authentication_classes = (CustomAuthentication,)
     permission_classes = (IsAuthenticated,)
 
     def get(self, request: AuthenticatedRequest) -> Response:

@@ -1,4 +1,4 @@
-"""The way in, through real requests: what a token opens, what it costs, and whose fault a failure is."""
+"""Authentication through real requests: statements, responses to failures, and settings."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from pytest_django import Settings
 
-from accounts.clerk.profiles import ClerkProfile, Source, Value
+from accounts.clerk.profiles import Source, Value
 from accounts.models import User
-from accounts.signals import sync_failed
 from accounts.sync import delete_user, sync_user
 from devclerk.fixtures import LocalClerk
 from devclerk.tokens import ABSENT
+from tests.accounts.profiles import profile
 from tests.webhooks.trouble import address, trigger
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("clerk_settings")]
@@ -30,30 +30,18 @@ CANARY = "canary-3e9d"
 
 @pytest.fixture
 def me(clerk: LocalClerk) -> Callable[..., Any]:
-    """Ask who somebody is, with a fresh token of theirs, or with one at hand."""
+    """Request `/api/v1/me` with `token`, or with a new token of a user."""
 
-    def ask(who: Any = "ada", *, token: str | None = None, **options: Any) -> Any:
-        bearer = token or clerk.mint(who, **options)
+    def send(user: Any = "ada", *, token: str | None = None, **options: Any) -> Any:
+        bearer = token or clerk.mint(user, **options)
         return Client(headers={"Authorization": f"Bearer {bearer}"}).get("/api/v1/me")
 
-    return ask
-
-
-@pytest.fixture
-def failures() -> Iterator[Failures]:
-    told: Failures = []
-
-    def listen(sender: object, signal: object, **facts: Any) -> None:
-        told.append(facts)
-
-    sync_failed.connect(listen)
-    yield told
-    sync_failed.disconnect(listen)
+    return send
 
 
 @contextmanager
 def statements() -> Iterator[list[str]]:
-    """Collect the SQL of the block."""
+    """Collect the SQL statements of the block."""
     found: list[str] = []
     with CaptureQueriesContext(connection) as captured:
         yield found
@@ -64,10 +52,10 @@ def code_of(response: Any) -> str:
     return str(response.json()["errors"][0]["code"])
 
 
-# Warm and cold
+# Statements
 
 
-def test_a_warm_request_is_one_statement_and_asks_nobody(me: Any, clerk: LocalClerk) -> None:
+def test_warm_request_is_one_statement_without_network(me: Any, clerk: LocalClerk) -> None:
     token = clerk.mint("ada")
     me(token=token)
     fetched, called = clerk.key_requests, clerk.api_requests
@@ -78,7 +66,7 @@ def test_a_warm_request_is_one_statement_and_asks_nobody(me: Any, clerk: LocalCl
     assert (clerk.key_requests, clerk.api_requests) == (fetched, called)
 
 
-def test_the_first_request_makes_the_row_and_the_second_finds_it(me: Any, clerk: LocalClerk) -> None:
+def test_first_request_creates_the_row(me: Any, clerk: LocalClerk) -> None:
     first, second = me().json(), me().json()
     assert first == second
     row = User.objects.get()
@@ -86,13 +74,13 @@ def test_the_first_request_makes_the_row_and_the_second_finds_it(me: Any, clerk:
     assert clerk.api_requests == []
 
 
-def test_changed_claims_are_followed(me: Any) -> None:
+def test_changed_claims_are_stored(me: Any) -> None:
     me()
     assert me(claims={"first_name": "Augusta"}, age=-1).json()["first_name"] == "Augusta"
     assert User.objects.get().first_name == "Augusta"
 
 
-def test_older_claims_cost_one_more_select_and_no_lock(me: Any, clerk: LocalClerk) -> None:
+def test_older_claims_take_one_more_select_and_no_lock(me: Any, clerk: LocalClerk) -> None:
     old = clerk.mint("ada", age=30, claims={"first_name": "Old"})
     me()
     with statements() as found:
@@ -101,9 +89,7 @@ def test_older_claims_cost_one_more_select_and_no_lock(me: Any, clerk: LocalCler
     assert "advisory" not in "".join(found)
 
 
-def test_null_claims_clear_what_claims_had_brought_and_absent_ones_say_nothing(
-    me: Any, clerk: LocalClerk
-) -> None:
+def test_null_claims_clear_values_from_claims(me: Any, clerk: LocalClerk) -> None:
     me()
     names = ("email", "email_verified", "first_name", "last_name", "image_url")
     answer = me(claims=dict.fromkeys(names, None), age=-1)
@@ -113,7 +99,7 @@ def test_null_claims_clear_what_claims_had_brought_and_absent_ones_say_nothing(
     assert len(found) == 1
 
 
-def test_nulls_for_somebody_who_has_nothing_cost_no_second_statement(me: Any, clerk: LocalClerk) -> None:
+def test_null_claims_of_empty_fields_are_one_statement(me: Any, clerk: LocalClerk) -> None:
     nulls = dict.fromkeys(("email", "email_verified", "first_name", "last_name", "image_url"))
     token = clerk.mint(clerk.new_person(), claims=nulls)
     assert me(token=token).json()["email"] is None
@@ -122,26 +108,24 @@ def test_nulls_for_somebody_who_has_nothing_cost_no_second_statement(me: Any, cl
     assert len(found) == 1
 
 
-def test_nulls_do_not_clear_what_clerk_itself_has_told(me: Any, clerk: LocalClerk) -> None:
-    told: dict[str, Value] = {"first_name": "Augusta", "email": "a@b.test", "email_verified": True}
+def test_null_claims_keep_values_from_webhooks(me: Any, clerk: LocalClerk) -> None:
+    values: dict[str, Any] = {"first_name": "Augusta", "email": "a@b.test", "email_verified": True}
     a_minute_ago = int((time.time() - 60) * 1000)
-    sync_user(
-        ClerkProfile(clerk_id=clerk.person("ada").id, source=Source.WEBHOOK, at=a_minute_ago, values=told)
-    )
+    sync_user(profile(Source.WEBHOOK, a_minute_ago, clerk_id=clerk.person("ada").id, **values))
     with statements() as found:
-        body = me(claims=dict.fromkeys(told) | dict.fromkeys(("last_name", "image_url"), ABSENT)).json()
-    assert {name: body[name] for name in told} == told
+        body = me(claims=dict.fromkeys(values) | dict.fromkeys(("last_name", "image_url"), ABSENT)).json()
+    assert {name: body[name] for name in values} == values
     assert [sql.split()[0] for sql in found] == ["SELECT", "SELECT"]
 
 
-def test_a_field_that_cannot_be_stored_is_left_out_and_reported(me: Any, failures: Failures) -> None:
+def test_value_that_cannot_be_stored_is_skipped_and_reported(me: Any, failures: Failures) -> None:
     response = me(claims={"first_name": "x" * 300, "last_name": "King"})
     assert (response.status_code, response.json()["last_name"]) == (200, "King")
     reason = {"source": "request", "reason": "unusable_field:first_name"}
     assert failures == [{"clerk_id": response.json()["clerk_id"], **reason}]
 
 
-# Whose fault it is
+# Failures
 
 
 @pytest.mark.parametrize(
@@ -159,7 +143,7 @@ def test_a_field_that_cannot_be_stored_is_left_out_and_reported(me: Any, failure
         ("Bearer ak_123", "token_type_mismatch", 'Bearer error="invalid_token"'),
     ],
 )
-def test_a_header_that_opens_nothing(header: str | None, code: str, challenge: str) -> None:
+def test_header_without_a_valid_token_gets_401(header: str | None, code: str, challenge: str) -> None:
     client = Client() if header is None else Client(headers={"Authorization": header})
     response = client.get("/api/v1/me")
     assert (response.status_code, code_of(response)) == (401, code)
@@ -168,19 +152,19 @@ def test_a_header_that_opens_nothing(header: str | None, code: str, challenge: s
 
 
 @pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER", "bEaReR"])
-def test_the_scheme_is_known_in_any_case(clerk: LocalClerk, scheme: str) -> None:
+def test_scheme_is_case_insensitive(clerk: LocalClerk, scheme: str) -> None:
     client = Client(headers={"Authorization": f"{scheme}  {clerk.mint('ada')}"})
     assert client.get("/api/v1/me").status_code == 200
 
 
 @pytest.mark.parametrize("change", [{"is_active": False}, {"banned": True}])
-def test_whoever_is_blocked_gets_403(me: Any, change: dict[str, bool]) -> None:
+def test_blocked_user_gets_403(me: Any, change: dict[str, bool]) -> None:
     me()
     User.objects.update(**change)
     assert (me().status_code, code_of(me())) == (403, "user_inactive")
 
 
-def test_somebody_deleted_in_clerk_gets_401(me: Any, clerk: LocalClerk) -> None:
+def test_user_deleted_in_clerk_gets_401(me: Any, clerk: LocalClerk) -> None:
     token = clerk.mint("ada")
     me(token=token)
     delete_user(clerk.person("ada").id, at=1_900_000_000_000)
@@ -190,7 +174,7 @@ def test_somebody_deleted_in_clerk_gets_401(me: Any, clerk: LocalClerk) -> None:
     assert not User.objects.live().exists()
 
 
-def test_without_any_key_it_is_503(me: Any, clerk: LocalClerk, failures: Failures) -> None:
+def test_missing_keys_are_503(me: Any, clerk: LocalClerk, failures: Failures) -> None:
     clerk.keys_down()
     response = me()
     assert (response.status_code, code_of(response)) == (503, "keys_unavailable")
@@ -198,14 +182,14 @@ def test_without_any_key_it_is_503(me: Any, clerk: LocalClerk, failures: Failure
     assert failures[0] == {"clerk_id": None, "source": "request", "reason": "keys_unavailable"}
 
 
-def test_an_outage_of_the_keys_is_not_noticed(me: Any, clerk: LocalClerk) -> None:
+def test_cached_keys_serve_during_an_outage_of_the_jwks(me: Any, clerk: LocalClerk) -> None:
     me()
     clerk.keys_down()
     assert me().status_code == 200
 
 
 @pytest.mark.postgresql
-def test_a_write_that_fails_is_503_without_a_row(me: Any, failures: Failures) -> None:
+def test_failed_write_without_a_row_is_503(me: Any, failures: Failures) -> None:
     with trigger("RAISE EXCEPTION 'no'"):
         response = me()
     assert (response.status_code, code_of(response)) == (503, "sync_unavailable")
@@ -215,7 +199,7 @@ def test_a_write_that_fails_is_503_without_a_row(me: Any, failures: Failures) ->
 
 
 @pytest.mark.postgresql
-def test_a_write_that_fails_goes_on_with_the_row_that_is_there(me: Any, failures: Failures) -> None:
+def test_failed_write_continues_with_the_stored_row(me: Any, failures: Failures) -> None:
     me()
     with trigger("RAISE EXCEPTION 'no'"):
         response = me(claims={"first_name": "Augusta"}, age=-1)
@@ -224,7 +208,7 @@ def test_a_write_that_fails_goes_on_with_the_row_that_is_there(me: Any, failures
 
 
 @pytest.mark.postgresql
-def test_a_lock_that_does_not_come_has_its_own_reason(me: Any, failures: Failures) -> None:
+def test_lock_timeout_has_its_own_reason(me: Any, failures: Failures) -> None:
     with trigger("RAISE EXCEPTION 'no' USING ERRCODE = 'lock_not_available'"):
         assert me().status_code == 503
     assert [failure["reason"] for failure in failures] == ["lock_timeout"]
@@ -232,7 +216,7 @@ def test_a_lock_that_does_not_come_has_its_own_reason(me: Any, failures: Failure
 
 @pytest.mark.postgresql
 @pytest.mark.own_session
-def test_a_connection_found_dead_is_replaced_without_a_word(
+def test_dead_connection_is_replaced_without_a_failure(
     me: Any, clerk: LocalClerk, failures: Failures
 ) -> None:
     token = clerk.mint("ada")
@@ -245,10 +229,10 @@ def test_a_connection_found_dead_is_replaced_without_a_word(
     assert failures == []
 
 
-# Nothing personal leaves
+# Logs and error details
 
 
-def test_logs_hold_neither_token_nor_person(
+def test_logs_contain_neither_token_nor_personal_data(
     me: Any, clerk: LocalClerk, caplog: pytest.LogCaptureFixture
 ) -> None:
     claims = {"email": f"{CANARY}@example.test", "first_name": CANARY, "last_name": CANARY * 40}
@@ -264,21 +248,21 @@ def test_logs_hold_neither_token_nor_person(
     assert token.split(".")[1] not in text
 
 
-def test_a_late_token_is_logged_with_the_seconds(me: Any, caplog: pytest.LogCaptureFixture) -> None:
+def test_expired_token_is_logged_with_the_seconds(me: Any, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO, logger="accounts"):
         me(fault="expired")
     (record,) = [record for record in caplog.records if record.name == "accounts.authentication"]
     assert vars(record)["why"].startswith("expired 35")
 
 
-def test_the_answer_does_not_say_by_how_much(me: Any) -> None:
+def test_response_omits_the_seconds(me: Any) -> None:
     assert "35" not in me(fault="expired").json()["errors"][0]["detail"]
 
 
-# Options that come from the settings
+# Settings
 
 
-def test_the_settings_decide(me: Any, settings: Settings) -> None:
+def test_settings_are_read_at_each_request(me: Any, settings: Settings) -> None:
     assert me().status_code == 200
     settings.CLERK_AUTHORIZED_PARTIES = ("https://other.example.test",)
     assert code_of(me()) == "token_invalid_authorized_party"
@@ -288,7 +272,7 @@ def test_the_settings_decide(me: Any, settings: Settings) -> None:
     assert code_of(me()) == "token_invalid_audience"
 
 
-def test_camel_case_claims_are_understood(me: Any, clerk: LocalClerk) -> None:
+def test_camel_case_claims_are_accepted(me: Any, clerk: LocalClerk) -> None:
     claims = {"firstName": "Grace", "lastName": "Hopper", "imageUrl": "https://img.example.test/g"}
     body = me("user_2new", claims=claims).json()
     assert (body["first_name"], body["last_name"], body["image_url"]) == tuple(claims.values())

@@ -1,4 +1,4 @@
-"""The merge rule by hypothesis: any order of the truth ends in the truth."""
+"""The merge rule, by hypothesis: any order of correct profiles ends in the state of Clerk."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.accounts.registers import API, CLAIMS, WEBHOOK, Row, after
 
 @dataclass(frozen=True)
 class State:
-    """What was true of a person from a moment on."""
+    """The values of a user in Clerk from a moment on."""
 
     since: int
     values: Mapping[str, Any]
@@ -40,15 +40,15 @@ STATES = st.builds(
 )
 
 
-def _told(draw: st.DrawFn, state: State) -> dict[str, Any]:
-    # A template gives null for what is not there, and for the verification of an address that is not there.
+def _draw_claims(draw: st.DrawFn, state: State) -> dict[str, Any]:
+    # A session token may contain null for an empty field and for the verification of a missing address.
     names = draw(st.lists(st.sampled_from(FIELDS[:-1]), unique=True))
     return {name: state.values[name] or draw(st.sampled_from([None, state.values[name]])) for name in names}
 
 
 @st.composite
 def histories(draw: st.DrawFn) -> tuple[list[State], list[ClerkProfile]]:
-    """Draw what happened, and all that was ever said about it: every snapshot, some tokens, some answers."""
+    """Draw the states of a user, and profiles of them: all webhooks, some tokens, some API answers."""
     moment, states = T, []
     for values in draw(st.lists(STATES, min_size=1, max_size=5)):
         moment += draw(st.integers(1, 4_000))
@@ -58,46 +58,46 @@ def histories(draw: st.DrawFn) -> tuple[list[State], list[ClerkProfile]]:
     def at(instant: int) -> State | None:
         return next((state for state in reversed(states) if state.since <= instant), None)
 
-    news = [profile(WEBHOOK, state.since, **state.values) for state in states]
-    # Whole seconds: what a token tells may be younger than its version says.
-    news += [
-        profile(CLAIMS, instant // 1000 * 1000, **_told(draw, state))
+    profiles = [profile(WEBHOOK, state.since, **state.values) for state in states]
+    # Whole seconds: the claims of a token may be younger than their version.
+    profiles += [
+        profile(CLAIMS, instant // 1000 * 1000, **_draw_claims(draw, state))
         for instant in draw(st.lists(st.integers(T, end), max_size=5))
         if (state := at(instant))
     ]
-    news += [
+    profiles += [
         profile(API, state.since, true_until=instant - 1000, **state.values)
         for instant in draw(st.lists(st.integers(T, end), max_size=3))
         if (state := at(instant))
     ]
-    return states, news
+    return states, profiles
 
 
 @settings(max_examples=1_000, deadline=None)
 @given(histories(), st.data())
-def test_any_order_of_the_truth_with_repeats_ends_in_the_truth(
+def test_any_order_with_repeats_ends_in_the_state_of_clerk(
     history: tuple[list[State], list[ClerkProfile]], data: st.DataObject
 ) -> None:
-    states, news = history
-    repeats = data.draw(st.lists(st.sampled_from(news), max_size=6))
-    row = after(*data.draw(st.permutations(news + repeats)))
+    states, profiles = history
+    repeats = data.draw(st.lists(st.sampled_from(profiles), max_size=6))
+    row = after(*data.draw(st.permutations(profiles + repeats)))
     assert row.values == states[-1].values
 
 
 @settings(max_examples=500, deadline=None)
 @given(histories(), st.data())
-def test_no_address_is_ever_marked_verified_that_nobody_had_verified(
+def test_only_verified_addresses_are_marked_verified(
     history: tuple[list[State], list[ClerkProfile]], data: st.DataObject
 ) -> None:
-    states, news = history
+    states, profiles = history
     verified = {state.values["email"] for state in states if state.values["email_verified"]}
     row = Row()
-    for snapshot in data.draw(st.permutations(news)):
-        row.take(snapshot)
+    for snapshot in data.draw(st.permutations(profiles)):
+        row.apply(snapshot)
         assert not row.values["email_verified"] or row.values["email"] in verified
 
 
-LIES = st.builds(
+WRONG_CLAIMS = st.builds(
     lambda instant, values: profile(CLAIMS, T + instant // 1000 * 1000, **values),
     st.integers(0, 20_000),
     STATES,
@@ -105,13 +105,13 @@ LIES = st.builds(
 
 
 @settings(max_examples=500, deadline=None)
-@given(histories(), st.lists(LIES, max_size=4), st.data())
-def test_an_api_answer_given_after_all_lies_mends_them_all(
-    history: tuple[list[State], list[ClerkProfile]], lies: list[ClerkProfile], data: st.DataObject
+@given(histories(), st.lists(WRONG_CLAIMS, max_size=4), st.data())
+def test_later_api_answer_corrects_wrong_claims(
+    history: tuple[list[State], list[ClerkProfile]], wrong: list[ClerkProfile], data: st.DataObject
 ) -> None:
-    states, news = history
-    row = after(*data.draw(st.permutations(news + lies)))
-    row.take(profile(API, states[-1].since, true_until=T + 60_000, **states[-1].values))
+    states, profiles = history
+    row = after(*data.draw(st.permutations(profiles + wrong)))
+    row.apply(profile(API, states[-1].since, true_until=T + 60_000, **states[-1].values))
     assert row.values == states[-1].values
 
 
@@ -128,15 +128,15 @@ SNAPSHOTS = st.builds(
 
 @settings(max_examples=500, deadline=None)
 @given(st.lists(SNAPSHOTS, min_size=1, max_size=5, unique_by=lambda each: (each.at, each.source)), st.data())
-def test_versions_never_fall_and_a_repeat_changes_nothing(
-    news: list[ClerkProfile], data: st.DataObject
+def test_versions_never_decrease_and_repeats_change_nothing(
+    profiles: list[ClerkProfile], data: st.DataObject
 ) -> None:
     row = Row()
-    for snapshot in data.draw(st.permutations(news)):
+    for snapshot in data.draw(st.permutations(profiles)):
         before = dict(row.versions)
-        row.take(snapshot)
+        row.apply(snapshot)
         assert all(
             row.versions[name] >= version for name, version in before.items() if name != "email_verified"
         )
-        again = row.take(snapshot)
+        again = row.apply(snapshot)
         assert (again.values, again.versions) == ({}, None)

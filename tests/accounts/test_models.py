@@ -1,4 +1,4 @@
-"""The table of people, and the look-up of the warm request."""
+"""The table of users, and the look-up of the warm request."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Count = Callable[[int], Any]
 LATER = 4_000_000_000_000  # ms
 
 
-def test_the_fast_look_up_gives_the_row_that_get_gives() -> None:
+def test_prepared_look_up_returns_the_row_of_get() -> None:
     made = UserFactory.create(clerk_id="user_ada", image_url="https://img.test/a", banned=True, is_staff=True)
     User.objects.filter(pk=made.pk).update(field_versions={"email": [5, 1]}, last_login=timezone.now())
     plain = User.objects.get(clerk_id="user_ada")
@@ -34,7 +34,7 @@ def test_the_fast_look_up_gives_the_row_that_get_gives() -> None:
     assert (fast._state.adding, fast._state.db) == (False, "default")
 
 
-def test_it_takes_one_statement_and_leaves_the_versions_for_a_second(
+def test_prepared_look_up_is_one_statement_without_versions(
     django_assert_num_queries: Count,
 ) -> None:
     UserFactory.create(clerk_id="user_ada")
@@ -45,7 +45,7 @@ def test_it_takes_one_statement_and_leaves_the_versions_for_a_second(
         assert user.field_versions == {}
 
 
-def test_the_row_can_be_saved_and_deleted_like_any_other() -> None:
+def test_row_of_the_prepared_look_up_can_be_saved() -> None:
     UserFactory.create(clerk_id="user_ada", first_name="Ada")
     User.objects.filter(clerk_id="user_ada").update(field_versions={"email": [5, 1]})
     user = User.objects.by_clerk_id("user_ada")
@@ -55,23 +55,23 @@ def test_the_row_can_be_saved_and_deleted_like_any_other() -> None:
     assert User.objects.values_list("first_name", "field_versions").get() == ("Augusta", {"email": [5, 1]})
 
 
-def test_it_finds_live_rows_alone() -> None:
+def test_prepared_look_up_finds_only_live_rows() -> None:
     UserFactory.create(clerk_id="user_ada", deleted_at=timezone.now(), deleted_by="local")
     assert User.objects.by_clerk_id("user_ada") is None
-    assert User.objects.by_clerk_id("user_nobody") is None
+    assert User.objects.by_clerk_id("user_unknown") is None
     live = UserFactory.create(clerk_id="user_ada")
     assert User.objects.by_clerk_id("user_ada") == live
 
 
 @pytest.mark.parametrize("clerk_id", ["user_%", "user_' OR 1=1", "user_\\"])
-def test_an_id_is_a_value_and_never_sql(clerk_id: str) -> None:
+def test_clerk_id_is_a_parameter_and_never_sql(clerk_id: str) -> None:
     UserFactory.create()
     assert User.objects.by_clerk_id(clerk_id) is None
 
 
 @pytest.mark.postgresql
 @pytest.mark.usefixtures("crowd")
-def test_it_uses_the_partial_index() -> None:
+def test_prepared_look_up_uses_the_partial_index() -> None:
     with plans() as found:
         User.objects.by_clerk_id("user_00000001")
     (plan,) = found
@@ -90,20 +90,20 @@ def test_it_uses_the_partial_index() -> None:
     ],
     ids=["sync", "page", "deletion", "restoration"],
 )
-def test_no_writer_walks_through_the_table(work: Callable[[], object]) -> None:
+def test_no_write_scans_the_table(work: Callable[[], object]) -> None:
     with plans() as found:
         work()
     assert found
     assert "Seq Scan" not in "\n".join(found)
 
 
-def test_two_live_rows_of_one_person_are_impossible() -> None:
+def test_second_live_row_of_a_user_is_impossible() -> None:
     UserFactory.create(clerk_id="user_ada")
     with pytest.raises(IntegrityError), transaction.atomic():
         UserFactory.create(clerk_id="user_ada")
 
 
-def test_any_number_of_rows_of_one_person_may_be_deleted() -> None:
+def test_a_user_may_have_several_deleted_rows() -> None:
     for _ in range(3):
         UserFactory.create(clerk_id="user_ada", deleted_at=timezone.now(), deleted_by="local")
     UserFactory.create(clerk_id="user_ada")
@@ -111,7 +111,7 @@ def test_any_number_of_rows_of_one_person_may_be_deleted() -> None:
     assert User.objects.live().count() == 1
 
 
-def test_everybody_is_everybody() -> None:
+def test_live_or_deleted_returns_all_rows() -> None:
     UserFactory.create(clerk_id="user_ada", deleted_at=timezone.now(), deleted_by="local")
     UserFactory.create(clerk_id="user_ada")
     UserFactory.create(clerk_id=None)
@@ -119,11 +119,11 @@ def test_everybody_is_everybody() -> None:
     assert User.objects.live_or_deleted().filter(clerk_id="user_ada").count() == 2
 
 
-def test_the_migration_is_what_the_models_say() -> None:
+def test_migrations_match_the_models() -> None:
     call_command("makemigrations", "accounts", check=True, dry_run=True, verbosity=0)
 
 
-def test_local_staff_are_made_as_in_any_django() -> None:
+def test_local_staff_are_created_as_usual_in_django() -> None:
     helga = User.objects.create_superuser("helga", password="a long password")
     assert (helga.clerk_id, helga.email, helga.created_via) == (None, None, CreatedVia.LOCAL)
     assert helga.check_password("a long password")

@@ -1,4 +1,4 @@
-"""People and threads on PostgreSQL: storms of first requests, deletions in their midst, pages beside them."""
+"""Parallel writes on PostgreSQL: first requests, deletions and pages at the same time, and locks."""
 
 from __future__ import annotations
 
@@ -37,15 +37,15 @@ def threads() -> Iterator[ThreadPoolExecutor]:
         yield pool
 
 
-def alone(work: Callable[[], object]) -> object:
-    """Do the work with connections of the thread's own, and give them back."""
+def with_own_connections(work: Callable[[], object]) -> object:
+    """Run `work` with the connections of this thread, and close them."""
     try:
         return work()
     finally:
         connections.close_all()
 
 
-def test_twenty_new_people_each_sixteen_times_at_once(
+def test_parallel_first_requests_create_one_row_per_user(
     clerk: LocalClerk, clerk_settings: object, threads: ThreadPoolExecutor
 ) -> None:
     clients = [
@@ -57,47 +57,47 @@ def test_twenty_new_people_each_sixteen_times_at_once(
         return client.get("/api/v1/me").status_code
 
     requests = [client for client in clients for _ in range(16)]
-    answers = list(threads.map(lambda client: alone(lambda: sign_in(client)), requests))
+    answers = list(threads.map(lambda client: with_own_connections(lambda: sign_in(client)), requests))
     assert answers == [200] * 320
     assert User.objects.count() == 20
     assert clerk.api_requests == []
 
 
-def test_no_first_request_raises_whom_a_deletion_has_buried(threads: ThreadPoolExecutor) -> None:
-    people = [f"user_{number}" for number in range(100)]
+def test_parallel_first_request_revives_no_deleted_user(threads: ThreadPoolExecutor) -> None:
+    clerk_ids = [f"user_{number}" for number in range(100)]
 
     def sign_in(clerk_id: str) -> None:
         with suppress(UserDeleted):
             sync_user(profile(clerk_id=clerk_id, first_name="Ada"))
 
     work: list[Callable[[], object]] = []
-    for clerk_id in people:
+    for clerk_id in clerk_ids:
         work += [lambda clerk_id=clerk_id: sign_in(clerk_id)] * 3  # type: ignore[misc]
         work.append(lambda clerk_id=clerk_id: delete_user(clerk_id, at=T + 1))  # type: ignore[misc]
-    list(threads.map(alone, work))
+    list(threads.map(with_own_connections, work))
     assert not User.objects.live().exists()
     rows = User.objects.filter(deleted_by=DeletedBy.CLERK)
-    assert set(rows.values_list("clerk_id", flat=True)) == set(people)
-    assert rows.count() == len(people)
+    assert set(rows.values_list("clerk_id", flat=True)) == set(clerk_ids)
+    assert rows.count() == len(clerk_ids)
 
 
-def test_a_deletion_here_amid_sign_ins_leaves_one_live_row(threads: ThreadPoolExecutor) -> None:
+def test_local_deletion_during_sign_ins_leaves_one_live_row(threads: ThreadPoolExecutor) -> None:
     first = sync_user(profile(first_name="Ada")).user
     assert first
     work: list[Callable[[], object]] = [lambda: sync_user(profile(first_name="Ada"))] * 20
     work.insert(10, lambda: delete_locally(first))
-    list(threads.map(alone, work))
+    list(threads.map(with_own_connections, work))
     sync_user(profile(first_name="Ada"))
     assert User.objects.live().count() == 1
     assert User.objects.count() == 2
 
 
-def test_pages_in_any_order_beside_requests_neither_block_nor_lose(threads: ThreadPoolExecutor) -> None:
-    people = [f"user_{number}" for number in range(60)]
+def test_pages_in_any_order_beside_requests_do_not_deadlock(threads: ThreadPoolExecutor) -> None:
+    clerk_ids = [f"user_{number}" for number in range(60)]
     pages = [
         [
             profile(Source.API, T + n, clerk_id=clerk_id, first_name=f"{n}")
-            for clerk_id in people[:: 1 if n % 2 else -1]
+            for clerk_id in clerk_ids[:: 1 if n % 2 else -1]
         ]
         for n in range(8)
     ]
@@ -105,16 +105,16 @@ def test_pages_in_any_order_beside_requests_neither_block_nor_lose(threads: Thre
         *(lambda page=page: sync_page(page, source="backfill") for page in pages),
         *(
             lambda clerk_id=clerk_id: sync_user(profile(clerk_id=clerk_id, first_name="Ada"))
-            for clerk_id in people
+            for clerk_id in clerk_ids
         ),
     ]
-    list(threads.map(alone, work))
+    list(threads.map(with_own_connections, work))
     rows = User.objects.live().values_list("clerk_id", "first_name")
-    assert sorted(rows) == sorted(zip(people, repeat("7")))
+    assert sorted(rows) == sorted(zip(clerk_ids, repeat("7")))
 
 
 @pytest.mark.own_session
-def test_a_connection_found_dead_is_replaced_but_not_inside_a_transaction() -> None:
+def test_dead_connection_is_replaced_outside_transactions() -> None:
     def kill() -> None:
         with psycopg.connect(address(), autocommit=True) as other:
             other.execute("SELECT pg_terminate_backend(%s)", [connection.connection.info.backend_pid])
@@ -122,7 +122,7 @@ def test_a_connection_found_dead_is_replaced_but_not_inside_a_transaction() -> N
     counts = []
 
     def count() -> int:
-        counts.append("begun")
+        counts.append("started")
         return User.objects.count()
 
     def kill_and_count() -> int:
@@ -135,11 +135,11 @@ def test_a_connection_found_dead_is_replaced_but_not_inside_a_transaction() -> N
     assert retry_on_dead_connection(User.objects.count) == 1
     with pytest.raises(OperationalError):
         kill_and_count()
-    assert counts == ["begun"]
+    assert counts == ["started"]
     assert retry_on_dead_connection(User.objects.count) == 1
 
 
-def test_a_lock_that_does_not_come_is_given_up_after_five_seconds_and_not_before() -> None:
+def test_lock_timeout_is_five_seconds() -> None:
     with psycopg.connect(address()) as other:
         other.execute("SELECT pg_advisory_xact_lock(%s)", [lock_key("user_ada")])
         begin = monotonic()
@@ -147,7 +147,7 @@ def test_a_lock_that_does_not_come_is_given_up_after_five_seconds_and_not_before
             sync_user(profile(first_name="Ada"))
     assert 4.9 < monotonic() - begin < 8
     assert failure_reason(caught.value) == "lock_timeout"
-    # And the limit went with the transaction.
+    # The timeout ended with the transaction.
     with connection.cursor() as cursor:
         cursor.execute("SHOW lock_timeout")
         assert cursor.fetchone() == ("0",)

@@ -1,4 +1,4 @@
-"""`User.save()`: what a view did not change is not written back over what came meanwhile."""
+"""`User.save()` does not write unchanged values over newer ones."""
 
 from __future__ import annotations
 
@@ -28,20 +28,20 @@ NEW = "q9!xkWm2vL-long"
 Load = Callable[[], User]
 
 
-def by_request() -> User:
+def load_by_request() -> User:
     user = User.objects.by_clerk_id(ADA)
     assert user
     return user
 
 
-def by_first_request() -> User:
+def load_by_first_request() -> User:
     User.objects.all().delete()
     user = sync_user(profile(Source.CLAIMS, first_name="Ada")).user
     assert user
     return user
 
 
-def by_updating_request() -> User:
+def load_by_updating_request() -> User:
     user = sync_user(profile(Source.CLAIMS, T + 1, first_name="Augusta")).user
     assert user
     return user
@@ -49,20 +49,20 @@ def by_updating_request() -> User:
 
 LOADS = {
     "get": lambda: User.objects.get(clerk_id=ADA),
-    "request": by_request,
-    "first request": by_first_request,
-    "updating request": by_updating_request,
+    "request": load_by_request,
+    "first request": load_by_first_request,
+    "updating request": load_by_updating_request,
     "only": lambda: User.objects.only("banned", "deleted_at", "deleted_by", "last_name").get(clerk_id=ADA),
-    "pickled": lambda: pickle.loads(pickle.dumps(by_request())),  # noqa: S301 - our own
+    "pickled": lambda: pickle.loads(pickle.dumps(load_by_request())),  # noqa: S301 - our own
 }
 
 
 @pytest.fixture(params=LOADS)
 def load(request: pytest.FixtureRequest) -> Load:
-    """Make Ada, and give a way in which a view comes by her row."""
+    """Create Ada, and return a function that loads her row as a view might."""
     sync_user(profile(Source.CLAIMS, first_name="Ada"))
-    way: Load = LOADS[request.param]
-    return way
+    function: Load = LOADS[request.param]
+    return function
 
 
 @pytest.fixture
@@ -74,7 +74,7 @@ def row() -> User:
     return User.objects.get(clerk_id=ADA)
 
 
-def test_a_save_does_not_undo_a_deletion(load: Load) -> None:
+def test_save_does_not_undo_a_deletion(load: Load) -> None:
     held = load()
     delete_user(ADA, at=T + 10)
     held.last_name = "Assigned"
@@ -83,7 +83,7 @@ def test_a_save_does_not_undo_a_deletion(load: Load) -> None:
     assert row().deleted_at is not None
 
 
-def test_a_save_does_not_undo_a_ban_or_newer_data(load: Load) -> None:
+def test_save_does_not_undo_a_ban_or_newer_data(load: Load) -> None:
     held = load()
     sync_user(profile(Source.WEBHOOK, T + 10, banned=True, first_name="Countess"))
     before = row()
@@ -93,18 +93,18 @@ def test_a_save_does_not_undo_a_ban_or_newer_data(load: Load) -> None:
     assert (after.banned, after.first_name, after.last_name) == (True, "Countess", "Assigned")
     assert after.field_versions == before.field_versions
     assert after.updated_at == before.updated_at
-    # And an older fact is still older.
+    # An older event is still stale.
     assert sync_user(profile(Source.WEBHOOK, T + 5, banned=False, first_name="Ada")).outcome == Outcome.STALE
 
 
-def test_a_save_does_not_let_in_again_whom_an_operator_shut_out(load: Load) -> None:
+def test_save_does_not_undo_a_deactivation(load: Load) -> None:
     held = load()
     User.objects.filter(clerk_id=ADA).update(is_active=False)
     held.save()
     assert not row().is_active
 
 
-def test_a_second_save_is_as_careful_as_the_first(load: Load) -> None:
+def test_second_save_does_not_undo_a_deletion(load: Load) -> None:
     held = load()
     held.last_name = "Once"
     held.save()
@@ -115,7 +115,7 @@ def test_a_second_save_is_as_careful_as_the_first(load: Load) -> None:
 
 
 @pytest.mark.parametrize("column", ["first_name", "email", "is_active", "deleted_at", "field_versions"])
-def test_what_is_assigned_set_back_and_saved_each_time_is_in_the_database(ada: User, column: str) -> None:
+def test_each_assigned_value_is_saved(ada: User, column: str) -> None:
     other = {
         "first_name": "Zoe",
         "email": "z@example.test",
@@ -132,7 +132,7 @@ def test_what_is_assigned_set_back_and_saved_each_time_is_in_the_database(ada: U
             assert getattr(User.objects.get(pk=ada.pk), column) == value
 
 
-def test_what_the_database_computed_is_computed_each_time(ada: User) -> None:
+def test_expression_is_saved_each_time(ada: User) -> None:
     held = User.objects.get(pk=ada.pk)
     for value in (Upper("first_name"), "Ada", Upper("first_name")):
         held.first_name = value
@@ -146,7 +146,7 @@ def save_and_roll_back(user: User) -> None:
         transaction.set_rollback(True)
 
 
-def test_what_was_rolled_back_is_saved_again(ada: User) -> None:
+def test_value_is_saved_again_after_a_rollback(ada: User) -> None:
     held = User.objects.get(pk=ada.pk)
     held.first_name = "Zoe"
     save_and_roll_back(held)
@@ -155,14 +155,14 @@ def test_what_was_rolled_back_is_saved_again(ada: User) -> None:
     assert row().first_name == "Zoe"
 
 
-def test_a_new_row_that_was_rolled_back_is_made_again() -> None:
+def test_new_row_is_saved_again_after_a_rollback() -> None:
     fresh = UserFactory.build(clerk_id=ADA)
     save_and_roll_back(fresh)
     fresh.save()
     assert row().email == fresh.email
 
 
-def test_a_transaction_forgets_no_later_assignment(ada: User) -> None:
+def test_assignment_after_a_refresh_is_saved(ada: User) -> None:
     held = User.objects.get(pk=ada.pk)
     with transaction.atomic():
         held.first_name = "Zoe"
@@ -175,7 +175,7 @@ def test_a_transaction_forgets_no_later_assignment(ada: User) -> None:
 
 
 @pytest.mark.parametrize("fields", [None, ["first_name", "banned"]])
-def test_a_refresh_renews_what_is_known(ada: User, fields: list[str] | None) -> None:
+def test_refresh_replaces_the_loaded_values(ada: User, fields: list[str] | None) -> None:
     held = User.objects.get(pk=ada.pk)
     User.objects.filter(pk=ada.pk).update(first_name="Zoe")
     held.refresh_from_db(fields=fields)
@@ -185,7 +185,7 @@ def test_a_refresh_renews_what_is_known(ada: User, fields: list[str] | None) -> 
     assert (row().first_name, row().banned) == ("Ada", True)
 
 
-def test_a_refresh_from_a_queryset_that_leaves_columns_alone_keeps_assignments(ada: User) -> None:
+def test_refresh_from_a_partial_queryset_keeps_assignments(ada: User) -> None:
     held = User.objects.get(pk=ada.pk)
     held.first_name = "Zoe"
     held.refresh_from_db(from_queryset=User.objects.only("banned"))
@@ -193,15 +193,15 @@ def test_a_refresh_from_a_queryset_that_leaves_columns_alone_keeps_assignments(a
     assert row().first_name == "Zoe"
 
 
-def test_a_deferred_column_is_not_written_back_after_it_was_looked_at(ada: User) -> None:
-    held = by_request()
+def test_deferred_column_is_not_written_back_after_a_read(ada: User) -> None:
+    held = load_by_request()
     assert held.field_versions == {"first_name": [T, 1]}
     User.objects.filter(pk=ada.pk).update(field_versions={"first_name": [T + 1, 2]})
     held.save()
     assert row().field_versions == {"first_name": [T + 1, 2]}
 
 
-def test_a_copy_under_another_key_is_whole(ada: User) -> None:
+def test_copy_with_another_key_has_all_columns(ada: User) -> None:
     held = User.objects.get(pk=ada.pk)
     for number, key in enumerate((UserFactory.build().pk, None, None)):
         held.pk, held.username, held.clerk_id = key, f"another{number}", f"user_other{number}"
@@ -210,7 +210,7 @@ def test_a_copy_under_another_key_is_whole(ada: User) -> None:
     assert User.objects.count() == 4
 
 
-def test_a_row_that_is_gone_is_not_made_again(ada: User) -> None:
+def test_removed_row_is_not_inserted_again(ada: User) -> None:
     held = User.objects.get(pk=ada.pk)
     User.objects.all().delete()
     with pytest.raises(DatabaseError):
@@ -218,7 +218,7 @@ def test_a_row_that_is_gone_is_not_made_again(ada: User) -> None:
     assert not User.objects.exists()
 
 
-def test_local_staff_are_saved_as_in_any_django() -> None:
+def test_local_staff_are_saved_as_usual_in_django() -> None:
     helga = User.objects.create_user("helga")
     for name in ("Helga", "Olga"):
         helga.first_name, helga.is_staff = name, True
@@ -228,44 +228,44 @@ def test_local_staff_are_saved_as_in_any_django() -> None:
 
 
 @contextmanager
-def before_adas_next_save(work: Callable[[], object]) -> Iterator[None]:
-    """Do the work at the latest moment there is: the row was loaded, and is about to be written."""
+def run_before_next_save(work: Callable[[], object]) -> Iterator[None]:
+    """Run `work` when Ada's row was loaded and is about to be written."""
 
-    def at_once(sender: type, instance: Any, **_: Any) -> None:
+    def receive(sender: type, instance: Any, **_: Any) -> None:
         if instance.clerk_id == ADA:
-            pre_save.disconnect(at_once)
+            pre_save.disconnect(receive)
             work()
 
-    pre_save.connect(at_once)
+    pre_save.connect(receive)
     try:
         yield
     finally:
-        assert not pre_save.disconnect(at_once), "nobody saved"
+        assert not pre_save.disconnect(receive), "the row was not saved"
 
 
-def test_a_new_password_from_the_admin_does_not_undo_a_deletion(ada: User) -> None:
+def test_new_password_from_the_admin_does_not_undo_a_deletion(ada: User) -> None:
     client = Client()
     client.force_login(User.objects.create_superuser("helga"))
-    words = {"usable_password": "true", "password1": NEW, "password2": NEW, "set-password": "x"}
-    with before_adas_next_save(lambda: delete_user(ADA, at=T + 10)):
-        assert client.post(f"/admin/accounts/user/{ada.pk}/password/", words).status_code == 302
+    form = {"usable_password": "true", "password1": NEW, "password2": NEW, "set-password": "x"}
+    with run_before_next_save(lambda: delete_user(ADA, at=T + 10)):
+        assert client.post(f"/admin/accounts/user/{ada.pk}/password/", form).status_code == 302
     assert (row().deleted_by, row().check_password(NEW)) == (DeletedBy.CLERK, True)
 
 
-def test_ones_own_new_password_does_not_undo_a_ban(ada: User) -> None:
+def test_own_new_password_does_not_undo_a_ban(ada: User) -> None:
     ada.is_staff = True
     ada.set_password("the old one")
     ada.save()
     client = Client()
     client.force_login(ada)
-    words = {"old_password": "the old one", "new_password1": NEW, "new_password2": NEW}
-    with before_adas_next_save(lambda: sync_user(profile(Source.WEBHOOK, T + 10, banned=True))):
-        assert client.post("/admin/password_change/", words).status_code == 302
+    form = {"old_password": "the old one", "new_password1": NEW, "new_password2": NEW}
+    with run_before_next_save(lambda: sync_user(profile(Source.WEBHOOK, T + 10, banned=True))):
+        assert client.post("/admin/password_change/", form).status_code == 302
     assert (row().banned, row().check_password(NEW)) == (True, True)
 
 
 def test_changepassword_does_not_undo_a_deletion(ada: User, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("getpass.getpass", lambda *_, **__: NEW)
-    with before_adas_next_save(lambda: delete_user(ADA, at=T + 10)):
+    with run_before_next_save(lambda: delete_user(ADA, at=T + 10)):
         call_command("changepassword", ada.username, stdout=StringIO())
     assert (row().deleted_by, row().check_password(NEW)) == (DeletedBy.CLERK, True)

@@ -1,4 +1,4 @@
-"""Exceptions that no rule foresees, through real requests: 503, logged by class and recorded."""
+"""Unexpected exceptions, through real requests: 503, logged by class and recorded."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from pytest_django import Settings
 from accounts.clerk.keys import PemKeys
 from accounts.conf import get_key_source
 from accounts.models import User
-from accounts.signals import authentication_decided, sync_failed
 from devclerk.fixtures import LocalClerk
 from health.models import SyncFailure
 from tests.factories import UserFactory
@@ -23,8 +22,10 @@ from tests.factories import UserFactory
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("clerk_settings")]
 CANARY = "canary-e411"
 AFTER_THE_SIGNATURE = "Unexpected error after a signature was verified"
-ELSEWHERE = "Unexpected error during authentication"
+ANYWHERE_ELSE = "Unexpected error during authentication"
+UNEXPECTED = {"clerk_id": None, "source": "request", "reason": "unexpected_error"}
 Ask = Callable[[], Any]
+Calls = list[dict[str, Any]]
 
 
 @pytest.fixture
@@ -38,42 +39,18 @@ def ask(clerk: LocalClerk) -> Ask:
     return send
 
 
-@pytest.fixture
-def failures() -> Iterator[list[tuple[str | None, str, str]]]:
-    heard: list[tuple[str | None, str, str]] = []
-
-    def listen(sender: object, clerk_id: str | None, source: str, reason: str, **_: object) -> None:
-        heard.append((clerk_id, source, reason))
-
-    sync_failed.connect(listen)
-    yield heard
-    sync_failed.disconnect(listen)
-
-
-@pytest.fixture
-def outcomes() -> Iterator[list[str]]:
-    heard: list[str] = []
-
-    def listen(sender: object, outcome: str, **_: object) -> None:
-        heard.append(outcome)
-
-    authentication_decided.connect(listen)
-    yield heard
-    authentication_decided.disconnect(listen)
-
-
 @contextmanager
 def receiver_that_raises(error: Exception) -> Iterator[None]:
-    """Let a receiver of the project raise whenever a user is saved."""
+    """Connect a receiver that raises when a user is saved."""
 
-    def stumble(sender: object, **_: object) -> None:
+    def raise_error(sender: object, **_: object) -> None:
         raise error
 
-    post_save.connect(stumble, sender=User)
+    post_save.connect(raise_error, sender=User)
     try:
         yield
     finally:
-        post_save.disconnect(stumble, sender=User)
+        post_save.disconnect(raise_error, sender=User)
 
 
 def expect_unavailable(response: Any, code: str) -> None:
@@ -83,7 +60,7 @@ def expect_unavailable(response: Any, code: str) -> None:
 
 
 def errors(caplog: pytest.LogCaptureFixture) -> list[tuple[str, str]]:
-    """Return message and class of each error; no line holds the text of an exception or a traceback."""
+    """Return message and class of each logged error, after checking that no text or traceback is logged."""
     lines = [record for record in caplog.records if record.name.startswith("accounts")]
     assert CANARY not in "".join(repr(vars(record)) for record in caplog.records)
     assert not any(record.exc_info for record in lines)
@@ -92,25 +69,25 @@ def errors(caplog: pytest.LogCaptureFixture) -> list[tuple[str, str]]:
     return [(record.getMessage(), vars(record)["error"]) for record in found]
 
 
-def test_keys_that_cannot_be_read_are_never_the_token_s_fault(
-    ask: Ask, settings: Settings, failures: Any, outcomes: list[str], caplog: pytest.LogCaptureFixture
+def test_unreadable_key_setting_is_503(
+    ask: Ask, settings: Settings, failures: Calls, decisions: Calls, caplog: pytest.LogCaptureFixture
 ) -> None:
     settings.CLERK_JWT_KEY = f"no PEM {CANARY}"
     expect_unavailable(ask(), "keys_unavailable")
-    assert failures == [(None, "request", "unexpected_error")]
-    assert outcomes == ["keys_unavailable"]
+    assert failures == [UNEXPECTED]
+    assert decisions == [{"outcome": "keys_unavailable"}]
     assert errors(caplog) == [("The key source failed", "ValueError")]
 
 
-def test_a_key_source_that_returns_nonsense_is_never_the_token_s_fault(
-    ask: Ask, clerk: LocalClerk, settings: Settings, failures: Any, caplog: pytest.LogCaptureFixture
+def test_broken_key_source_is_503(
+    ask: Ask, clerk: LocalClerk, settings: Settings, failures: Calls, caplog: pytest.LogCaptureFixture
 ) -> None:
     settings.CLERK_JWT_KEY = clerk.pem
     source = get_key_source()
     assert isinstance(source, PemKeys)
     source._keys = None  # type: ignore[assignment]
     expect_unavailable(ask(), "keys_unavailable")
-    assert failures == [(None, "request", "unexpected_error")]
+    assert failures == [UNEXPECTED]
     assert errors(caplog) == [("The key source failed", "TypeError")]
 
 
@@ -119,15 +96,15 @@ def test_a_key_source_that_returns_nonsense_is_never_the_token_s_fault(
     [
         ("CLERK_CLOCK_SKEW_SECONDS", CANARY, (AFTER_THE_SIGNATURE, "TypeError")),
         ("CLERK_AUTHORIZED_PARTIES", 5, (AFTER_THE_SIGNATURE, "TypeError")),
-        ("CLERK_CLAIMS", 5, (ELSEWHERE, "AttributeError")),
-        ("CLERK_CLAIMS", CANARY, (ELSEWHERE, "ValueError")),
+        ("CLERK_CLAIMS", 5, (ANYWHERE_ELSE, "AttributeError")),
+        ("CLERK_CLAIMS", CANARY, (ANYWHERE_ELSE, "ValueError")),
     ],
 )
-def test_a_setting_that_cannot_work_is_503(
+def test_wrong_setting_is_503(
     ask: Ask,
     settings: Settings,
-    failures: Any,
-    outcomes: list[str],
+    failures: Calls,
+    decisions: Calls,
     caplog: pytest.LogCaptureFixture,
     *,
     name: str,
@@ -136,33 +113,31 @@ def test_a_setting_that_cannot_work_is_503(
 ) -> None:
     setattr(settings, name, value)
     expect_unavailable(ask(), "sync_unavailable")
-    assert [failure[1:] for failure in failures] == [("request", "unexpected_error")]
-    assert outcomes == ["sync_unavailable"]
+    assert [failure | {"clerk_id": None} for failure in failures] == [UNEXPECTED]
+    assert decisions == [{"outcome": "sync_unavailable"}]
     assert errors(caplog) == [logged]
     assert not User.objects.exists()
 
 
-def test_a_receiver_of_the_project_that_raises_is_503_and_leaves_no_row(
-    ask: Ask, failures: Any, outcomes: list[str], caplog: pytest.LogCaptureFixture
+def test_receiver_that_raises_is_503_and_leaves_no_row(
+    ask: Ask, failures: Calls, decisions: Calls, caplog: pytest.LogCaptureFixture
 ) -> None:
     with receiver_that_raises(LookupError(CANARY)):
         expect_unavailable(ask(), "sync_unavailable")
-    assert failures == [("user_ada", "request", "unexpected_error")]
-    assert outcomes == ["sync_unavailable"]
-    assert errors(caplog) == [(ELSEWHERE, "LookupError")]
+    assert failures == [UNEXPECTED | {"clerk_id": "user_ada"}]
+    assert decisions == [{"outcome": "sync_unavailable"}]
+    assert errors(caplog) == [(ANYWHERE_ELSE, "LookupError")]
     assert not User.objects.exists()
     assert ask().status_code == 200
 
 
-def test_a_fault_of_a_token_is_not_recorded(ask: Ask, clerk: LocalClerk, failures: Any) -> None:
+def test_fault_of_a_token_is_not_recorded(ask: Ask, clerk: LocalClerk, failures: Calls) -> None:
     client = Client(headers={"Authorization": f"Bearer {clerk.mint('user_ada', fault='expired')}"})
     assert client.get("/api/v1/me").status_code == 401
     assert failures == []
 
 
-def test_it_is_recorded_once_for_all_users_and_closes_like_an_outage(
-    clerk: LocalClerk, settings: Settings
-) -> None:
+def test_unexpected_error_is_recorded_once_for_all_users(clerk: LocalClerk, settings: Settings) -> None:
     users = UserFactory.create_batch(2)
     settings.CLERK_CLAIMS = 5
     for user in users:

@@ -41,6 +41,8 @@ MODULES: dict[str, Sequence[str]] = {
     ),
     "accounts/sync.py": (
         "tests/accounts/test_sync.py",
+        "tests/accounts/test_deletion.py",
+        "tests/accounts/test_restoration.py",
         "tests/accounts/test_signals.py",
         "tests/accounts/test_races.py",
     ),
@@ -49,6 +51,8 @@ MODULES: dict[str, Sequence[str]] = {
         "tests/routers/test_events.py",
         "tests/accounts/test_races.py",
         "tests/accounts/test_sync.py",
+        "tests/accounts/test_deletion.py",
+        "tests/accounts/test_restoration.py",
     ),
     "webhooks/handlers.py": ("tests/webhooks/test_handlers.py", "tests/webhooks/test_ledger.py"),
     "accounts/merge.py": ("tests/accounts/test_merge.py", "tests/accounts/test_merge_histories.py"),

@@ -1,4 +1,4 @@
-"""A project with a router: what it reads from a replica, and where it writes."""
+"""A project with a router that reads from a replica, and the checks of the databases it connects to."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ Me = Callable[..., tuple[int, str]]
 
 @dataclass(slots=True)
 class Routed:
-    """The databases of a test: the alias that is written to, and a replica that must not be asked."""
+    """The databases of a test: the alias for writes, and the name of a replica that must not be read."""
 
     setup: str
     write: str = "default"
     copy: str = ""
 
     def catch_up(self) -> None:
-        """Let a lagging replica hold the rows of this moment; the other ones never do."""
+        """Copy the current rows to a lagging replica; the other setups ignore it."""
         if self.setup == "lagging":
             databases.copy_to(self.copy)
 
 
 @pytest.fixture(scope="package", autouse=True)
 def known_aliases(django_db_setup: None) -> Iterator[None]:
-    """Let Django allow the aliases of these tests; as mirrors they are not emptied after each test."""
+    """Define the aliases of these tests; Django does not flush mirrors after each test."""
     with ExitStack() as stack:
         for alias in ("replica", "primary"):
             mirror = connections.settings["default"]["TEST"] | {"MIRROR": "default"}
@@ -51,10 +51,10 @@ def routed(request: pytest.FixtureRequest, clerk_settings: Settings) -> Iterator
     `empty`, `lagging`, `down`: the replica beside `default`. `other_alias`: writes go to `primary`, the
     replica is down, and `default` is another application's.
     """
-    routed, asked = Routed(request.param), set[str]()
+    routed, connected = Routed(request.param), set[str]()
 
-    def note(connection: object, **_: object) -> None:
-        asked.add(connection.alias)  # type: ignore[attr-defined]
+    def receive(connection: object, **_: object) -> None:
+        connected.add(connection.alias)  # type: ignore[attr-defined]
 
     with ExitStack() as stack:
         if routed.setup == "other_alias":
@@ -69,23 +69,23 @@ def routed(request: pytest.FixtureRequest, clerk_settings: Settings) -> Iterator
         clerk_settings.DATABASE_ROUTERS = [f"tests.routers.databases.{kind}"]
         connections.close_all()
         status_memo.forget()
-        connection_created.connect(note)
-        stack.callback(connection_created.disconnect, note)
+        connection_created.connect(receive)
+        stack.callback(connection_created.disconnect, receive)
         yield routed
         clerk_settings.DATABASE_ROUTERS = []
-    # The alias without a name is the server's own, for CREATE DATABASE.
-    assert asked - {"__no_db__"} <= {routed.write}
+    # Django uses the alias `__no_db__` for CREATE DATABASE.
+    assert connected - {"__no_db__"} <= {routed.write}
 
 
 @pytest.fixture
 def me(clerk: LocalClerk) -> Me:
-    """Send a request with a fresh token of a user, or with a given one; return status and one word."""
+    """Request `/api/v1/me` with a new token of a user or with `token`; return status and name or code."""
 
-    def ask(who: str = "ada", *, token: str = "") -> tuple[int, str]:
-        bearer = token or clerk.mint(who)
+    def send(user: str = "ada", *, token: str = "") -> tuple[int, str]:
+        bearer = token or clerk.mint(user)
         response = Client(headers={"Authorization": f"Bearer {bearer}"}).get("/api/v1/me")
         body = response.json()
-        word = body["errors"][0]["code"] if "errors" in body else body["first_name"]
-        return response.status_code, str(word)
+        text = body["errors"][0]["code"] if "errors" in body else body["first_name"]
+        return response.status_code, str(text)
 
-    return ask
+    return send

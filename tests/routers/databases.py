@@ -1,4 +1,4 @@
-"""Databases beside the tests' own, and routers that lead to them."""
+"""More databases than the one of the tests, and routers that use them."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from django.db import connection, connections
 from django.db.models import Model
 
 ALIASES = ("default", "replica", "primary")
-READ_ELSEWHERE = frozenset({"accounts", "webhooks", "health", "auth"})
+APP_LABELS = frozenset({"accounts", "webhooks", "health", "auth"})
 
 
 class ReplicaRouter:
-    """Reads our apps and the permissions from `replica` and writes them to `default`."""
+    """Read this project's models and the permissions from `replica`, and write them to `default`."""
 
     others: str | None = None
     write = "default"
 
     def db_for_read(self, model: type[Model], **_: Any) -> str | None:
-        """Return the replica for our apps."""
-        return "replica" if model._meta.app_label in READ_ELSEWHERE else self.others
+        """Return the replica for the apps of this project."""
+        return "replica" if model._meta.app_label in APP_LABELS else self.others
 
     def db_for_write(self, model: type[Model], **_: Any) -> str | None:
-        """Return the database that decides."""
-        return self.write if model._meta.app_label in READ_ELSEWHERE else self.others
+        """Return the write database for the apps of this project."""
+        return self.write if model._meta.app_label in APP_LABELS else self.others
 
     def allow_relation(self, *_: object, **__: object) -> bool:
         """Allow relations: the databases hold the same rows."""
@@ -35,22 +35,22 @@ class ReplicaRouter:
 
 
 class PrimaryRouter(ReplicaRouter):
-    """Writes everything to `primary`; `default` belongs to another application."""
+    """Write all models to `primary`; `default` belongs to another application."""
 
     others = write = "primary"
 
 
 class ScatteringRouter(ReplicaRouter):
-    """Writes the webhook events to another database than the users."""
+    """Write the webhook events to another database than the users."""
 
     def db_for_write(self, model: type[Model], **_: Any) -> str | None:
-        """Return a database of its own for the ledger."""
+        """Return another database for the webhook events."""
         return "primary" if model._meta.app_label == "webhooks" else None
 
 
 @contextmanager
 def configured(alias: str, **changes: object) -> Iterator[None]:
-    """Name one more database in DATABASES: the tests' own server, but for the changes."""
+    """Add a database to DATABASES: the entry of the tests' database with these changes."""
     before = connections.settings.get(alias)
     _configure(alias, deepcopy(connections.settings["default"]) | changes)
     try:
@@ -71,7 +71,7 @@ def _configure(alias: str, entry: dict[str, Any] | None) -> None:
 
 @contextmanager
 def copied(alias: str) -> Iterator[str]:
-    """Name a copy of the tests' database, which is dropped afterwards; yield its name at the server."""
+    """Copy the tests' database, add the copy to DATABASES and yield its name; drop it afterwards."""
     name = f"{connection.settings_dict['NAME']}_{alias}"
     copy_to(name)
     try:
@@ -83,7 +83,7 @@ def copied(alias: str) -> Iterator[str]:
 
 
 def copy_to(name: str) -> None:
-    """Copy the tests' database, in the place of an earlier copy."""
+    """Copy the tests' database; an earlier copy of this name is dropped."""
     template = connection.settings_dict["NAME"]
     connections.close_all()
     with connection._nodb_cursor() as cursor:
@@ -95,7 +95,7 @@ def copy_to(name: str) -> None:
 
 
 def closed_port() -> str:
-    """Return a port of this machine that nothing listens on."""
+    """Return a port of this machine without a listener."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return str(probe.getsockname()[1])

@@ -1,4 +1,4 @@
-"""Webhooks and health under a router: the ledger, the failures and the probes ask the write database."""
+"""Webhooks and health under a router: the ledger, the failures and the probes use the write database."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def test_failure_is_recorded_after_the_transaction_and_closed_by_a_sync(
     assert row.closed_at is None
 
 
-def test_report_and_probes_ask_the_write_database(routed: Routed, me: Me) -> None:
+def test_report_and_probes_read_the_write_database(routed: Routed, me: Me) -> None:
     run(at=timezone.now() - timedelta(hours=1))
     routed.catch_up()
     outcome_of(envelope("user.created", person()))
@@ -105,17 +105,17 @@ def test_report_and_probes_ask_the_write_database(routed: Routed, me: Me) -> Non
     assert "last backfill: done" in output.getvalue()
 
 
-def test_doctor_asks_the_write_database(routed: Routed) -> None:
+def test_doctor_reads_the_write_database(routed: Routed) -> None:
     SyncRun.objects.create(kind=SyncRun.Kind.BACKFILL, status=SyncRun.Status.DONE)
     outcome_of(envelope("user.created", person()))
     findings = examine(token=None, clock=timezone.now)
-    said = [finding.what for finding in findings]
-    assert "A backfill has finished." in said
-    assert any(text.startswith("The last webhook came at") for text in said)
+    texts = [finding.what for finding in findings]
+    assert "A backfill has finished." in texts
+    assert any(text.startswith("The last webhook came at") for text in texts)
     assert [finding for finding in findings if finding.level == Level.ERROR] == []
 
 
-def test_readiness_wants_the_migrations_of_the_write_database(routed: Routed) -> None:
+def test_readiness_checks_the_migrations_of_the_write_database(routed: Routed) -> None:
     DatabaseCheck().run()
     if routed.write == "default":
         return

@@ -1,4 +1,4 @@
-"""The admin under a router: who may enter, with which rights, and what its forms and actions write."""
+"""The admin under a router: sessions, permissions, forms and actions use the write database."""
 
 from __future__ import annotations
 
@@ -38,19 +38,19 @@ def admin(helga: User) -> Client:
 
 
 def act(admin: Client, action: str, *users: User, address: str = USERS) -> str:
-    """Choose an action for rows, confirm it, and return the page that follows."""
-    words = {"action": action, "_selected_action": [str(user.pk) for user in users], "confirmed": "yes"}
-    response = admin.post(f"{address}?state=all", words, follow=True)
+    """Run an action on rows, confirm it and return the resulting page."""
+    form = {"action": action, "_selected_action": [str(user.pk) for user in users], "confirmed": "yes"}
+    response = admin.post(f"{address}?state=all", form, follow=True)
     assert response.status_code == 200
     return response.content.decode()
 
 
-def save(admin: Client, user: User, **words: object) -> HttpResponse:
-    return admin.post(f"{USERS}{user.pk}/change/", {"is_active": "on", **words})  # type: ignore[return-value]
+def save(admin: Client, user: User, **form: object) -> HttpResponse:
+    return admin.post(f"{USERS}{user.pk}/change/", {"is_active": "on", **form})  # type: ignore[return-value]
 
 
 @pytest.mark.parametrize("change", [{"deleted_by": "local"}, {"banned": True}, {"is_active": False}])
-def test_deleted_or_blocked_staff_have_no_session_and_no_login(
+def test_deleted_or_blocked_staff_cannot_log_in(
     routed: Routed, helga: User, admin: Client, change: dict[str, object]
 ) -> None:
     assert admin.get(USERS).status_code == 200
@@ -70,7 +70,7 @@ def test_new_staff_log_in(routed: Routed, helga: User) -> None:
 
 
 @pytest.mark.parametrize("by_group", [True, False])
-def test_right_that_was_taken_away_opens_nothing(routed: Routed, *, by_group: bool) -> None:
+def test_removed_permission_opens_no_page(routed: Routed, *, by_group: bool) -> None:
     olaf = User.objects.create_user("olaf", is_staff=True)
     permission = Permission.objects.using(routed.write).get(codename="view_user")
     group = Group.objects.create(name="readers")
@@ -85,7 +85,7 @@ def test_right_that_was_taken_away_opens_nothing(routed: Routed, *, by_group: bo
     assert client.get(USERS).status_code == 403
 
 
-def test_form_shows_and_keeps_the_rights_of_the_write_database(routed: Routed, admin: Client) -> None:
+def test_form_shows_and_saves_permissions_of_the_write_database(routed: Routed, admin: Client) -> None:
     user = UserFactory.create()
     old = Group.objects.create(name="old group")
     user.groups.add(old)
@@ -104,7 +104,7 @@ def test_form_shows_and_keeps_the_rights_of_the_write_database(routed: Routed, a
     assert list(user.user_permissions.using(routed.write)) == [permission]
 
 
-def test_save_of_the_form_keeps_what_a_sync_wrote(routed: Routed, admin: Client) -> None:
+def test_save_of_the_form_keeps_synced_values(routed: Routed, admin: Client) -> None:
     user = UserFactory.create()
     routed.catch_up()
     User.objects.using(routed.write).filter(pk=user.pk).update(email="new@example.test")
@@ -143,8 +143,8 @@ def test_pages_of_events_and_failures_act_on_the_write_database(
     assert ada in admin.get("/admin/health/syncfailure/").content.decode()
     today = admin.get("/admin/health/syncfailure/today/").context
     assert (today["report"].failures.open, list(today["failures"])) == (1, [failure])
-    words = {"action": "sync_again", "_selected_action": [str(entry.pk)]}
-    assert b"Fetched" in admin.post("/admin/webhooks/webhookevent/", words, follow=True).content
+    form = {"action": "sync_again", "_selected_action": [str(entry.pk)]}
+    assert b"Fetched" in admin.post("/admin/webhooks/webhookevent/", form, follow=True).content
     assert User.objects.using(routed.write).get(clerk_id=ada).first_name == "Ada"
     failure.refresh_from_db()
     assert failure.closed_at is not None

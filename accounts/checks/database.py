@@ -1,0 +1,87 @@
+"""The checks of the databases: what the locks, short transactions and first requests rely on."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from typing import Any
+
+from django.apps import apps
+from django.conf import settings
+from django.core.checks import CheckMessage, Error, register
+from django.db import router
+
+from accounts.db import WriteDatabaseModel, write_alias
+
+
+@register("accounts")
+def check_database(**_: object) -> list[CheckMessage]:
+    """Check the engine and the options of the write database."""
+    database = settings.DATABASES.get(write_alias())
+    if database is None:
+        return []  # check_routers reports it
+    is_sqlite = database["ENGINE"].endswith(".sqlite3")
+    return [
+        *(_check_sqlite() if is_sqlite else _check_postgresql(database)),
+        *_check_atomic_requests(database),
+    ]
+
+
+@register("accounts")
+def check_routers(**_: object) -> list[CheckMessage]:
+    """Check that the routers name one existing write database for all models that decide."""
+    aliases: defaultdict[str, list[str]] = defaultdict(list)
+    for model in apps.get_models():
+        if issubclass(model, WriteDatabaseModel):
+            aliases[router.db_for_write(model)].append(model._meta.label)
+    if len(aliases) == 1 and aliases.keys() <= settings.DATABASES.keys():
+        return []
+    named = "; ".join(f"{alias!r}: {', '.join(labels)}" for alias, labels in sorted(aliases.items()))
+    return [
+        Error(
+            "DATABASE_ROUTERS must name one database of DATABASES for all writes of users, webhook events,"
+            f" failures and runs, but they name {named}.",
+            hint="Return the same alias from db_for_write for these models: an event and its effect are one"
+            " transaction. A router may name another database for reads; these models never use it.",
+            id="accounts.E016",
+        )
+    ]
+
+
+def _check_sqlite() -> Iterator[CheckMessage]:
+    if not settings.DEBUG and not settings.ALLOW_SQLITE:
+        yield Error(
+            "The database is SQLite and DJANGO_DEBUG is off: one writer at a time, on one machine.",
+            hint="Set DATABASE_URL to a PostgreSQL database, or ALLOW_SQLITE=true to accept these limits.",
+            id="accounts.E010",
+        )
+
+
+def _check_atomic_requests(database: dict[str, Any]) -> Iterator[CheckMessage]:
+    if database.get("ATOMIC_REQUESTS"):
+        yield Error(
+            "ATOMIC_REQUESTS is on: if a view fails, the user created during authentication is rolled back,"
+            " and parallel first requests of a user wait until the first view ends.",
+            hint="Turn it off and use transaction.atomic where a view needs it.",
+            id="accounts.E011",
+        )
+
+
+def _check_postgresql(database: dict[str, Any]) -> Iterator[CheckMessage]:
+    from psycopg import IsolationLevel  # noqa: PLC0415 - psycopg need not be installed for SQLite
+
+    options = database.get("OPTIONS", {})
+    level = options.get("isolation_level", IsolationLevel.READ_COMMITTED)
+    if level != IsolationLevel.READ_COMMITTED or "transaction_isolation" in str(options.get("options")):
+        yield Error(
+            "The isolation level of the database is not READ COMMITTED:"
+            " a write that has waited for its lock would still see the row as it was before.",
+            hint="Remove isolation_level from the options of the database.",
+            id="accounts.E012",
+        )
+    if database.get("CONN_MAX_AGE") == 0 and not options.get("pool"):
+        yield Error(
+            "CONN_MAX_AGE is 0: each request opens a connection, which costs four times the request itself.",
+            hint="Remove conn_max_age from DATABASE_URL (60 seconds is the default), or add ?pool=true.",
+            id="accounts.E013",
+        )

@@ -1,0 +1,217 @@
+"""The checks of the settings: environment, keys, addresses, origins and secrets."""
+
+from __future__ import annotations
+
+import base64
+import ipaddress
+import re
+import socket
+from collections.abc import Iterator
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from django.core.checks import CheckMessage, Error, Warning, register
+
+from accounts.clerk.jwks import check_address
+from accounts.clerk.keys import pem_keys
+from accounts.clerk.profiles import parse_claims_map
+from accounts.clerk.publishable import frontend_api
+
+ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^\s/?#A-Z]+")
+ADDRESSES = ("CLERK_ISSUER", "CLERK_JWKS_URL", "CLERK_API_URL")
+# Visible ASCII without blanks, as an HTTP header can carry it.
+HEADER_VALUE = re.compile(r"[!-~]+")
+LOOPBACK_NAMES = re.compile(r"(.*\.)?(localhost|localdomain)|localhost[46]|ip6-(localhost|loopback)")
+KEY_VARIABLES = {
+    "CLERK_PUBLISHABLE_KEY",
+    "CLERK_ISSUER",
+    "CLERK_JWKS_URL",
+    "CLERK_JWT_KEY",
+    "CLERK_JWT_KEY_FILE",
+}
+
+
+@register("accounts")
+def check_settings(**_: object) -> list[CheckMessage]:
+    """Check the settings of this project, most of them read from the environment."""
+    return [
+        *_check_environment(),
+        *_check_verification(),
+        *_check_publishable_key(),
+        *_check_pem_keys(),
+        *_check_authorized_parties(),
+        *_check_addresses(),
+        *_check_jwks_url(),
+        *_check_secret_key(),
+        *_check_claims(),
+        *_check_webhook_secrets(),
+        *_check_key_kinds(),
+    ]
+
+
+def _check_environment() -> Iterator[CheckMessage]:
+    for variable, message in settings.ENV_PROBLEMS:
+        yield Error(
+            f"{variable} {message}.",
+            hint="Correct it in the environment or in .env; .env.example shows the form of each variable.",
+            id="accounts.E001",
+        )
+
+
+def _check_verification() -> Iterator[CheckMessage]:
+    if settings.CLERK_ISSUER and (settings.CLERK_JWKS_URL or settings.CLERK_JWT_KEY):
+        return
+    if settings.CLERK_PUBLISHABLE_KEY or KEY_VARIABLES & {variable for variable, _ in settings.ENV_PROBLEMS}:
+        return  # another check reports the malformed value
+    yield Error(
+        "No session token can be verified: the issuer or its keys are not set.",
+        hint="Set CLERK_PUBLISHABLE_KEY, or CLERK_ISSUER together with CLERK_JWKS_URL or CLERK_JWT_KEY.",
+        id="accounts.E002",
+    )
+
+
+def _check_publishable_key() -> Iterator[CheckMessage]:
+    if settings.CLERK_PUBLISHABLE_KEY and not frontend_api(settings.CLERK_PUBLISHABLE_KEY):
+        yield Error(
+            "CLERK_PUBLISHABLE_KEY does not decode to the address of a Clerk instance.",
+            hint="Copy it again from Clerk's dashboard, API keys: pk_live_... or pk_test_..., no quotes.",
+            id="accounts.E003",
+        )
+
+
+def _check_pem_keys() -> Iterator[CheckMessage]:
+    if not settings.CLERK_JWT_KEY:
+        return
+    try:
+        pem_keys(settings.CLERK_JWT_KEY)
+    except ValueError as error:
+        yield Error(
+            f"CLERK_JWT_KEY does not parse: {error}",
+            hint="Copy the PEM public key from Clerk's dashboard, API keys; several may follow one another.",
+            id="accounts.E004",
+        )
+
+
+def _check_authorized_parties() -> Iterator[CheckMessage]:
+    parties = settings.CLERK_AUTHORIZED_PARTIES
+    if parties is None:
+        yield Warning(
+            "CLERK_AUTHORIZED_PARTIES is not set: tokens issued to other sites of the instance are accepted.",
+            hint="List the origins of your frontends, such as https://app.example.com, separated by commas.",
+            id="accounts.W001",
+        )
+    elif not parties:
+        yield Error(
+            "CLERK_AUTHORIZED_PARTIES is set and empty: no token can match it.",
+            hint="List the origins of your frontends, or remove the variable.",
+            id="accounts.E005",
+        )
+    for party in parties or ():
+        if not ORIGIN.fullmatch(party):
+            yield Error(
+                f"CLERK_AUTHORIZED_PARTIES contains {party!r}, which no browser sends as an origin.",
+                hint="Write scheme, host and optional port in lower case, without blanks, path or"
+                " trailing slash: https://app.example.com",
+                id="accounts.E006",
+            )
+
+
+def _check_addresses() -> Iterator[CheckMessage]:
+    if settings.DEBUG:
+        return
+    for name in ADDRESSES:
+        address = getattr(settings, name)
+        if address and not _is_trustworthy(address):
+            yield Error(
+                f"{name} is plain http or on this machine: an attacker can sign in as any user.",
+                hint="Use the https address of Clerk; DJANGO_DEBUG=true allows the local Clerk emulator.",
+                id="accounts.E007",
+            )
+
+
+def _check_jwks_url() -> Iterator[CheckMessage]:
+    if not settings.DEBUG or settings.CLERK_JWT_KEY or not settings.CLERK_JWKS_URL:
+        return
+    try:
+        check_address(settings.CLERK_JWKS_URL, allow_http=True)
+    except ValueError:
+        yield Error(
+            "CLERK_JWKS_URL is plain http on another machine: an attacker can sign in as any user.",
+            hint="Use https. Plain http is allowed on 127.0.0.1, localhost or [::1], for the local emulator.",
+            id="accounts.E014",
+        )
+
+
+def _check_secret_key() -> Iterator[CheckMessage]:
+    if settings.CLERK_SECRET_KEY and not HEADER_VALUE.fullmatch(settings.CLERK_SECRET_KEY):
+        yield Error(
+            "CLERK_SECRET_KEY contains blanks or characters that an HTTP header cannot carry.",
+            hint="Copy it again from Clerk's dashboard, API keys: sk_live_... or sk_test_..., no blanks.",
+            id="accounts.E015",
+        )
+
+
+def _check_claims() -> Iterator[CheckMessage]:
+    try:
+        parse_claims_map(settings.CLERK_CLAIMS)
+    except ValueError as error:
+        yield Error(
+            f"CLERK_CLAIMS does not parse: {error}",
+            hint="Write field=claim,field=claim|other: email=email,first_name=first_name|firstName",
+            id="accounts.E008",
+        )
+
+
+def _check_webhook_secrets() -> Iterator[CheckMessage]:
+    for number, secret in enumerate(settings.CLERK_WEBHOOK_SIGNING_SECRET, start=1):
+        if not _is_signing_secret(secret):
+            yield Error(
+                f"CLERK_WEBHOOK_SIGNING_SECRET: secret {number} is not whsec_ followed by base64.",
+                hint="Copy the endpoint's signing secret from Clerk's dashboard; separate several by commas.",
+                id="accounts.E009",
+            )
+
+
+def _check_key_kinds() -> Iterator[CheckMessage]:
+    publishable, secret = settings.CLERK_PUBLISHABLE_KEY, settings.CLERK_SECRET_KEY
+    if not settings.DEBUG and (publishable.startswith("pk_test_") or secret.startswith("sk_test_")):
+        yield Warning(
+            "The keys of a Clerk development instance are in use with DJANGO_DEBUG off.",
+            hint="Use the pk_live_ and sk_live_ keys of the production instance.",
+            id="accounts.W002",
+        )
+    if publishable and secret and publishable.split("_")[1:2] != secret.split("_")[1:2]:
+        yield Warning(
+            "CLERK_PUBLISHABLE_KEY and CLERK_SECRET_KEY are of different kinds (live, test): two instances.",
+            hint="Copy both from the same instance; else the commands sync the users of the other one.",
+            id="accounts.W003",
+        )
+
+
+def _is_trustworthy(address: str) -> bool:
+    parts = urlsplit(address)
+    host = (parts.hostname or "").rstrip(".")
+    if parts.scheme != "https" or not host or LOOPBACK_NAMES.fullmatch(host):
+        return False
+    ip = _parse_ip_address(host)
+    return ip is None or not (ip.is_loopback or ip.is_unspecified)
+
+
+def _parse_ip_address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    """Return the IP address, or None for a name; 127.1, 0x7f.1 and 2130706433 are all 127.0.0.1."""
+    try:
+        return ipaddress.IPv4Address(socket.inet_aton(host))
+    except OSError:
+        pass
+    try:
+        ipv6 = ipaddress.IPv6Address(host)
+    except ValueError:
+        return None
+    return ipv6.ipv4_mapped or ipv6
+
+
+def _is_signing_secret(text: str) -> bool:
+    try:
+        return text.startswith("whsec_") and base64.b64decode(text[6:], validate=True) != b""
+    except ValueError:
+        return False
