@@ -28,7 +28,7 @@ def nothing_waits_from_test_to_test() -> Iterator[None]:
     yield
     from health.recorder import recorder
 
-    recorder.forget()
+    recorder.clear()
 
 
 @pytest.hookimpl(tryfirst=True)
