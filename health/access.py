@@ -1,4 +1,4 @@
-"""Who may read more than one word about our health."""
+"""Who may read the details of the sync report and the metrics."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from django.utils.crypto import constant_time_compare
 
 
 def may_read_details(request: HttpRequest) -> bool:
-    """Tell whether the request carries HEALTH_TOKEN, or comes from staff signed in to the admin."""
+    """Return whether the request has HEALTH_TOKEN as bearer token or comes from staff in the admin."""
     return _has_token(request) or _is_staff(request)
 
 
@@ -21,10 +21,10 @@ def _has_token(request: HttpRequest) -> bool:
 
 
 def _is_staff(request: HttpRequest) -> bool:
-    # A request without a session cookie never came so far in as to have a user (`ProbeMiddleware`).
+    # Without a session cookie, `ProbeMiddleware` calls the view before the request has a user.
     user = getattr(request, "user", None)
     try:
         return bool(user is not None and user.is_active and user.is_staff)
     except Error:
-        # No session can be read without the database, and the report is wanted most when it is away.
+        # Sessions are in the database. The view must still answer when the database is down.
         return False

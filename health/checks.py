@@ -1,7 +1,4 @@
-"""What must hold before requests are sent here: small checks that return nothing or raise `NotReady`.
-
-None of them asks Clerk.
-"""
+"""Readiness: each check returns nothing, or raises `NotReady`. No check calls Clerk."""
 
 from __future__ import annotations
 
@@ -18,12 +15,12 @@ if TYPE_CHECKING:
     from django.db.backends.base.base import BaseDatabaseWrapper
 
 DATABASE_SECONDS = 1.0
-# How long the attempt itself may live after its callers have left: the least that libpq accepts.
+# The limit of the attempt itself, which its callers do not wait for: the minimum that libpq accepts.
 CONNECT_SECONDS = 2
 
 
 class NotReady(Exception):
-    """A check failed; `status` is a code without internals, for anonymous requests."""
+    """A check failed; `status` is a code that anonymous requests may read."""
 
     def __init__(self, status: str) -> None:
         super().__init__(status)
@@ -31,12 +28,12 @@ class NotReady(Exception):
 
 
 class DatabaseCheck:
-    """The database answers within a second and all migrations are applied.
+    """Check that the database answers within a second and that all migrations are applied.
 
     Note [A probe that cannot hang]
-    A host that vanished answers nothing at all: no timeout of a statement helps, and an open connection may
-    wait for a quarter of an hour. The check therefore uses a connection of its own, in a thread of its own.
-    While one such thread is stuck, no second one is started and every probe fails.
+    A host that is unreachable sends no error, so a statement timeout does not help: an open connection may
+    wait for 15 minutes. Therefore the check uses a separate connection in a separate thread. While that
+    thread waits, no second one is started and every probe fails.
     """
 
     def __init__(self) -> None:
@@ -58,13 +55,13 @@ class DatabaseCheck:
             raise NotReady("database_unavailable") from attempt.error
 
     def _query(self) -> None:
-        # As this thread's own connection: applied migrations are read by alias.
+        # Django reads the applied migrations by alias, so this thread's connection is replaced.
         alias = write_alias()
         connection = connections[alias] = _copy_with_short_timeouts(connections[alias])
         try:
             with connection.cursor() as cursor:
                 cursor.execute("SELECT 1")
-            # Applied migrations stay applied: files and table are compared until all are.
+            # Migrations are not reverted while a process runs: once all are applied, the check is skipped.
             self._is_migrated = self._is_migrated or _is_migrated(connection)
         finally:
             connection.close()
@@ -73,10 +70,10 @@ class DatabaseCheck:
 
 
 class KeyCheck:
-    """A key to verify tokens with has been held at least once, or is set as PEM."""
+    """Check that this process has held a verification key at least once, or that one is set as PEM."""
 
     def run(self) -> None:
-        """Raise NotReady while there was none."""
+        """Raise NotReady without a key."""
         if not get_key_source().status().held:
             raise NotReady("no_verification_key")
 
@@ -85,7 +82,7 @@ def _copy_with_short_timeouts(connection: BaseDatabaseWrapper) -> BaseDatabaseWr
     copy = connection.copy()
     if copy.vendor == "postgresql":
         options = {name: value for name, value in copy.settings_dict["OPTIONS"].items() if name != "pool"}
-        # Both are options of the client: a pooler in between never sees them.
+        # The client applies both, so a connection pooler needs no support for them.
         options |= {"connect_timeout": CONNECT_SECONDS, "tcp_user_timeout": CONNECT_SECONDS * 1000}
         copy.settings_dict["OPTIONS"] = options
     return copy

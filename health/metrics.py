@@ -1,6 +1,6 @@
-"""The series for Prometheus, right with one process and with several (PROMETHEUS_MULTIPROC_DIR).
+"""The series for Prometheus, for one process or for several (PROMETHEUS_MULTIPROC_DIR).
 
-Labels are codes of our own, so that no stranger can make the number of series grow.
+All label values are codes of this project, so that clients cannot increase the number of series.
 """
 
 from __future__ import annotations
@@ -8,38 +8,30 @@ from __future__ import annotations
 import os
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
-from prometheus_client import (
-    REGISTRY,
-    CollectorRegistry,
-    Counter,
-    Gauge,
-    Histogram,
-    generate_latest,
-)
+from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
 from accounts.conf import get_key_source
 
 SAMPLE_SECONDS = 10.0
 
-# The settings have made it: the library opens its files there as soon as a series is made.
+# The settings have created it: the library opens files in it as soon as a series is created.
 DIRECTORY = os.environ.get("PROMETHEUS_MULTIPROC_DIR", "")
 
 AUTHENTICATIONS = Counter(
     "clerk_authentications",
-    "Bearer tokens judged, by the outcome: ok or the code of the refusal.",
+    "Bearer tokens verified or refused, by outcome: ok or the error code.",
     ["outcome"],
 )
-SYNCS = Counter(
-    "clerk_syncs", "People brought in line with Clerk, by source and outcome.", ["source", "outcome"]
-)
+SYNCS = Counter("clerk_syncs", "Users synced with Clerk, by source and outcome.", ["source", "outcome"])
 FAILURES = Counter("clerk_sync_failures", "Failures to sync, by source and reason.", ["source", "reason"])
 WEBHOOKS = Counter("clerk_webhook_events", "Webhook deliveries, by type and outcome.", ["type", "outcome"])
 WEBHOOK_LAG = Histogram(
     "clerk_webhook_lag_seconds",
-    "From the time of an event to its first delivery here.",
+    "Seconds from an event to its first delivery.",
     buckets=(0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800, 7200, 36000),
 )
 KEY_FETCHES = Counter("clerk_key_fetches", "Fetches of Clerk's key set, by result.", ["result"])
@@ -47,41 +39,42 @@ KEY_SET_AGE = Gauge(
     "clerk_key_set_age_seconds", "Age of the oldest key set that a worker uses.", multiprocess_mode="livemax"
 )
 
-# A delivery of one of 45 types, or of one that Clerk has yet to invent.
+# Clerk has about 45 types of events and may add more.
 EVENT_TYPES = frozenset({"user.created", "user.updated", "user.deleted"})
 
 
-def event_type(text: str) -> str:
-    """Give the label for a type of event: ours by name, all others together."""
-    return text if text in EVENT_TYPES else "other"
+def event_label(event_type: str) -> str:
+    """Return the label for a type of event: itself if the project handles it, else "other"."""
+    return event_type if event_type in EVENT_TYPES else "other"
 
 
 class KeySampler:
-    """Brings what a process knows of its keys into the series, at most once in ten seconds.
+    """Copies the state of this process's keys into the series, at most every ten seconds.
 
-    A process can only write its own series, and the one that answers Prometheus is any of them: so each one
-    samples when it has something to do.
+    A process can only write its own series, and any process may answer Prometheus. So each process samples
+    when it serves a request. `clock` is monotonic, in seconds.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
         self._lock = threading.Lock()
-        self._due = 0.0
+        self._due_at = 0.0
         self._counted: dict[str, int] = {}
 
     def sample(self) -> None:
-        """Read the state of the keys if it is time to."""
-        if time.monotonic() < self._due:
+        """Update the series if ten seconds have passed since the last update."""
+        if self._clock() < self._due_at:
             return
         with self._lock:
-            self._due = time.monotonic() + SAMPLE_SECONDS
-            self._read()
+            self._due_at = self._clock() + SAMPLE_SECONDS
+            self._update_series()
 
-    def _read(self) -> None:
+    def _update_series(self) -> None:
         status = get_key_source().status()
         if status.age_seconds is not None:
             KEY_SET_AGE.set(status.age_seconds)
         for result, count in status.fetches.items():
-            # Fewer than before: the settings changed, and a new store counts from nothing.
+            # After a change of the settings, the new key source counts from 0 again.
             KEY_FETCHES.labels(result).inc(max(count - self._counted.get(result, 0), 0))
             self._counted[result] = count
 
@@ -89,19 +82,19 @@ class KeySampler:
 key_sampler = KeySampler()
 
 
-def exposition() -> bytes:
-    """Give the text that Prometheus reads: of all workers if they share a directory, else of this process."""
+def render_series() -> bytes:
+    """Return the text for Prometheus: of all workers if they share a directory, else of this process."""
     key_sampler.sample()
     if not DIRECTORY:
         return generate_latest(REGISTRY)
-    _forget_dead_workers()
+    _remove_dead_workers()
     registry = CollectorRegistry()
     MultiProcessCollector(registry, path=DIRECTORY)  # type: ignore[no-untyped-call] # ships without
     return generate_latest(registry)
 
 
-def _forget_dead_workers() -> None:
-    """Drop the gauges of processes that are gone, so that plain gunicorn needs no hook for it."""
+def _remove_dead_workers() -> None:
+    """Delete the gauges of processes that have ended, so that gunicorn needs no hook for it."""
     for path in Path(DIRECTORY).glob("gauge_live*_*.db"):
         pid = int(path.stem.rpartition("_")[2])
         if not _is_alive(pid):

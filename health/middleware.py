@@ -1,4 +1,4 @@
-"""Answers to machines, before hosts, https, sessions or anything else can stand in their way."""
+"""Answer monitoring before the checks of hosts, https and sessions."""
 
 from __future__ import annotations
 
@@ -13,14 +13,15 @@ from health.views import live, metrics, ready, sync
 View = Callable[[HttpRequest], HttpResponseBase]
 
 PROBES: dict[str, View] = {"/health/live": live, "/health/ready": ready}
-# Read by people in the admin's session too; without a session they need nothing of what comes further in.
+# Staff read them in an admin session. Requests without a session need no other middleware.
 REPORTS: dict[str, View] = {"/health/sync": sync, "/metrics": metrics}
 
 
 class ProbeMiddleware:
-    """Answer probes whatever their Host header says: an orchestrator asks by address.
+    """Answer probes with any Host header, because orchestrators use IP addresses.
 
-    Stands right behind the request ids. Reports are answered here as well, unless a session cookie came.
+    Place it directly after the middleware that sets the request id. It also answers requests for reports,
+    unless they have a session cookie.
     """
 
     def __init__(self, get_response: View) -> None:

@@ -1,4 +1,4 @@
-"""What went wrong between Clerk and us: one open row per person, source and reason, however often."""
+"""Failures to sync: one open row for each user, source and reason, with a count."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from django.db.models import Exists, F, OuterRef, Q, Subquery
 from accounts.db import WriteDatabaseModel, WriteDatabaseQuerySet, failure_reason
 from webhooks.models import EventOutcome, WebhookEvent
 
-# Trouble of a machine, not of a person: thousands meet it together, and it ends for all of them at once.
-OUTAGES = frozenset({"database_error", "lock_timeout", "keys_unavailable"})
-# A warm request that succeeds closes nothing, so an unexpected error of requests is an outage as well.
-REQUEST_OUTAGES = frozenset({"unexpected_error"})
-QUIET = timedelta(minutes=15)
-# Whoever records or closes holds up a request: behind another one's lock it gives up at once (PostgreSQL).
+# Faults of the system, not of a user: they affect many users, and end for all of them at once.
+OUTAGE_REASONS = frozenset({"database_error", "lock_timeout", "keys_unavailable"})
+# Most successful requests write nothing, so they close nothing: an unexpected error is an outage as well.
+REQUEST_OUTAGE_REASONS = frozenset({"unexpected_error"})
+OUTAGE_CLOSES_AFTER = timedelta(minutes=15)
+# A request waits while failures are recorded or closed, so these statements wait for no lock (PostgreSQL).
 LOCK_TIMEOUT_MS = 500
 
-# Note [Mended by a webhook]
-# A delivery must not pay a statement for closing what hardly ever is open. It leaves its row in the ledger
-# anyway, so whoever is about to look at the failures, or to add to them, closes first those whose person's
-# webhook came later. A failed delivery that succeeded at last keeps the time of its first arrival: there the
-# row closes when no delivery of the person is left as failed.
-MENDING = (
+# Note [Resolved by a webhook]
+# There is rarely an open failure, so a delivery executes no statement to close one. It stores an event, and
+# code that reads or adds failures first closes those that a later event of the same user has resolved. A
+# failed delivery that succeeds on repetition keeps the time of its first arrival. Its failure closes when the
+# user has no failed delivery left.
+SUCCESSFUL_OUTCOMES = (
     EventOutcome.CREATED,
     EventOutcome.UPDATED,
     EventOutcome.UNCHANGED,
@@ -34,10 +34,10 @@ MENDING = (
 )
 
 # Note [One open row]
-# Two partial unique indexes, because NULLs are distinct in both databases: a person's row is found by the
-# first, an outage's row (no clerk_id) by the second. The ORM cannot name a partial index as the target of ON
-# CONFLICT, and anything of more than one statement loses counts or raises when processes record the same
-# failure together. SQLite wants the index's condition word for word.
+# There are two partial unique indexes, because both databases treat NULLs as distinct: one for the row of a
+# user, one for the row of an outage, which has no clerk_id. The ORM cannot name a partial index as the target
+# of ON CONFLICT. With more than one statement, processes that record the same failure at the same time would
+# lose counts or raise. SQLite requires the condition exactly as the index has it.
 RECORD = """
     INSERT INTO health_syncfailure (clerk_id, source, reason, count, first_at, last_at)
     VALUES {rows}
@@ -46,13 +46,13 @@ RECORD = """
         last_at = CASE WHEN excluded.last_at > health_syncfailure.last_at
                        THEN excluded.last_at ELSE health_syncfailure.last_at END
 """
-PERSON = {"target": "clerk_id, source, reason", "condition": "closed_at IS NULL"}
-OUTAGE = {"target": "source, reason", "condition": "clerk_id IS NULL AND closed_at IS NULL"}
+USER_INDEX = {"target": "clerk_id, source, reason", "condition": "closed_at IS NULL"}
+OUTAGE_INDEX = {"target": "source, reason", "condition": "clerk_id IS NULL AND closed_at IS NULL"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
 class FailureKey:
-    """What makes two failures the same one. `clerk_id` is empty for an outage."""
+    """What identifies a failure. `clerk_id` is empty for an outage."""
 
     clerk_id: str
     source: str
@@ -60,8 +60,8 @@ class FailureKey:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Failures:
-    """The same failure, `count` times between two moments."""
+class CountedFailure:
+    """A failure that occurred `count` times between two moments."""
 
     key: FailureKey
     count: int
@@ -70,48 +70,51 @@ class Failures:
 
 
 def is_outage(*, source: str, reason: str) -> bool:
-    """Return whether such a failure is recorded once for all users, and closes when it has not come again."""
-    return reason in OUTAGES or (source == "request" and reason in REQUEST_OUTAGES)
+    """Return whether such a failure has one row for all users and closes after 15 minutes without one."""
+    return reason in OUTAGE_REASONS or (source == "request" and reason in REQUEST_OUTAGE_REASONS)
 
 
 class SyncFailureQuerySet(WriteDatabaseQuerySet["SyncFailure"]):
-    """Questions and the few writes; nothing else writes these rows."""
+    """Queries, and all code that writes these rows."""
 
     def open(self) -> SyncFailureQuerySet:
-        """Those that nothing has mended yet."""
+        """Return the failures that are not closed."""
         return self.filter(closed_at=None)
 
-    def record(self, failures: Iterable[Failures], *, now: datetime) -> None:
-        """Add the failures to their open rows, or open rows for them, in one transaction."""
-        # Sorted: two processes that write the same rows in another order would deadlock.
-        ordered = sorted(failures, key=lambda each: each.key)
-        with transaction.atomic(using=self.db):
-            self._be_impatient()
-            self.close_expired_outages(now=now)
-            if people := {each.key.clerk_id for each in ordered} - {""}:
-                self.close_resolved_by_webhook(now=now, clerk_ids=people)
-            fresh = self._without_the_mended(ordered)
-            self._insert([each for each in fresh if each.key.clerk_id], **PERSON)
-            self._insert([each for each in fresh if not each.key.clerk_id], **OUTAGE)
+    def record(self, failures: Iterable[CountedFailure], *, now: datetime) -> None:
+        """Add the failures to their open rows, or create the rows, in one transaction.
 
-    def close_for(self, clerk_ids: Sequence[str], *, at: datetime) -> int:
-        """Close what is open for people who have just been synced; return how many rows that were."""
-        if not self.open().exclude(clerk_id=None).exists():
-            return 0  # nearly always: one statement, and no list of a page's people
+        Raises django.db.Error; on PostgreSQL also if another session holds a lock for `LOCK_TIMEOUT_MS`.
+        """
+        # Sorted, because two processes that write the same rows in different orders would deadlock.
+        fresh = sorted(failures, key=lambda each: each.key)
         with transaction.atomic(using=self.db):
-            self._be_impatient()
-            return self.open().filter(clerk_id__in=clerk_ids).update(closed_at=at)
+            self._set_lock_timeout()
+            self.close_expired_outages(now=now)
+            if clerk_ids := {each.key.clerk_id for each in fresh} - {""}:
+                self.close_resolved_by_webhook(now=now, clerk_ids=clerk_ids)
+                fresh = self._add_to_closed(fresh, clerk_ids=clerk_ids)
+            self._upsert([each for each in fresh if each.key.clerk_id], **USER_INDEX)
+            self._upsert([each for each in fresh if not each.key.clerk_id], **OUTAGE_INDEX)
+
+    def close_for(self, clerk_ids: Sequence[str], *, at: datetime) -> None:
+        """Close the open failures of users that have just been synced. Raises django.db.Error as `record`."""
+        if not self.open().exclude(clerk_id=None).exists():
+            return  # the usual case: one statement, without the Clerk ids of a whole page
+        with transaction.atomic(using=self.db):
+            self._set_lock_timeout()
+            self.open().filter(clerk_id__in=clerk_ids).update(closed_at=at)
 
     def close_resolved(self, *, now: datetime) -> bool:
-        """Close what is over, for whoever is about to look; tell whether that could be done.
+        """Close ended outages and failures that a webhook resolved; return False behind another lock.
 
-        Behind another session's lock it gives up at once: what is over is then shown as open, a false alarm.
+        In that case the rows stay open, which is a false alarm. Raises django.db.Error.
         """
         if not self.open().exists():
-            return True  # nearly always: one statement
+            return True  # the usual case: one statement
         try:
             with transaction.atomic(using=self.db):
-                self._be_impatient()
+                self._set_lock_timeout()
                 self.close_expired_outages(now=now)
                 self.close_resolved_by_webhook(now=now)
         except OperationalError as error:
@@ -120,47 +123,50 @@ class SyncFailureQuerySet(WriteDatabaseQuerySet["SyncFailure"]):
             return False
         return True
 
-    def close_expired_outages(self, *, now: datetime) -> int:
-        """Close the outages that nobody has met for a quarter of an hour; return how many."""
-        return self.open().filter(clerk_id=None, last_at__lt=now - QUIET).update(closed_at=now)
+    def close_expired_outages(self, *, now: datetime) -> None:
+        """Close the outages that have not occurred for 15 minutes."""
+        self.open().filter(clerk_id=None, last_at__lt=now - OUTAGE_CLOSES_AFTER).update(closed_at=now)
 
-    def close_resolved_by_webhook(self, *, now: datetime, clerk_ids: Collection[str] | None = None) -> int:
-        """Close what a webhook has mended since, of these people or of all: Note [Mended by a webhook]."""
-        people = self.open().exclude(clerk_id=None)
+    def close_resolved_by_webhook(self, *, now: datetime, clerk_ids: Collection[str] | None = None) -> None:
+        """Close what a webhook has resolved, for these or all users: Note [Resolved by a webhook]."""
+        failures = self.open().exclude(clerk_id=None)
         if clerk_ids is not None:
-            people = people.filter(clerk_id__in=clerk_ids)
+            failures = failures.filter(clerk_id__in=clerk_ids)
         events = WebhookEvent.objects.filter(clerk_id=OuterRef("clerk_id"))
-        later = events.filter(outcome__in=MENDING, received_at__gt=OuterRef("last_at"))
+        later = events.filter(outcome__in=SUCCESSFUL_OUTCOMES, received_at__gt=OuterRef("last_at"))
         newest = Subquery(later.order_by("-received_at").values("received_at")[:1])
-        told = people.annotate(told_at=newest).exclude(told_at=None)
-        failed = people.filter(source="webhook", reason="unexpected_error")
-        repeated = failed.exclude(Exists(events.filter(outcome=EventOutcome.FAILED)))
-        return told.update(closed_at=F("told_at")) + repeated.update(closed_at=now)
+        resolved = failures.annotate(resolved_at=newest).exclude(resolved_at=None)
+        failed_deliveries = failures.filter(source="webhook", reason="unexpected_error")
+        repeated = failed_deliveries.exclude(Exists(events.filter(outcome=EventOutcome.FAILED)))
+        resolved.update(closed_at=F("resolved_at"))
+        repeated.update(closed_at=now)
 
-    def _be_impatient(self) -> None:
+    def _set_lock_timeout(self) -> None:
         connection = connections[self.db]
         if connection.vendor == "postgresql":
             with connection.cursor() as cursor:
                 cursor.execute("SET LOCAL lock_timeout = %s", [LOCK_TIMEOUT_MS])
 
-    def _without_the_mended(self, failures: Sequence[Failures]) -> list[Failures]:
-        """Leave out repeats that a process kept in memory while another one mended the person."""
-        people = {each.key.clerk_id for each in failures} - {""}
-        if not people:
-            return list(failures)
+    def _add_to_closed(
+        self, failures: Sequence[CountedFailure], *, clerk_ids: Collection[str]
+    ) -> list[CountedFailure]:
+        """Add failures from before a user's last success to the closed row; return the other failures.
+
+        A process may have kept them in memory while another process synced the user.
+        """
         oldest = min(each.last_at for each in failures)
-        closed = self.filter(clerk_id__in=people, closed_at__gte=oldest)
-        mended = {(row.clerk_id, row.source, row.reason): row for row in closed.order_by("closed_at")}
+        closed = self.filter(clerk_id__in=clerk_ids, closed_at__gte=oldest)
+        rows = {(row.clerk_id, row.source, row.reason): row for row in closed.order_by("closed_at")}
         fresh = []
         for each in failures:
-            row = mended.get((each.key.clerk_id, each.key.source, each.key.reason))
+            row = rows.get((each.key.clerk_id, each.key.source, each.key.reason))
             if row is None or row.closed_at is None or row.closed_at < each.last_at:
                 fresh.append(each)
             else:
                 self.filter(pk=row.pk).update(count=F("count") + each.count)
         return fresh
 
-    def _insert(self, failures: Sequence[Failures], *, target: str, condition: str) -> None:
+    def _upsert(self, failures: Sequence[CountedFailure], *, target: str, condition: str) -> None:
         if not failures:
             return
         connection = connections[self.db]
@@ -179,7 +185,7 @@ class SyncFailureQuerySet(WriteDatabaseQuerySet["SyncFailure"]):
 
 
 class SyncFailure(WriteDatabaseModel):
-    """A failure to bring one person, or all, in line with Clerk. Codes only: no name, no body, no text."""
+    """A failure to sync one user, or all in an outage. It holds codes: no name, body or error text."""
 
     clerk_id = models.CharField(max_length=64, null=True, blank=True)  # noqa: DJ001 - absent is not empty
     source = models.CharField(max_length=20)

@@ -1,4 +1,7 @@
-"""Hears what the other rooms report, decides nothing for them, and costs a usual request no statement."""
+"""Receivers of the signals of accounts and webhooks: they record failures, close them and count.
+
+A successful request pays at most one statement for them, a webhook none.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +28,7 @@ logger = logging.getLogger(__name__)
 
 @receiver(sync_failed, dispatch_uid="health")
 def record_failure(sender: object, *, clerk_id: str | None, source: str, reason: str, **_: Any) -> None:
-    """Count the failure, log a line, and have it recorded."""
+    """Count, log and record the failure."""
     metrics.FAILURES.labels(source, reason).inc()
     logger.warning(
         "Sync failed", extra={"clerk_id": clerk_id, "source": source, "outcome": "failed", "reason": reason}
@@ -34,39 +37,38 @@ def record_failure(sender: object, *, clerk_id: str | None, source: str, reason:
 
 
 @receiver(request_finished, dispatch_uid="health")
-def write_what_waits(sender: object, **_: Any) -> None:
-    """Write what an outage or a flood has held back, after an answer of any kind."""
+def write_pending_failures(sender: object, **_: Any) -> None:
+    """Write the failures that are due, after any response."""
     recorder.flush(now=timezone.now())
 
 
 @receiver(user_synced, dispatch_uid="health")
 def close_failures(sender: object, *, clerk_id: str, source: str, outcome: str, **_: Any) -> None:
-    """Count the success and close what was open for the person, whatever the outcome was."""
+    """Count the success and close the user's open failures; any outcome is a success."""
     metrics.SYNCS.labels(source, outcome).inc()
-    if source == "webhook":
-        return  # Note [Mended by a webhook] in health.models
-    _close_after_commit([clerk_id])
+    if source != "webhook":  # Note [Resolved by a webhook] in health.models
+        _close_after_commit([clerk_id])
 
 
 @receiver(page_synced, dispatch_uid="health")
 def close_failures_of_page(sender: object, *, source: str, outcomes: Mapping[str, str], **_: Any) -> None:
-    """Count a page of successes and close what was open for its people, by one statement."""
-    for outcome, people in Counter(outcomes.values()).items():
-        metrics.SYNCS.labels(source, outcome).inc(people)
+    """Count a page of successes and close the open failures of its users with one statement."""
+    for outcome, count in Counter(outcomes.values()).items():
+        metrics.SYNCS.labels(source, outcome).inc(count)
     _close_after_commit(list(outcomes))
 
 
 @receiver(webhook_received, dispatch_uid="health")
 def count_webhook(sender: object, *, event_type: str, outcome: str, lag_seconds: float, **_: Any) -> None:
-    """Count the delivery; a repeated one says nothing about the lag."""
-    metrics.WEBHOOKS.labels(metrics.event_type(event_type), outcome).inc()
+    """Count the delivery; only a first delivery has a meaningful lag."""
+    metrics.WEBHOOKS.labels(metrics.event_label(event_type), outcome).inc()
     if outcome != "duplicate":
         metrics.WEBHOOK_LAG.observe(max(lag_seconds, 0.0))
 
 
 @receiver(authentication_decided, dispatch_uid="health")
 def count_authentication(sender: object, *, outcome: str, **_: Any) -> None:
-    """Count a token that was judged."""
+    """Count a verified or refused token."""
     metrics.AUTHENTICATIONS.labels(outcome).inc()
     metrics.key_sampler.sample()
 
@@ -80,10 +82,10 @@ def _close_after_commit(clerk_ids: Sequence[str]) -> None:
 
 def _close(clerk_ids: Sequence[str]) -> None:
     now = timezone.now()
-    # First what waits here, or it would be recorded as new after the people were mended.
-    recorder.flush(now=now, everything=recorder.holds(clerk_ids))
+    # Pending failures of these users come first: written later, they would open a row after the success.
+    recorder.flush(now=now, force=recorder.is_pending_for(clerk_ids))
     try:
         retry_on_dead_connection(partial(SyncFailure.objects.close_for, clerk_ids, at=now))
     except Error:
-        # They stay open until the people's next success: a wrong alarm, never a missed one.
+        # They stay open until the next success of these users: a false alarm, never a missed one.
         logger.warning("Failures could not be closed", extra={"people": len(clerk_ids)})

@@ -1,4 +1,4 @@
-"""The addresses that monitoring asks. `health.middleware.ProbeMiddleware` answers machines before these."""
+"""URLs of the monitoring endpoints; `health.middleware.ProbeMiddleware` answers most requests for them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The four addresses that monitoring asks."""
+"""The four endpoints for monitoring."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from prometheus_client import CONTENT_TYPE_LATEST
 
 from health.access import may_read_details
 from health.checks import READINESS, NotReady
-from health.metrics import exposition, key_sampler
+from health.metrics import key_sampler, render_series
 from health.recorder import recorder
 from health.report.build import build_report, status_memo
 
@@ -22,7 +22,7 @@ from health.report.build import build_report, status_memo
 @vary_on_headers("Authorization")
 @require_safe
 def live(request: HttpRequest) -> JsonResponse:
-    """Say that this process answers."""
+    """Answer 200 while this process serves requests."""
     return JsonResponse({"status": "ok"})
 
 
@@ -30,13 +30,13 @@ def live(request: HttpRequest) -> JsonResponse:
 @vary_on_headers("Authorization")
 @require_safe
 def ready(request: HttpRequest) -> JsonResponse:
-    """Say whether this process can do its work; 503 with one word when it cannot."""
+    """Answer 200 if this process can serve requests, else 503 with a one-word status."""
     try:
         for check in READINESS:
             check.run()
     except NotReady as refusal:
         return JsonResponse({"status": refusal.status}, status=HTTPStatus.SERVICE_UNAVAILABLE)
-    # Each worker is probed now and then, and the database has just answered.
+    # Each worker is probed regularly, and the database has just answered.
     recorder.flush(now=timezone.now())
     key_sampler.sample()
     return JsonResponse({"status": "ok"})
@@ -46,11 +46,11 @@ def ready(request: HttpRequest) -> JsonResponse:
 @vary_on_headers("Authorization")
 @require_safe
 def sync(request: HttpRequest) -> JsonResponse:
-    """Give the sync report to those who may read it, one word of it to everybody else."""
+    """Return the sync report to authorized requests, only its status to all others."""
     if not may_read_details(request):
-        return JsonResponse({"status": status_memo.read(now=timezone.now())})
+        return JsonResponse({"status": status_memo.get(now=timezone.now())})
     report = build_report(now=timezone.now())
-    status_memo.keep(report)
+    status_memo.store(report)
     return JsonResponse(report.as_dict())
 
 
@@ -58,7 +58,7 @@ def sync(request: HttpRequest) -> JsonResponse:
 @vary_on_headers("Authorization")
 @require_safe
 def metrics(request: HttpRequest) -> HttpResponse:
-    """Give Prometheus its series."""
+    """Return the series for Prometheus; 401 for requests that are not authorized."""
     if not may_read_details(request):
         return HttpResponse(
             "Send HEALTH_TOKEN as a bearer token, or sign in to the admin as staff.\n",
@@ -66,4 +66,4 @@ def metrics(request: HttpRequest) -> HttpResponse:
             headers={"WWW-Authenticate": "Bearer"},
             content_type="text/plain; charset=utf-8",
         )
-    return HttpResponse(exposition(), content_type=CONTENT_TYPE_LATEST)
+    return HttpResponse(render_series(), content_type=CONTENT_TYPE_LATEST)

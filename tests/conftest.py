@@ -28,7 +28,7 @@ def forget_unwritten_failures() -> Iterator[None]:
     yield
     from health.recorder import recorder
 
-    recorder.forget()
+    recorder.clear()
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -1,4 +1,4 @@
-"""What the doctor says: one finding for each thing looked at."""
+"""The findings of the doctor, one for each thing that it examines."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from enum import StrEnum
 
 
 class Level(StrEnum):
-    """How bad it is."""
+    """The severity of a finding."""
 
     OK = "ok"
     WARNING = "warning"
@@ -17,7 +17,7 @@ class Level(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """What was found, why it matters, and what to do. No secret, no token, nothing personal."""
+    """What was found, why it matters and what to do, without secrets, tokens or personal data."""
 
     level: Level
     what: str
@@ -25,26 +25,26 @@ class Finding:
     to_do: str = ""
 
     def as_json(self) -> dict[str, str]:
-        """Give the finding for machines."""
+        """Return the finding as JSON has it."""
         return asdict(self)
 
 
 def ok(what: str, *, to_do: str = "") -> Finding:
-    """Say that something is well."""
+    """Return a finding about something that works."""
     return Finding(level=Level.OK, what=what, to_do=to_do)
 
 
 def warning(what: str, *, why: str, to_do: str) -> Finding:
-    """Say that something works but should not stay so."""
+    """Return a finding about something that works but should be changed."""
     return Finding(level=Level.WARNING, what=what, why=why, to_do=to_do)
 
 
 def error(what: str, *, why: str, to_do: str) -> Finding:
-    """Say that something does not work."""
+    """Return a finding about something that does not work."""
     return Finding(level=Level.ERROR, what=what, why=why, to_do=to_do)
 
 
 def worst(findings: Iterable[Finding]) -> Level:
-    """Give the level of the worst finding."""
+    """Return the level of the most severe finding."""
     levels = {finding.level for finding in findings}
     return next((level for level in (Level.ERROR, Level.WARNING) if level in levels), Level.OK)

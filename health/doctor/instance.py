@@ -1,4 +1,4 @@
-"""What `clerk_doctor` finds out about Clerk: its keys, the instance of each setting, and the clock."""
+"""Examine what Clerk answers: its public keys, its Backend API, the instance of each setting, the clock."""
 
 from __future__ import annotations
 
@@ -23,155 +23,146 @@ from accounts.clerk.jwks import (
 )
 from health.doctor.findings import Finding, error, ok, warning
 
-TIMEOUT = 5.0  # seconds
-PATIENCE = 3.0  # seconds: an operator waits for the doctor
-CLOCK_TOLERANCE = 2.0  # seconds
+TIMEOUT_SECONDS = 5.0
+RETRY_SECONDS = 3.0  # short, because an operator waits
+CLOCK_TOLERANCE_SECONDS = 2.0
 HALF_A_SECOND = timedelta(seconds=0.5)
-CANNOT_RUN = "backfill_users, reconcile_users, sync_user and link_users cannot run."
+COMMANDS_CANNOT_RUN = "backfill_users, reconcile_users, sync_user and link_users cannot run."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Published:
-    """The answer of CLERK_JWKS_URL: its keys; seconds that our clock is ahead; else the trouble."""
+class PublishedKeys:
+    """The answer of CLERK_JWKS_URL: its keys or the problem, and by how much our clock is ahead."""
 
     keys: Collection[RSAPublicKey] = ()
-    ahead: float | None = None
-    trouble: str = ""
+    ahead_seconds: float | None = None
+    problem: str = ""
     next_step: str = ""
 
 
 def examine_instance(*, clock: Clock) -> Iterator[Finding]:
-    """Fetch Clerk's public keys, ask its Backend API, and compare both with the settings."""
+    """Fetch Clerk's public keys, call its Backend API, and compare both with the settings."""
     url = settings.CLERK_JWKS_URL
-    published = _fetch(url, clock=clock) if url else Published()
+    published = _fetch(url, clock=clock) if url else PublishedKeys()
+    pem_keys = _parse_pem()
     if url:
-        yield _keys(published)
-    if published.ahead is not None:
-        yield _clock(published.ahead)
+        yield _check_keys(published)
+    if published.ahead_seconds is not None:
+        yield _check_clock(published.ahead_seconds)
     if settings.CLERK_JWT_KEY and published.keys:
-        yield _pem(published.keys)
-    yield from _backend_api(published)
+        yield _check_pem(pem_keys, published=published.keys)
+    # Without any key, an earlier finding has named the cause.
+    yield from _check_backend_api(pem_keys if settings.CLERK_JWT_KEY else published.keys)
 
 
-def _fetch(url: str, *, clock: Clock) -> Published:
+def _fetch(url: str, *, clock: Clock) -> PublishedKeys:
     try:
         check_address(url, allow_http=settings.DEBUG)
     except ValueError as refusal:
         next_step = "Correct CLERK_PUBLISHABLE_KEY or CLERK_JWKS_URL."
-        return Published(trouble=str(refusal).rstrip("."), next_step=next_step)
-    asked_at = clock()
+        return PublishedKeys(problem=str(refusal).rstrip("."), next_step=next_step)
+    requested_at = clock()
     try:
-        document = fetch_document(url, timeout=TIMEOUT)
+        document = fetch_document(url, timeout=TIMEOUT_SECONDS)
     except FetchFailed as failure:
-        return Published(trouble=failure.reason.replace("_", " "), next_step=failure.next_step)
-    ahead = _ahead(document, asked_at=asked_at)
+        return PublishedKeys(problem=failure.reason.replace("_", " "), next_step=failure.next_step)
+    ahead_seconds = _measure_clock(document, requested_at=requested_at)
     if document.seconds > FETCH_TIMEOUT_SECONDS:
-        trouble = f"it took {document.seconds:.1f} s, and a process waits {FETCH_TIMEOUT_SECONDS:.0f} s"
-        return Published(
-            ahead=ahead, trouble=trouble, next_step="Look at the network and the proxy to Clerk."
-        )
-    return Published(keys=document.keys.values(), ahead=ahead)
+        problem = f"it took {document.seconds:.1f} s, and a process waits {FETCH_TIMEOUT_SECONDS:.0f} s"
+        next_step = "Check the network and the proxy to Clerk."
+        return PublishedKeys(ahead_seconds=ahead_seconds, problem=problem, next_step=next_step)
+    return PublishedKeys(keys=document.keys.values(), ahead_seconds=ahead_seconds)
 
 
-def _ahead(document: KeyDocument, *, asked_at: datetime) -> float | None:
-    """Return how far our clock is ahead at least: a slow answer proves less, never something false."""
+def _measure_clock(document: KeyDocument, *, requested_at: datetime) -> float | None:
+    """Return by how many seconds our clock is ahead at least (behind: negative), or None if unknown.
+
+    Clerk's Date is from a moment between request and answer, in whole seconds. So the slower the answer, the
+    smaller the difference that it can prove.
+    """
     if document.date is None or document.age is not None:
-        return None  # with an age a cache answered: its Date is not now
+        return None  # an answer with an age is from a cache, and its Date is older
     try:
         date = parsedate_to_datetime(document.date)
     except ValueError:
         return None
     if date.tzinfo is None:
         return None
-    # It was written between question and answer, and cut to whole seconds.
-    most = (asked_at - date - HALF_A_SECOND).total_seconds() + document.seconds
+    most = (requested_at - date - HALF_A_SECOND).total_seconds() + document.seconds
     return max(most - document.seconds, 0.0) or min(most, 0.0)
 
 
-def _keys(published: Published) -> Finding:
+def _parse_pem() -> Collection[RSAPublicKey]:
+    try:
+        return keys_of_pem(settings.CLERK_JWT_KEY) if settings.CLERK_JWT_KEY else ()
+    except ValueError:
+        return ()
+
+
+def _check_keys(published: PublishedKeys) -> Finding:
     url = settings.CLERK_JWKS_URL
     if usable := len(published.keys):
         return ok(f"{url} gives {usable} usable key{'s' * (usable > 1)}.")
-    what = f"{url} gives no usable key ({published.trouble})."
+    what = f"{url} gives no usable key ({published.problem})."
     if settings.CLERK_JWT_KEY:
-        why = "CLERK_JWT_KEY verifies without it, but a rotation of the key goes unnoticed."
+        why = "CLERK_JWT_KEY verifies tokens without it, but a rotation of the key stays unnoticed."
         return warning(what, why=why, to_do=published.next_step)
     why = "No session token can be verified: every request is 503."
     return error(what, why=why, to_do=published.next_step)
 
 
-def _clock(ahead: float) -> Finding:
-    what = f"This machine's clock is {abs(ahead):.0f} s {'ahead of' if ahead > 0 else 'behind'} Clerk's."
-    why = f"A token lives 60 s, and dates off by more than {settings.CLERK_CLOCK_SKEW_SECONDS} s are refused."
+def _check_clock(ahead_seconds: float) -> Finding:
+    off, direction = abs(ahead_seconds), "ahead of" if ahead_seconds > 0 else "behind"
+    what = f"This machine's clock is {off:.0f} s {direction} Clerk's."
+    tolerated = settings.CLERK_CLOCK_SKEW_SECONDS
+    why = f"A token is valid for 60 s, and times that are off by more than {tolerated} s are refused."
     to_do = "Turn on time synchronisation (NTP)."
-    if abs(ahead) > max(settings.CLERK_CLOCK_SKEW_SECONDS, CLOCK_TOLERANCE):
+    if off > max(tolerated, CLOCK_TOLERANCE_SECONDS):
         return error(what, why=why, to_do=to_do)
-    if abs(ahead) > CLOCK_TOLERANCE:
+    if off > CLOCK_TOLERANCE_SECONDS:
         return warning(what, why=why, to_do=to_do)
     return ok("This machine's clock agrees with Clerk's.")
 
 
-def _pem(published: Collection[RSAPublicKey]) -> Finding:
-    try:
-        keys = keys_of_pem(settings.CLERK_JWT_KEY)
-    except ValueError:
-        return ok("CLERK_JWT_KEY does not parse, as said above.")
+def _check_pem(keys: Collection[RSAPublicKey], *, published: Collection[RSAPublicKey]) -> Finding:
+    if not keys:
+        return ok("CLERK_JWT_KEY does not parse, see above.")
     known = {key.public_numbers() for key in published}
-    strangers = [number for number, key in enumerate(keys, start=1) if key.public_numbers() not in known]
-    if not strangers:
+    unknown = [number for number, key in enumerate(keys, start=1) if key.public_numbers() not in known]
+    if not unknown:
         return ok(f"All {len(keys)} keys of CLERK_JWT_KEY are published by the instance.")
     return error(
-        f"CLERK_JWT_KEY: key {', '.join(map(str, strangers))} of {len(keys)} is not of the instance.",
+        f"CLERK_JWT_KEY: key {', '.join(map(str, unknown))} of {len(keys)} is not a key of the instance.",
         why="It is of another instance or withdrawn: its tokens are accepted, and others may be refused.",
         to_do="Copy the PEM public key again from Clerk's dashboard, API keys.",
     )
 
 
-def _backend_api(published: Published) -> Iterator[Finding]:
+def _check_backend_api(verifying_keys: Collection[RSAPublicKey]) -> Iterator[Finding]:
     key = settings.CLERK_SECRET_KEY
     if not key:
         yield warning(
             "CLERK_SECRET_KEY is not set.",
-            why=CANNOT_RUN,
+            why=COMMANDS_CANNOT_RUN,
             to_do="Copy the secret key (sk_...) from Clerk's dashboard, API keys.",
         )
         return
     if not key.startswith(("sk_live_", "sk_test_")):
         yield error(
-            "CLERK_SECRET_KEY is no secret key of Clerk's: it does not begin with sk_live_ or sk_test_.",
-            why="Clerk refuses it, and it may be a secret meant for another place.",
+            "CLERK_SECRET_KEY is not a secret key of Clerk's: it does not begin with sk_live_ or sk_test_.",
+            why="Clerk refuses it, and it may be the secret of another system.",
             to_do="Copy the secret key from Clerk's dashboard, API keys.",
         )
         return
     try:
-        api = ClerkAPI(key, base_url=settings.CLERK_API_URL, timeout=TIMEOUT, patience=PATIENCE)
+        api = ClerkAPI(key, base_url=settings.CLERK_API_URL, timeout=TIMEOUT_SECONDS, patience=RETRY_SECONDS)
         yield ok(f"The Backend API answers: {api.count():,} users.")
-        yield from _one_instance(api, published=published)
-    except (ClerkAPIError, ValueError) as trouble:
-        next_step = trouble.next_step if isinstance(trouble, ClerkAPIError) else "Copy the secret key again."
-        yield error(
-            str(trouble).removesuffix(next_step).strip(),
-            why=CANNOT_RUN,
-            to_do=next_step,
-        )
-
-
-def _one_instance(api: ClerkAPI, *, published: Published) -> Iterator[Finding]:
-    verifying_keys = _verifying_keys(published)
-    if not verifying_keys:
-        return  # named already, by the settings or by the address of the keys
-    try:
-        compare_instances(api, verifying_keys=verifying_keys)
+        if verifying_keys:
+            compare_instances(api, verifying_keys=verifying_keys)
+            yield ok("CLERK_SECRET_KEY and the public keys are of one instance.")
     except InstanceUnconfirmed as refusal:
-        yield error(refusal.what, why=CANNOT_RUN, to_do=refusal.next_step)
-    else:
-        yield ok("CLERK_SECRET_KEY and the public keys are of one instance.")
-
-
-def _verifying_keys(published: Published) -> Collection[RSAPublicKey]:
-    if not settings.CLERK_JWT_KEY:
-        return published.keys
-    try:
-        return keys_of_pem(settings.CLERK_JWT_KEY)
-    except ValueError:
-        return ()
+        yield error(refusal.what, why=COMMANDS_CANNOT_RUN, to_do=refusal.next_step)
+    except (ClerkAPIError, ValueError) as failure:
+        next_step = failure.next_step if isinstance(failure, ClerkAPIError) else "Copy the secret key again."
+        what = str(failure).removesuffix(next_step).strip()
+        yield error(what, why=COMMANDS_CANNOT_RUN, to_do=next_step)

@@ -1,4 +1,4 @@
-"""The doctor's view of one session token: whether it is accepted and carries what rows are made of."""
+"""Examine one session token: whether it is accepted, and whether it has the claims for a user's row."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from accounts.clerk.tokens import InvalidToken, VerificationFailed
 from accounts.conf import get_claims_map, get_verifier
 from health.doctor.findings import Finding, error, ok, warning
 
-CUSTOM_BYTES = 1_200  # Clerk: what fits into the session cookie beside its own claims
-LITTLE_LEFT = 200
+MAX_CUSTOM_BYTES = 1_200  # Clerk: the space in the session cookie beside its own claims
+MIN_BYTES_LEFT = 200
 SHORTCODES = {
     "email": "{{user.primary_email_address}}",
     "email_verified": "{{user.email_verified}}",
@@ -24,46 +24,29 @@ SHORTCODES = {
     "last_name": "{{user.last_name}}",
     "image_url": "{{user.image_url}}",
 }
-OWN_CLAIMS = frozenset(
-    {
-        "azp",
-        "exp",
-        "fva",
-        "iat",
-        "iss",
-        "jti",
-        "nbf",
-        "sid",
-        "sub",
-        "v",
-        "pla",
-        "fea",
-        "sts",
-        "o",
-        "act",
-        "aud",
-    }
-    | {"org_id", "org_role", "org_slug", "org_permissions"}
+CLERKS_CLAIMS = frozenset(
+    {"azp", "exp", "fva", "iat", "iss", "jti", "nbf", "sid", "sub", "v", "sts", "act", "aud"}
+    | {"o", "pla", "fea", "org_id", "org_role", "org_slug", "org_permissions"}
 )
 
 
 def examine_token(token: str, *, now: datetime) -> Iterator[Finding]:
-    """Verify the token and say which claims it has and lacks; no value of them is repeated."""
-    payload = _payload(token)
+    """Verify the token, and report which claims it has and lacks; no value of a claim is printed."""
+    payload = _read_payload(token)
     if payload is None:
         yield error(
-            "--token is no session token: three parts of base64, the middle one a JSON object.",
-            why="Requests with it are refused as token_malformed.",
+            "--token is not a session token, which has three parts in base64, the second one a JSON object.",
+            why="Requests with it are refused with token_malformed.",
             to_do="In the browser's console of your frontend: await window.Clerk.session.getToken()",
         )
         return
-    yield _verdict(token, payload=payload, now=now.timestamp())
-    yield _claims(payload)
-    yield _size(payload)
+    yield _check_validity(token, payload=payload, now=now.timestamp())
+    yield _check_claims(payload)
+    yield _check_size(payload)
 
 
-def _payload(token: str) -> dict[str, Any] | None:
-    """Read the claims without any check, to talk about them."""
+def _read_payload(token: str) -> dict[str, Any] | None:
+    """Return the claims of the unverified token, or None."""
     parts = token.strip().split(".")
     if len(parts) != len(("header", "payload", "signature")):
         return None
@@ -74,7 +57,7 @@ def _payload(token: str) -> dict[str, Any] | None:
     return payload if isinstance(payload, dict) else None
 
 
-def _verdict(token: str, *, payload: Mapping[str, Any], now: float) -> Finding:
+def _check_validity(token: str, *, payload: Mapping[str, Any], now: float) -> Finding:
     try:
         verifier = get_verifier()
         try:
@@ -82,9 +65,9 @@ def _verdict(token: str, *, payload: Mapping[str, Any], now: float) -> Finding:
         except InvalidToken as refusal:
             if refusal.reason != "token_expired":
                 raise
-            # It lives for 60 s, less than it takes to carry it here: judge it as of its last second.
+            # It is valid for 60 s, and copying it takes longer: verify it as of its last second.
             verifier.verify(token.strip(), now=float(payload["exp"]) - 1)
-            return ok("The token was valid until it expired; they live for 60 s.")
+            return ok("The token was valid until it expired. A token is valid for 60 s.")
     except InvalidToken as refusal:
         return error(
             f"The token is refused: {refusal.reason}.",
@@ -93,57 +76,57 @@ def _verdict(token: str, *, payload: Mapping[str, Any], now: float) -> Finding:
         )
     except KeysUnavailable:
         return error(
-            "The token cannot be verified: no public key is to be had.",
+            "The token cannot be verified: no public key is available.",
             why="Every request is 503.",
-            to_do="See what is said about the keys above.",
+            to_do="See the findings about the keys above.",
         )
     except VerificationFailed:
         return error(
-            "The token cannot be verified: its signature is good, and then this program failed.",
+            "The token cannot be verified: its signature is valid, but then this program failed.",
             why="Every request with such a token is 503.",
             to_do="Look at the log line above, which names the class of the error and its place in the code.",
         )
     except (ImproperlyConfigured, ValueError):
         return error(
-            "The token cannot be verified: the settings do not say how.",
+            "The token cannot be verified: the settings are not usable.",
             why="No server starts with them.",
             to_do="Correct the settings named above first.",
         )
     return ok("The token is valid.")
 
 
-OTHER_INSTANCE = "It is of another instance: compare CLERK_PUBLISHABLE_KEY here and in the frontend."
+OTHER_INSTANCE = "It is of another instance: compare CLERK_PUBLISHABLE_KEY of backend and frontend."
 ADVICE = {
     "token_invalid_issuer": OTHER_INSTANCE,
     "token_unknown_key": OTHER_INSTANCE,
-    "token_invalid_signature": "If CLERK_JWT_KEY is set, copy it anew; else somebody changed the token.",
+    "token_invalid_signature": "If CLERK_JWT_KEY is set, copy it again; otherwise the token was changed.",
     "token_invalid_authorized_party": "Add the origin of the frontend to CLERK_AUTHORIZED_PARTIES.",
     "token_invalid_audience": "Remove CLERK_AUDIENCE, or add an aud claim to the session token.",
     "token_not_active_yet": "Compare the clocks: this machine's is behind.",
     "token_iat_in_the_future": "Compare the clocks: this machine's is behind.",
-    "token_type_mismatch": "It is no session token: use getToken() without a template.",
-    "session_pending": "The session has a task left; CLERK_ALLOW_PENDING_SESSIONS accepts it.",
+    "token_type_mismatch": "It is not a session token: use getToken() without a template.",
+    "session_pending": "The session has a pending task; CLERK_ALLOW_PENDING_SESSIONS accepts such tokens.",
 }
 
 
-def _claims(payload: Mapping[str, Any]) -> Finding:
+def _check_claims(payload: Mapping[str, Any]) -> Finding:
     try:
         mapping = get_claims_map()
     except ValueError:
         return error(
-            "Whether the token has its claims cannot be told: CLERK_CLAIMS does not parse.",
+            "The claims of the token cannot be examined: CLERK_CLAIMS does not parse.",
             why="No server starts with it.",
-            to_do="Correct it first, as said above.",
+            to_do="Correct it first, see above.",
         )
     states = {field: _state(payload, names) for field, names in mapping.items()}
     missing = [field for field, state in states.items() if state == "absent"]
     listed = ", ".join(f"{field} {state}" for field, state in states.items())
     if not missing:
-        return ok(f"The token carries what rows are made of: {listed}.")
+        return ok(f"The token has all claims for a user's row: {listed}.")
     wanted = {mapping[field][0]: SHORTCODES[field] for field in missing}
     return warning(
         f"Claims of the token: {listed}.",
-        why="Rows made at a first request lack these fields until a webhook or a backfill brings them.",
+        why="A row created by a first request lacks these fields until a webhook or a backfill sets them.",
         to_do="In Clerk's dashboard, Sessions, Customize session token, add: " + json.dumps(wanted),
     )
 
@@ -152,22 +135,19 @@ def _state(payload: Mapping[str, Any], names: tuple[str, ...]) -> str:
     values = [payload[name] for name in names if name in payload]
     if not values:
         return "absent"
-    return "null (none, or a misspelt shortcode)" if values[0] in (None, "null") else "present"
+    return "null (no value, or a misspelt shortcode)" if values[0] in (None, "null") else "present"
 
 
-def _size(payload: Mapping[str, Any]) -> Finding:
-    custom = {name: value for name, value in payload.items() if name not in OWN_CLAIMS}
-    used = (
-        len(json.dumps(custom, separators=(",", ":"), ensure_ascii=False).encode("utf-8", "replace"))
-        if custom
-        else 0
-    )
-    left = CUSTOM_BYTES - used
-    what = f"Custom claims: {used:,} bytes used, {left:,} left of {CUSTOM_BYTES:,}."
-    if left >= LITTLE_LEFT:
+def _check_size(payload: Mapping[str, Any]) -> Finding:
+    custom = {name: value for name, value in payload.items() if name not in CLERKS_CLAIMS}
+    text = json.dumps(custom, separators=(",", ":"), ensure_ascii=False) if custom else ""
+    used = len(text.encode("utf-8", "replace"))
+    left = MAX_CUSTOM_BYTES - used
+    what = f"Custom claims: {used:,} bytes used, {left:,} left of {MAX_CUSTOM_BYTES:,}."
+    if left >= MIN_BYTES_LEFT:
         return ok(what)
     return warning(
         what,
-        why="A session token travels in a cookie of 4 KB; browsers drop a greater one: nobody is signed in.",
-        to_do="Take claims out in Clerk's dashboard, Sessions, Customize session token.",
+        why="Clerk keeps the session token in a cookie. Browsers drop one above 4 KB: no user can sign in.",
+        to_do="Remove claims in Clerk's dashboard, Sessions, Customize session token.",
     )

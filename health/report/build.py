@@ -1,4 +1,4 @@
-"""The sync report: whether what we know of people is what Clerk knows, and if not, why."""
+"""Build the sync report: whether this database agrees with Clerk, and if not, why."""
 
 from __future__ import annotations
 
@@ -24,43 +24,43 @@ from health.report import reasons
 from health.report.facts import (
     FailureFacts,
     KeyFacts,
-    PeopleFacts,
     RunFacts,
+    UserFacts,
     WebhookFacts,
-    count_unwritten_failures,
+    count_failures,
     read_failures,
     read_keys,
-    read_people,
     read_run,
+    read_users,
     read_webhooks,
 )
 from health.report.reasons import Reason
 
-# Anonymous requests may come in any number; the tables are read this seldom.
+# However many anonymous requests arrive, the tables are read once in this time.
 STATUS_SECONDS = 2.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """The facts, what follows from them, and what is worth knowing besides."""
+    """The facts, the reasons for `degraded` that follow from them, and notes that change nothing."""
 
     reasons: list[Reason]
     failures: FailureFacts
     keys: KeyFacts
     webhooks: WebhookFacts
-    people: PeopleFacts | None
+    people: UserFacts | None
     runs: Mapping[str, RunFacts | None]
     notes: list[Reason]
     is_database_unavailable: bool
-    """The database could not be asked: what stands here is from the memory of one process."""
+    """The database did not answer: the facts come from the memory of one process."""
 
     @property
     def status(self) -> str:
-        """One word: ok or degraded."""
+        """Return "ok" or "degraded"."""
         return "degraded" if self.reasons else "ok"
 
     def as_dict(self) -> dict[str, Any]:
-        """Give the report in the shape that machines read, whose keys are fixed."""
+        """Return the report as JSON has it. The keys are part of the public interface."""
         facts = asdict(self)
         del facts["webhooks"]["failed"]
         people = facts["people"] or {"live": None, "without_profile": None}
@@ -68,74 +68,75 @@ class Report:
         return {"status": self.status, "people": people, **shown}
 
 
-def build_report(*, now: datetime, count_people: bool = True) -> Report:
-    """Look at everything and judge it; without a database, from memory. Records what waited to be.
+def build_report(*, now: datetime, count_users: bool = True) -> Report:
+    """Return the report; if the database is down, from the memory of this process.
 
-    Counting the people reads the whole table and changes no judgement: without it this is cheap.
+    Writes the pending failures first. Counting the users reads the whole table and does not affect the
+    status: without it the report is cheap.
     """
     try:
         database_check.run()
-        return retry_on_dead_connection(partial(_read, now=now, count_people=count_people))
+        return retry_on_dead_connection(partial(_build_from_database, now=now, count_users=count_users))
     except NotReady as refusal:
-        return _recall(trouble=refusal.status)
+        return _build_from_memory(code=refusal.status)
     except Error:
-        return _recall(trouble="database_unavailable")
+        return _build_from_memory(code="database_unavailable")
 
 
 class StatusMemo:
-    """The status for anonymous requests, read again every two seconds; `clock` is monotonic, in seconds."""
+    """The status for anonymous requests, kept for two seconds; `clock` is monotonic, in seconds."""
 
     def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._lock = threading.Lock()
         self._status = ""
-        self._expires = -inf
+        self._expires_at = -inf
 
-    def read(self, *, now: datetime) -> str:
+    def get(self, *, now: datetime) -> str:
         """Return the status, at most two seconds old."""
         with self._lock:
-            if self._clock() >= self._expires:
-                self.keep(build_report(now=now, count_people=False))
+            if self._clock() >= self._expires_at:
+                self.store(build_report(now=now, count_users=False))
             return self._status
 
-    def keep(self, report: Report) -> None:
-        """Keep the status of a report that was built for another request."""
-        self._status, self._expires = report.status, self._clock() + STATUS_SECONDS
+    def store(self, report: Report) -> None:
+        """Store the status of a report that was built for another request."""
+        self._status, self._expires_at = report.status, self._clock() + STATUS_SECONDS
 
-    def forget(self) -> None:
-        """Read the tables again at the next request."""
-        self._expires = -inf
+    def clear(self) -> None:
+        """Build a new report at the next request."""
+        self._expires_at = -inf
 
 
 status_memo = StatusMemo()
 
 
-def _read(*, now: datetime, count_people: bool) -> Report:
-    recorder.flush(now=now, everything=True)
+def _build_from_database(*, now: datetime, count_users: bool) -> Report:
+    recorder.flush(now=now, force=True)
     SyncFailure.objects.close_resolved(now=now)
-    failures = read_failures(recorder.unwritten())
+    failures = read_failures(recorder.get_unwritten())
     webhooks = read_webhooks(now=now)
-    people = read_people() if count_people else None
+    users = read_users() if count_users else None
     runs = {"backfill": read_run(SyncRun.Kind.BACKFILL), "reconcile": read_run(SyncRun.Kind.RECONCILE)}
     keys = read_keys()
     return Report(
-        reasons=[*_trouble(failures, keys=keys), *reasons.webhook_reasons(webhooks)],
+        reasons=[*_collect_reasons(failures, keys=keys), *reasons.explain_webhooks(webhooks)],
         failures=failures,
         keys=keys,
         webhooks=webhooks,
-        people=people,
+        people=users,
         runs=runs,
-        notes=reasons.notes(webhooks=webhooks, people=people, backfill=runs["backfill"]),
+        notes=reasons.collect_notes(webhooks=webhooks, users=users, backfill=runs["backfill"]),
         is_database_unavailable=False,
     )
 
 
-def _recall(*, trouble: str) -> Report:
-    failures = count_unwritten_failures(recorder.unwritten())
+def _build_from_memory(*, code: str) -> Report:
+    failures = count_failures(recorder.get_unwritten())
     keys = read_keys()
     state = "unknown" if settings.CLERK_WEBHOOK_SIGNING_SECRET else "not_configured"
     return Report(
-        reasons=[reasons.DATABASE[trouble], *_trouble(failures, keys=keys)],
+        reasons=[reasons.DATABASE[code], *_collect_reasons(failures, keys=keys)],
         failures=failures,
         keys=keys,
         webhooks=WebhookFacts(state=state, rejected=None, failed=None),
@@ -146,8 +147,8 @@ def _recall(*, trouble: str) -> Report:
     )
 
 
-def _trouble(failures: FailureFacts, *, keys: KeyFacts) -> list[Reason]:
+def _collect_reasons(failures: FailureFacts, *, keys: KeyFacts) -> list[Reason]:
     return [
-        *reasons.failure_reasons(failures, lost=recorder.lost),
-        *reasons.key_reasons(keys, status=get_key_source().status()),
+        *reasons.explain_failures(failures, dropped=recorder.dropped_count),
+        *reasons.explain_keys(keys, status=get_key_source().status()),
     ]

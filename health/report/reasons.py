@@ -1,16 +1,16 @@
-"""Why the sync is not well, in words: what happened, and what to do next."""
+"""Explain the facts of the sync report: what happened, and what to do next."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from accounts.clerk.keys import KeysStatus
-from health.report.facts import FailureFacts, KeyFacts, PeopleFacts, RunFacts, WebhookFacts
+from health.report.facts import FailureFacts, KeyFacts, RunFacts, UserFacts, WebhookFacts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reason:
-    """One thing that an operator should know. The code is for machines, the rest for people."""
+    """One thing that an operator should know: a code for machines and two texts for the operator."""
 
     code: str
     detail: str
@@ -20,8 +20,8 @@ class Reason:
 DATABASE = {
     "database_unavailable": Reason(
         code="database_unavailable",
-        detail="The database did not answer within a second: this is what one process remembers.",
-        next_step="Look at the database and the way to it. What fails meanwhile is recorded afterwards.",
+        detail="The database did not answer within a second: this report is from the memory of one process.",
+        next_step="Check the database and the network to it. New failures are recorded afterwards.",
     ),
     "migrations_pending": Reason(
         code="migrations_pending",
@@ -31,63 +31,65 @@ DATABASE = {
 }
 # By the part of the failure's reason before the colon.
 NEXT_STEPS = {
-    "database_error": "Look at the database. The entry closes when none has come for 15 minutes.",
+    "database_error": "Check the database. The entry closes after 15 minutes without this failure.",
     "lock_timeout": (
-        "Something holds a person's lock for seconds: look for long transactions in the database. "
-        "The entry closes when none has come for 15 minutes."
+        "A session holds the lock of a user for seconds: look for long transactions in the database. "
+        "The entry closes after 15 minutes without this failure."
     ),
     "keys_unavailable": (
-        "Nobody can sign in until Clerk's keys can be had: see that this host reaches CLERK_JWKS_URL, "
-        "or set CLERK_JWT_KEY. `manage.py clerk_doctor` looks at both."
+        "No user can sign in until this host has Clerk's keys: check that it reaches CLERK_JWKS_URL, "
+        "or set CLERK_JWT_KEY. `manage.py clerk_doctor` examines both."
     ),
     "unexpected_error": (
-        "This program, a setting or code of yours failed in an unforeseen way: the log line of that time "
+        "This program, a setting or your code failed unexpectedly: the log line of that time "
         "names the class and the place. Correct the cause, then use `sync again` on an entry of one user. "
-        "An entry without a user closes when none has come for 15 minutes."
+        "An entry without a user closes after 15 minutes without this failure."
     ),
     "unusable_field": (
-        "Clerk holds a value that cannot be stored; the rest of the person was synced. Correct it in Clerk, "
+        "Clerk holds a value that cannot be stored; all other fields were synced. Correct it in Clerk, "
         "then use `sync again` on the entry in the admin."
     ),
     "unusable_profile": (
-        "An event came without a usable person in it and was stored as rejected: look at it in the webhook "
+        "An event contained no usable user and was stored as rejected: look at it in the webhook "
         "events and, for the body, in Clerk's dashboard under Webhooks."
     ),
 }
-ANY_FAILURE = "Look at the sync failures in the admin and use `sync again`; the logs of that time say more."
+DEFAULT_NEXT_STEP = (
+    "Look at the sync failures in the admin and use `sync again`; the logs of that time have the details."
+)
 
 
-def failure_reasons(failures: FailureFacts, *, lost: int) -> list[Reason]:
-    """Explain the open failures, one entry for each reason."""
+def explain_failures(failures: FailureFacts, *, dropped: int) -> list[Reason]:
+    """Return one entry for each reason of open failures, and one if failures were dropped."""
     found = [
         Reason(
             code=reason.partition(":")[0],
             detail=f"Open failures with the reason {reason}: {rows}.",
-            next_step=NEXT_STEPS.get(reason.partition(":")[0], ANY_FAILURE),
+            next_step=NEXT_STEPS.get(reason.partition(":")[0], DEFAULT_NEXT_STEP),
         )
         for reason, rows in sorted(failures.by_reason.items())
     ]
-    if lost:
+    if dropped:
         found.append(
             Reason(
                 code="failures_lost",
-                detail=f"This process met more failures than it could keep; not recorded: {lost}.",
-                next_step="The logs hold a line for each. This clears a quarter of an hour after the last.",
+                detail=f"This process had more failures than it can keep in memory; not recorded: {dropped}.",
+                next_step="The logs have a line for each. This entry ends 15 minutes after the last one.",
             )
         )
     return found
 
 
-def key_reasons(keys: KeyFacts, *, status: KeysStatus) -> list[Reason]:
-    """Explain keys that are old, missing or no longer Clerk's."""
+def explain_keys(keys: KeyFacts, *, status: KeysStatus) -> list[Reason]:
+    """Return an entry for keys that are stale or missing, and one for keys that Clerk has replaced."""
     cause = f" The last attempt failed with {status.last_error}." if status.last_error else ""
     found = []
     if keys.stale and not status.held:
         found.append(
             Reason(
                 code="no_verification_key",
-                detail=f"This process has never held a key of Clerk's: nobody can sign in.{cause}",
-                next_step="See that this host reaches CLERK_JWKS_URL, or set CLERK_JWT_KEY.",
+                detail=f"This process has never held a key of Clerk's: no user can sign in.{cause}",
+                next_step="Check that this host reaches CLERK_JWKS_URL, or set CLERK_JWT_KEY.",
             )
         )
     elif keys.stale:
@@ -95,7 +97,7 @@ def key_reasons(keys: KeyFacts, *, status: KeysStatus) -> list[Reason]:
             Reason(
                 code="keys_stale",
                 detail=f"The keys are {keys.age_seconds:.0f} seconds old. Known tokens still work.{cause}",
-                next_step="See that this host reaches CLERK_JWKS_URL: new keys of Clerk's are unknown here.",
+                next_step="Check that this host reaches CLERK_JWKS_URL: it does not know Clerk's new keys.",
             )
         )
     if status.suspect_rotation:
@@ -112,20 +114,21 @@ def key_reasons(keys: KeyFacts, *, status: KeysStatus) -> list[Reason]:
     return found
 
 
-def webhook_reasons(webhooks: WebhookFacts) -> list[Reason]:
-    """Explain webhooks that come late or not at all."""
+def explain_webhooks(webhooks: WebhookFacts) -> list[Reason]:
+    """Return an entry for webhooks that are missing or late."""
     if webhooks.state == "missed":
         missed = webhooks.missed
         return [
             Reason(
                 code="webhooks_missed",
                 detail=(
-                    f"People of the last day of whom Clerk sent no word: {missed.count}, "
-                    f"that is {missed.share:.0%} of the new ones."
+                    f"New users of the last day without an event from Clerk: {missed.count}, "
+                    f"which is {missed.share:.0%} of the new users."
                 ),
                 next_step=(
-                    "Look in Clerk's dashboard under Webhooks: is the endpoint enabled, its address right, "
-                    "user.created subscribed? Then replay, or run `manage.py reconcile_users --apply`."
+                    "In Clerk's dashboard under Webhooks, check that the endpoint is enabled, its address is "
+                    "right and user.created is subscribed. Then replay, or run "
+                    "`manage.py reconcile_users --apply`."
                 ),
             )
         ]
@@ -133,21 +136,23 @@ def webhook_reasons(webhooks: WebhookFacts) -> list[Reason]:
         return [
             Reason(
                 code="webhooks_late",
-                detail=f"One webhook in twenty came {webhooks.lag_seconds.p95:.0f} seconds late or more.",
-                next_step="Look in Clerk's dashboard under Webhooks for failures, in our logs for 503s.",
+                detail=f"One webhook in twenty was {webhooks.lag_seconds.p95:.0f} seconds late or more.",
+                next_step="Look for failures in Clerk's dashboard under Webhooks, and for 503 in the logs.",
             )
         ]
     return []
 
 
-def notes(*, webhooks: WebhookFacts, people: PeopleFacts | None, backfill: RunFacts | None) -> list[Reason]:
-    """Say what is worth knowing and no trouble."""
+def collect_notes(
+    *, webhooks: WebhookFacts, users: UserFacts | None, backfill: RunFacts | None
+) -> list[Reason]:
+    """Return the information that does not make the report `degraded`."""
     found = []
     if webhooks.state == "not_configured":
         found.append(
             Reason(
                 code="webhooks_not_configured",
-                detail="No webhook secret is set: changes in Clerk arrive with the person's next request.",
+                detail="No webhook secret is set: changes in Clerk arrive with the user's next request.",
                 next_step="Set CLERK_WEBHOOK_SIGNING_SECRET to the endpoint's signing secret.",
             )
         )
@@ -155,10 +160,10 @@ def notes(*, webhooks: WebhookFacts, people: PeopleFacts | None, backfill: RunFa
         found.append(
             Reason(
                 code="webhooks_failed",
-                detail=f"Events of the last day that failed and have not come again yet: {webhooks.failed}.",
+                detail=f"Events of the last day that failed and were not repeated yet: {webhooks.failed}.",
                 next_step=(
-                    "Clerk repeats them for a day. Those that it gave up: `sync these people again` on the "
-                    "webhook events in the admin."
+                    "Clerk repeats them for a day. After that, use the action on the webhook events in the "
+                    "admin that syncs the users again."
                 ),
             )
         )
@@ -166,17 +171,17 @@ def notes(*, webhooks: WebhookFacts, people: PeopleFacts | None, backfill: RunFa
         found.append(
             Reason(
                 code="no_backfill",
-                detail="No backfill has finished: only people who came here or changed are known.",
+                detail="No backfill has finished: this database has only users who signed in or changed.",
                 next_step="Run `manage.py backfill_users`.",
             )
         )
-    if people is not None and people.without_profile:
+    if users is not None and users.without_profile:
         found.append(
             Reason(
                 code="empty_profiles",
-                detail=f"People of whom only the Clerk id is known: {people.without_profile}.",
+                detail=f"Users with a Clerk id and no other data: {users.without_profile}.",
                 next_step=(
-                    "Add e-mail and names to the session token (`manage.py clerk_doctor --token` says how), "
+                    "Add e-mail and names to the session token (`manage.py clerk_doctor --token` shows how), "
                     "set up the webhook, or run `manage.py backfill_users`."
                 ),
             )

@@ -15,7 +15,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from pytest_django import Settings
 
-from accounts.clerk.profiles import Source, Value
+from accounts.clerk.profiles import Source
 from accounts.models import User
 from accounts.sync import delete_user, sync_user
 from devclerk.fixtures import LocalClerk

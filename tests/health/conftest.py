@@ -1,4 +1,4 @@
-"""Fixtures of the health tests: a process without memory, a PEM key, a database that can go away."""
+"""Fixtures of the health tests: an empty recorder, a PEM key, a database that can be made unreachable."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ Away = Callable[[], AbstractContextManager[None]]
 
 @pytest.fixture(autouse=True)
 def fresh_process() -> Iterator[None]:
-    """Forget the failures of this process and the status that it keeps."""
-    recorder.forget()
-    status_memo.forget()
+    """Clear the failures and the status in the memory of this process."""
+    recorder.clear()
+    status_memo.clear()
     yield
-    recorder.forget()
+    recorder.clear()
 
 
 @pytest.fixture
 def recorder_clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    """Set the clock of this process's recorder by hand."""
+    """Return a clock that is moved by hand, after injecting it into this process's recorder."""
     clock = Clock()
     monkeypatch.setattr(recorder, "clock", clock)
-    recorder.forget()
+    recorder.clear()
     return clock
 
 
@@ -48,18 +48,18 @@ def public_key() -> str:
 
 @pytest.fixture(autouse=True)
 def held_key(settings: Settings, public_key: str) -> None:
-    """Verify by PEM, so that a key is held."""
+    """Verify tokens by PEM, so that the process has a key."""
     settings.CLERK_JWT_KEY = public_key
 
 
 @pytest.fixture
 def away(transactional_db: None) -> Away:
-    """Return a context manager within which every new connection meets a closed port."""
+    """Return a context manager that sends each new database connection to a closed port."""
 
     @contextmanager
     def block() -> Iterator[None]:
         address = connection.settings_dict
-        held = {name: address[name] for name in ("HOST", "PORT")}
+        original = {name: address[name] for name in ("HOST", "PORT")}
         with socket.socket() as closed:
             closed.bind(("127.0.0.1", 0))
             connection.close()
@@ -68,6 +68,6 @@ def away(transactional_db: None) -> Away:
                 yield
             finally:
                 connection.close()
-                address.update(held)
+                address.update(original)
 
     return block

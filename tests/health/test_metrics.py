@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from health.metrics import KEY_FETCHES, KEY_SET_AGE, KeySampler, event_type, exposition
+from health.metrics import event_label, render_series
 
 WORKER = """
 import django
@@ -27,7 +27,7 @@ def samples(text: bytes) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]
 
 
 def in_worker(directory: Path, work: str) -> bytes:
-    """Run the work in a process of its own that shares the directory; give what it printed."""
+    """Run the code in another process that shares the directory, and return its output."""
     return subprocess.run(
         [sys.executable, "-c", WORKER.format(work=work)],
         env={**os.environ, "PROMETHEUS_MULTIPROC_DIR": str(directory)},
@@ -36,16 +36,16 @@ def in_worker(directory: Path, work: str) -> bytes:
     ).stdout
 
 
-READ = "import sys; sys.stdout.buffer.write(metrics.exposition())"
+READ = "import sys; sys.stdout.buffer.write(metrics.render_series())"
 
 
-def test_one_process_tells_its_own_series() -> None:
-    names = {name for name, _ in samples(exposition())}
+def test_one_process_renders_its_own_series() -> None:
+    names = {name for name, _ in samples(render_series())}
     assert "clerk_webhook_lag_seconds_count" in names
     assert "python_info" in names
 
 
-def test_the_counts_of_several_workers_add_up_dead_ones_included(tmp_path: Path) -> None:
+def test_counts_of_all_workers_add_up_including_dead_ones(tmp_path: Path) -> None:
     for number in (2, 3):
         in_worker(
             tmp_path,
@@ -57,26 +57,17 @@ def test_the_counts_of_several_workers_add_up_dead_ones_included(tmp_path: Path)
     assert found["clerk_webhook_lag_seconds_bucket", (("le", "2.5"),)] == 1
 
 
-def test_the_key_set_age_of_a_dead_worker_is_forgotten(tmp_path: Path) -> None:
+def test_key_set_age_of_a_dead_worker_is_removed(tmp_path: Path) -> None:
     in_worker(tmp_path, "metrics.KEY_SET_AGE.set(5000)")
     assert list(tmp_path.glob("gauge_livemax_*.db"))
     assert samples(in_worker(tmp_path, READ)).get(("clerk_key_set_age_seconds", ()), 0) != 5000
 
 
-def test_the_directory_is_made_when_it_is_missing(tmp_path: Path) -> None:
-    in_worker(tmp_path / "not" / "there", READ)
-    assert (tmp_path / "not" / "there").is_dir()
+def test_missing_directory_is_created(tmp_path: Path) -> None:
+    in_worker(tmp_path / "not" / "created", READ)
+    assert (tmp_path / "not" / "created").is_dir()
 
 
 @pytest.mark.parametrize("text", ["user.created", "user.updated", "user.deleted"])
-def test_our_types_of_events_have_their_own_series(text: str) -> None:
-    assert event_type(text) == text
-
-
-def test_the_sampler_reads_the_keys_at_most_every_ten_seconds() -> None:
-    sampler = KeySampler()
-    sampler.sample()
-    KEY_SET_AGE.set(-1)
-    sampler.sample()
-    assert KEY_SET_AGE._value.get() == -1
-    assert KEY_FETCHES._labelnames == ("result",)
+def test_handled_types_of_events_have_their_own_series(text: str) -> None:
+    assert event_label(text) == text

@@ -14,29 +14,29 @@ from tests.health.rows import MINUTE, failures
 
 pytestmark = pytest.mark.django_db
 NOW = timezone.now()
-PERSON = "user_a"
+USER = "user_a"
 
 
-@pytest.mark.parametrize("clerk_id", [PERSON, ""])
-def test_the_same_failure_again_raises_the_count_of_the_open_row(clerk_id: str) -> None:
+@pytest.mark.parametrize("clerk_id", [USER, ""])
+def test_repeated_failure_increases_the_count_of_the_open_row(clerk_id: str) -> None:
     SyncFailure.objects.record([failures(clerk_id, at=NOW, times=2)], now=NOW)
     SyncFailure.objects.record([failures(clerk_id, at=NOW + MINUTE, times=3)], now=NOW + MINUTE)
     row = SyncFailure.objects.get()
     assert (row.clerk_id, row.count, row.first_at, row.last_at) == (clerk_id or None, 5, NOW, NOW + MINUTE)
 
 
-def test_a_late_report_does_not_turn_the_time_back() -> None:
-    SyncFailure.objects.record([failures(PERSON, at=NOW)], now=NOW)
-    SyncFailure.objects.record([failures(PERSON, at=NOW - MINUTE)], now=NOW)
+def test_late_report_does_not_move_last_at_back() -> None:
+    SyncFailure.objects.record([failures(USER, at=NOW)], now=NOW)
+    SyncFailure.objects.record([failures(USER, at=NOW - MINUTE)], now=NOW)
     assert SyncFailure.objects.get().last_at == NOW
 
 
-def test_another_person_source_or_reason_is_another_row() -> None:
+def test_another_user_source_or_reason_is_another_row() -> None:
     batch = [
-        failures(PERSON, at=NOW),
+        failures(USER, at=NOW),
         failures("user_b", at=NOW),
-        failures(PERSON, at=NOW, source="webhook"),
-        failures(PERSON, at=NOW, reason="unusable_profile"),
+        failures(USER, at=NOW, source="webhook"),
+        failures(USER, at=NOW, reason="unusable_profile"),
         failures(at=NOW),
         failures(at=NOW, source="webhook"),
     ]
@@ -44,8 +44,8 @@ def test_another_person_source_or_reason_is_another_row() -> None:
     assert SyncFailure.objects.count() == len(batch)
 
 
-@pytest.mark.parametrize("clerk_id", [PERSON, None])
-def test_the_database_refuses_a_second_open_row(clerk_id: str | None) -> None:
+@pytest.mark.parametrize("clerk_id", [USER, None])
+def test_database_refuses_second_open_row(clerk_id: str | None) -> None:
     values = {"clerk_id": clerk_id, "source": "request", "reason": "x", "first_at": NOW, "last_at": NOW}
     SyncFailure.objects.create(**values, closed_at=NOW)
     SyncFailure.objects.create(**values)
@@ -53,47 +53,49 @@ def test_the_database_refuses_a_second_open_row(clerk_id: str | None) -> None:
         SyncFailure.objects.create(**values)
 
 
-def test_success_closes_every_open_row_of_the_person_and_of_nobody_else() -> None:
-    batch = [failures(PERSON, at=NOW), failures(PERSON, at=NOW, source="webhook"), failures("user_b", at=NOW)]
+def test_success_closes_all_open_rows_of_the_user_only() -> None:
+    batch = [failures(USER, at=NOW), failures(USER, at=NOW, source="webhook"), failures("user_b", at=NOW)]
     SyncFailure.objects.record([*batch, failures(at=NOW)], now=NOW)
-    assert SyncFailure.objects.close_for([PERSON], at=NOW) == 2
+    SyncFailure.objects.close_for([USER], at=NOW)
+    assert SyncFailure.objects.filter(clerk_id=USER, closed_at=NOW).count() == 2
     assert set(SyncFailure.objects.open().values_list("clerk_id", flat=True)) == {"user_b", None}
 
 
-def test_a_failure_after_the_success_opens_a_new_row() -> None:
-    SyncFailure.objects.record([failures(PERSON, at=NOW)], now=NOW)
-    SyncFailure.objects.close_for([PERSON], at=NOW + MINUTE)
-    SyncFailure.objects.record([failures(PERSON, at=NOW + 2 * MINUTE)], now=NOW + 2 * MINUTE)
+def test_failure_after_the_success_opens_a_new_row() -> None:
+    SyncFailure.objects.record([failures(USER, at=NOW)], now=NOW)
+    SyncFailure.objects.close_for([USER], at=NOW + MINUTE)
+    SyncFailure.objects.record([failures(USER, at=NOW + 2 * MINUTE)], now=NOW + 2 * MINUTE)
     assert SyncFailure.objects.count() == 2
     assert SyncFailure.objects.open().get().first_at == NOW + 2 * MINUTE
 
 
 def test_repeats_from_before_the_success_count_on_the_closed_row() -> None:
-    SyncFailure.objects.record([failures(PERSON, at=NOW)], now=NOW)
-    SyncFailure.objects.close_for([PERSON], at=NOW + MINUTE)
-    late = failures(PERSON, at=NOW + timedelta(seconds=10), times=4)
+    SyncFailure.objects.record([failures(USER, at=NOW)], now=NOW)
+    SyncFailure.objects.close_for([USER], at=NOW + MINUTE)
+    late = failures(USER, at=NOW + timedelta(seconds=10), times=4)
     SyncFailure.objects.record([late], now=NOW + 2 * MINUTE)
     row = SyncFailure.objects.get()
     assert (row.count, row.closed_at) == (5, NOW + MINUTE)
 
 
 @pytest.mark.parametrize(("minutes", "open_rows"), [(14, 1), (16, 0)])
-def test_an_outage_closes_after_a_quiet_quarter_of_an_hour(minutes: int, open_rows: int) -> None:
+def test_outage_closes_after_15_minutes(minutes: int, open_rows: int) -> None:
     SyncFailure.objects.record([failures(at=NOW)], now=NOW)
     SyncFailure.objects.close_expired_outages(now=NOW + minutes * MINUTE)
     assert SyncFailure.objects.open().count() == open_rows
 
 
-def test_an_outage_that_comes_back_after_the_quiet_is_a_new_row() -> None:
+def test_outage_after_15_minutes_is_a_new_row() -> None:
     SyncFailure.objects.record([failures(at=NOW)], now=NOW)
     SyncFailure.objects.record([failures(at=NOW + 16 * MINUTE)], now=NOW + 16 * MINUTE)
     assert SyncFailure.objects.count() == 2
     assert SyncFailure.objects.open().get().count == 1
 
 
-def test_a_persons_failure_does_not_close_by_waiting() -> None:
-    SyncFailure.objects.record([failures(PERSON, at=NOW)], now=NOW)
-    assert SyncFailure.objects.close_expired_outages(now=NOW + 60 * MINUTE) == 0
+def test_failure_of_a_user_does_not_close_after_time() -> None:
+    SyncFailure.objects.record([failures(USER, at=NOW)], now=NOW)
+    SyncFailure.objects.close_expired_outages(now=NOW + 60 * MINUTE)
+    assert SyncFailure.objects.open().exists()
 
 
 def in_parallel(work: Callable[[int], None], *, threads: int = 12) -> None:
@@ -111,8 +113,8 @@ def in_parallel(work: Callable[[int], None], *, threads: int = 12) -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-@pytest.mark.parametrize("clerk_id", [PERSON, ""])
-def test_twelve_threads_with_the_same_failure_leave_one_row_and_lose_no_count(clerk_id: str) -> None:
+@pytest.mark.parametrize("clerk_id", [USER, ""])
+def test_twelve_threads_with_the_same_failure_write_one_row_and_lose_no_count(clerk_id: str) -> None:
     def work(number: int) -> None:
         for _ in range(10):
             SyncFailure.objects.record([failures(clerk_id, at=NOW)], now=NOW)
@@ -122,7 +124,7 @@ def test_twelve_threads_with_the_same_failure_leave_one_row_and_lose_no_count(cl
 
 
 @pytest.mark.django_db(transaction=True)
-def test_threads_that_write_the_same_rows_in_another_order_do_not_deadlock() -> None:
+def test_threads_that_write_rows_in_different_orders_do_not_deadlock() -> None:
     batch = [failures(f"user_{number}", at=NOW) for number in range(30)]
 
     def work(number: int) -> None:
@@ -134,13 +136,13 @@ def test_threads_that_write_the_same_rows_in_another_order_do_not_deadlock() -> 
 
 
 @pytest.mark.django_db(transaction=True)
-def test_recording_and_closing_side_by_side_neither_fail_nor_lose_count() -> None:
+def test_concurrent_recording_and_closing_lose_no_count() -> None:
     def work(number: int) -> None:
         for _ in range(20):
             if number % 3:
-                SyncFailure.objects.record([failures(PERSON, at=timezone.now())], now=timezone.now())
+                SyncFailure.objects.record([failures(USER, at=timezone.now())], now=timezone.now())
             else:
-                SyncFailure.objects.close_for([PERSON], at=timezone.now())
+                SyncFailure.objects.close_for([USER], at=timezone.now())
 
     in_parallel(work)
     assert sum(SyncFailure.objects.values_list("count", flat=True)) == 160

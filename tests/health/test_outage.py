@@ -1,4 +1,4 @@
-"""The whole product under gunicorn, its database stopped and started under load."""
+"""The whole project under gunicorn, while its database is stopped and started."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def private_key() -> rsa.RSAPrivateKey:
 
 @pytest.fixture
 def sign_in(private_key: rsa.RSAPrivateKey) -> Callable[[str], dict[str, str]]:
-    """Give a person's header with a fresh token."""
+    """Return a function that builds the header of a user, with a new token."""
 
     def headers(user_id: str) -> dict[str, str]:
         now = int(time.time())
@@ -52,7 +52,7 @@ def sign_in(private_key: rsa.RSAPrivateKey) -> Callable[[str], dict[str, str]]:
 
 @pytest.fixture
 def site(postgres_server: ThrowawayPostgres, private_key: rsa.RSAPrivateKey, tmp_path: Any) -> Iterator[str]:
-    """Serve the product on the stoppable database; give its address."""
+    """Serve the project on a database that the test can stop; yield its address."""
     pem = private_key.public_key().public_bytes(
         serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
     )
@@ -99,7 +99,7 @@ def report(site: str) -> Any:
 def wait_until(condition: Callable[[], bool], *, seconds: float = 20) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < deadline, "it did not come true in time"
+        assert time.monotonic() < deadline, "the condition is still false"
         time.sleep(0.1)
 
 
@@ -119,7 +119,7 @@ def series(site: str) -> dict[str, float]:
     }
 
 
-def test_an_outage_is_seen_while_it_lasts_and_stands_in_the_report_afterwards(
+def test_outage_is_reported_while_it_lasts_and_afterwards(
     site: str, postgres_server: ThrowawayPostgres, sign_in: Callable[[str], dict[str, str]]
 ) -> None:
     me = f"{site}/api/v1/me"
@@ -135,14 +135,14 @@ def test_an_outage_is_seen_while_it_lasts_and_stands_in_the_report_afterwards(
 
     postgres_server.start()
     wait_until(lambda: status(f"{site}/health/ready") == 200)
-    # A worker writes what it kept after the next answers of any kind, though nobody looks at the report.
+    # A worker writes its pending failures after the next responses, without a request for the report.
     wait_until(lambda: status(me, sign_in("user_a")) == 200 and recorded(postgres_server) == 1)
     assert report(site)["failures"]["by_reason"]["database_error"] == 1
     assert status(me, sign_in("user_a")) == 200
     assert series(site)["clerk_authentications_total['ok']"] >= 2
 
 
-def test_the_series_of_all_workers_add_up(site: str, sign_in: Callable[[str], dict[str, str]]) -> None:
+def test_series_of_all_workers_add_up(site: str, sign_in: Callable[[str], dict[str, str]]) -> None:
     for _ in range(30):
         assert status(f"{site}/api/v1/me", sign_in("user_a")) == 200
     assert status(f"{site}/api/v1/me", {"Authorization": "Bearer nonsense"}) == 401

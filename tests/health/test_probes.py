@@ -1,4 +1,4 @@
-"""live and ready: for machines that ask by address."""
+"""/health/live and /health/ready, requested by IP address."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from django.db import connection
 from django.test import Client
+from django.utils import timezone
 from pytest_django import Settings
 
 from health.checks import DatabaseCheck, NotReady
@@ -26,17 +27,17 @@ PROBES = ["/health/live", "/health/ready"]
 
 @pytest.fixture
 def client() -> Client:
-    # Not a name of ALLOWED_HOSTS: orchestrators ask by address.
+    # Not in ALLOWED_HOSTS: orchestrators use IP addresses.
     return Client(headers={"Host": "10.0.0.7:8000"})
 
 
-def test_live_answers_without_asking_anything(client: Client) -> None:
+def test_live_answers_without_the_database(client: Client) -> None:
     answer = client.get("/health/live")
     assert (answer.status_code, answer.json()) == (200, {"status": "ok"})
 
 
 @pytest.mark.django_db
-def test_ready_answers_ok_when_everything_is_there(client: Client) -> None:
+def test_ready_answers_ok(client: Client) -> None:
     answer = client.get("/health/ready")
     assert (answer.status_code, answer.json()) == (200, {"status": "ok"})
 
@@ -50,7 +51,7 @@ def test_probes_are_not_redirected_to_https(client: Client, settings: Settings, 
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("path", PROBES)
-def test_probes_are_never_cached_and_carry_a_request_id(client: Client, path: str) -> None:
+def test_probes_are_never_cached_and_have_a_request_id(client: Client, path: str) -> None:
     answer = client.get(path)
     assert answer["Cache-Control"] == "no-store"
     assert answer["X-Request-ID"]
@@ -65,24 +66,24 @@ def test_head_is_answered_like_get(client: Client, path: str) -> None:
 
 @pytest.mark.parametrize("path", PROBES)
 @pytest.mark.parametrize("method", ["post", "put", "delete", "patch", "options"])
-def test_other_methods_are_refused(client: Client, path: str, method: str) -> None:
+def test_other_methods_are_405(client: Client, path: str, method: str) -> None:
     answer = getattr(client, method)(path)
     assert (answer.status_code, answer["Allow"], answer["Cache-Control"]) == (405, "GET, HEAD", "no-store")
 
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("path", PROBES)
-def test_a_session_cookie_costs_a_probe_no_statement(
+def test_session_cookie_costs_a_probe_no_statement(
     client: Client, path: str, django_assert_num_queries: Any
 ) -> None:
-    client.cookies["sessionid"] = "of-somebody"
+    client.cookies["sessionid"] = "any"
     with django_assert_num_queries(0):
         assert client.get(path).status_code == 200
 
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.postgresql
-def test_without_the_database_ready_says_so_and_live_stays(client: Client, away: Away) -> None:
+def test_ready_is_503_and_live_is_200_while_the_database_is_down(client: Client, away: Away) -> None:
     with away():
         assert client.get("/health/live").status_code == 200
         answer = client.get("/health/ready")
@@ -91,7 +92,7 @@ def test_without_the_database_ready_says_so_and_live_stays(client: Client, away:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_an_option_of_the_database_that_no_driver_can_use_is_no_database(client: Client) -> None:
+def test_unusable_database_option_is_database_unavailable(client: Client) -> None:
     options = connection.settings_dict["OPTIONS"]
     options["row_factory"] = "foo"  # both drivers answer with a TypeError
     try:
@@ -102,17 +103,17 @@ def test_an_option_of_the_database_that_no_driver_can_use_is_no_database(client:
 
 
 @contextmanager
-def mute_server() -> Iterator[int]:
-    """Take connections and never say a word, as a host does whose disk or network hangs."""
+def silent_server() -> Iterator[int]:
+    """Accept connections and never answer, as a host does whose disk or network hangs."""
     with socket.create_server(("127.0.0.1", 0), backlog=64) as server:
         yield server.getsockname()[1]
 
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.postgresql
-def test_a_hanging_database_neither_hangs_the_probe_nor_piles_up_threads(client: Client, away: Away) -> None:
+def test_hanging_database_does_not_hang_the_probe_or_pile_up_threads(client: Client, away: Away) -> None:
     before = threading.active_count()
-    with away(), mute_server() as port:
+    with away(), silent_server() as port:
         connection.settings_dict["PORT"] = str(port)
         started = time.monotonic()
         with ThreadPoolExecutor(8) as pool:
@@ -144,7 +145,7 @@ def test_process_without_free_threads_is_not_ready_and_recovers() -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_migration_that_is_not_applied_is_pending_until_it_is() -> None:
+def test_unapplied_migration_is_pending_until_it_is_applied() -> None:
     check = DatabaseCheck()
     with connection.cursor() as cursor:
         cursor.execute("DELETE FROM django_migrations WHERE app = 'health'")
@@ -160,20 +161,20 @@ def test_a_migration_that_is_not_applied_is_pending_until_it_is() -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_applied_migrations_are_looked_for_once(django_assert_num_queries: Any) -> None:
+def test_applied_migrations_are_read_once(django_assert_num_queries: Any) -> None:
     check = DatabaseCheck()
     check.run()
     with connection.cursor() as cursor:
-        cursor.execute("ALTER TABLE django_migrations RENAME TO elsewhere")
+        cursor.execute("ALTER TABLE django_migrations RENAME TO renamed")
     try:
         check.run()
     finally:
         with connection.cursor() as cursor:
-            cursor.execute("ALTER TABLE elsewhere RENAME TO django_migrations")
+            cursor.execute("ALTER TABLE renamed RENAME TO django_migrations")
 
 
 @pytest.mark.django_db
-def test_without_any_key_held_ready_says_so(client: Client, settings: Settings) -> None:
+def test_ready_is_503_without_a_key(client: Client, settings: Settings) -> None:
     settings.CLERK_JWT_KEY = ""
     answer = client.get("/health/ready")
     assert (answer.status_code, answer.json()) == (503, {"status": "no_verification_key"})
@@ -181,20 +182,14 @@ def test_without_any_key_held_ready_says_so(client: Client, settings: Settings) 
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.postgresql
-def test_a_probe_that_finds_the_database_back_records_what_waited(
+def test_probe_after_an_outage_writes_pending_failures(
     client: Client, away: Away, recorder_clock: Clock
 ) -> None:
     with away():
-        recorder.record(clerk_id=None, source="request", reason="database_error", at=_now())
+        recorder.record(clerk_id=None, source="request", reason="database_error", at=timezone.now())
         recorder_clock.now += PAUSE_SECONDS
         client.get("/health/ready")
     assert not SyncFailure.objects.exists()
     recorder_clock.now += PAUSE_SECONDS
     client.get("/health/ready")
     assert SyncFailure.objects.get().reason == "database_error"
-
-
-def _now() -> Any:
-    from django.utils import timezone
-
-    return timezone.now()

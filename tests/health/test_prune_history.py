@@ -11,13 +11,13 @@ from django.utils import timezone
 
 from accounts.models import SyncRun
 from devclerk.fixtures import LocalClerk
-from health.management.commands import prune_history
+from health.management.commands.prune_history import BATCH_ROWS
 from health.models import SyncFailure
-from health.report.detector import find_missed
+from health.report.detector import count_missed_webhooks
 from health.report.facts import read_run
 from tests.accounts import programs
 from tests.health.conftest import Away
-from tests.health.rows import HOUR, event, failures, person, run
+from tests.health.rows import HOUR, event, failures, new_user, run
 from webhooks.models import EventOutcome, WebhookEvent
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -46,7 +46,7 @@ def rows() -> tuple[int, int, int]:
     return WebhookEvent.objects.count(), SyncFailure.objects.count(), SyncRun.objects.count()
 
 
-def test_what_is_over_and_old_goes() -> None:
+def test_old_ended_rows_are_deleted() -> None:
     assert prune("--older-than", "30").splitlines() == [
         "deleted 2 webhook events",
         "deleted 2 closed failures",
@@ -55,35 +55,36 @@ def test_what_is_over_and_old_goes() -> None:
     assert rows() == (1, 2, 1)
 
 
-def test_an_open_failure_stays_however_old_it_is() -> None:
+def test_old_open_failure_stays() -> None:
     prune("--older-than", "30")
     assert SyncFailure.objects.open().get().clerk_id == "user_open"
 
 
-def test_a_dry_run_tells_the_same_and_deletes_nothing() -> None:
+def test_dry_run_prints_the_same_counts_and_deletes_nothing() -> None:
     before = rows()
     assert prune("--older-than", "30", "--dry-run").splitlines()[0] == "would delete 2 webhook events"
     assert rows() == before
 
 
-def test_a_second_run_finds_nothing() -> None:
+def test_second_run_deletes_nothing() -> None:
     prune("--older-than", "30")
     assert "deleted 0 webhook events" in prune("--older-than", "30")
 
 
-def test_more_rows_than_a_batch_go_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(prune_history, "BATCH", 2)
-    for _ in range(5):
-        event(at=OLD)
-    assert "deleted 7 webhook events" in prune("--older-than", "30")
+def test_more_rows_than_a_batch_are_deleted() -> None:
+    old = {"type": "user.updated", "outcome": EventOutcome.UPDATED, "occurred_at": OLD, "received_at": OLD}
+    WebhookEvent.objects.bulk_create(
+        WebhookEvent(svix_id=f"msg_old_{number}", **old) for number in range(BATCH_ROWS)
+    )
+    assert f"deleted {BATCH_ROWS + 2} webhook events" in prune("--older-than", "30")
 
 
-def test_the_newest_event_stays_when_it_is_old_itself() -> None:
+def test_newest_event_stays_when_it_is_old() -> None:
     prune("--older-than", "10")
     assert WebhookEvent.objects.get().received_at == RECENT
 
 
-def test_the_newest_run_of_each_kind_and_the_newest_finished_backfill_stay() -> None:
+def test_newest_run_of_each_kind_and_newest_finished_backfill_stay() -> None:
     for kind, status, at in (
         (SyncRun.Kind.BACKFILL, SyncRun.Status.INTERRUPTED, RECENT + HOUR),
         (SyncRun.Kind.BACKFILL, SyncRun.Status.FAILED, RECENT + 2 * HOUR),
@@ -97,21 +98,21 @@ def test_the_newest_run_of_each_kind_and_the_newest_finished_backfill_stay() -> 
         (SyncRun.Kind.BACKFILL, SyncRun.Status.FAILED, RECENT + 2 * HOUR),
         (SyncRun.Kind.RECONCILE, SyncRun.Status.FAILED, RECENT + HOUR),
     }
-    told = read_run(SyncRun.Kind.BACKFILL)
-    assert told is not None
-    assert told.finished_at == RECENT + 2 * HOUR
+    newest = read_run(SyncRun.Kind.BACKFILL)
+    assert newest is not None
+    assert newest.finished_at == RECENT + 2 * HOUR
 
 
 @pytest.mark.parametrize("days", ["0", "1"])
-def test_the_detector_still_sees_that_webhooks_are_dead_after_everything_old_was_pruned(days: str) -> None:
-    person(at=NOW - HOUR)
+def test_missed_webhooks_are_detected_after_pruning(days: str) -> None:
+    new_user(at=NOW - HOUR)
     prune("--older-than", days)
-    missed = find_missed(now=NOW)
+    missed = count_missed_webhooks(now=NOW)
     assert missed is not None
     assert missed.count == 1
 
 
-def test_a_failed_delivery_stays_as_long_as_its_failure_is_open() -> None:
+def test_failed_delivery_stays_while_its_failure_is_open() -> None:
     event("user_b", at=OLD, outcome=EventOutcome.FAILED)
     SyncFailure.objects.record(
         [failures("user_b", at=OLD, source="webhook", reason="unexpected_error")], now=OLD
@@ -122,7 +123,7 @@ def test_a_failed_delivery_stays_as_long_as_its_failure_is_open() -> None:
 
 
 @pytest.mark.parametrize("days", ["-1", "36501", "99999999", "x", ""])
-def test_a_span_that_makes_no_sense_is_refused(days: str) -> None:
+def test_invalid_number_of_days_is_refused(days: str) -> None:
     before = rows()
     with pytest.raises(CommandError, match="must be a whole number from 0 to 36500"):
         prune("--older-than", days)
@@ -130,7 +131,7 @@ def test_a_span_that_makes_no_sense_is_refused(days: str) -> None:
 
 
 @pytest.mark.postgresql
-def test_without_the_database_the_exit_is_2(away: Away) -> None:
+def test_exit_status_is_2_while_the_database_is_down(away: Away) -> None:
     with away(), pytest.raises(CommandError, match="database failed") as ended:
         call_command("prune_history", "--older-than", "30", skip_checks=True)
     assert ended.value.returncode == 2
@@ -144,7 +145,7 @@ def test_without_the_database_the_exit_is_2(away: Away) -> None:
     ],
     ids=["settings", "days"],
 )
-def test_what_keeps_it_from_running_is_exit_2(
+def test_command_that_cannot_run_exits_with_2(
     clerk: LocalClerk, days: str, variables: dict[str, str], words: str
 ) -> None:
     done = programs.run("prune_history", "--older-than", days, clerk=clerk, **variables)
@@ -153,11 +154,11 @@ def test_what_keeps_it_from_running_is_exit_2(
 
 
 @pytest.mark.postgresql
-def test_behind_a_lock_on_the_failures_nothing_is_deleted() -> None:
+def test_lock_on_the_failures_prevents_deletion() -> None:
     before = rows()
     SyncFailure.objects.record([failures(at=OLD)], now=OLD)
 
-    def locked() -> None:
+    def prune_behind_lock() -> None:
         try:
             prune("--older-than", "30")
         finally:
@@ -166,5 +167,5 @@ def test_behind_a_lock_on_the_failures_nothing_is_deleted() -> None:
     with ThreadPoolExecutor(1) as pool, transaction.atomic():
         list(SyncFailure.objects.select_for_update())
         with pytest.raises(CommandError, match="Nothing was deleted") as ended:
-            pool.submit(locked).result(timeout=10)
+            pool.submit(prune_behind_lock).result(timeout=10)
     assert (ended.value.returncode, rows()) == (2, (before[0], before[1] + 1, before[2]))

@@ -34,7 +34,7 @@ def succeed(clerk_id: str = "user_a", *, outcome: str = "unchanged") -> None:
     user_synced.send_robust(None, clerk_id=clerk_id, source="request", outcome=outcome)
 
 
-def test_a_failure_becomes_a_row_a_series_and_one_log_line(caplog: pytest.LogCaptureFixture) -> None:
+def test_failure_is_recorded_counted_and_logged_once(caplog: pytest.LogCaptureFixture) -> None:
     labels = {"source": "request", "reason": "unusable_field:email"}
     before = counted("clerk_sync_failures_total", **labels)
     with caplog.at_level(logging.INFO):
@@ -50,20 +50,20 @@ def test_a_failure_becomes_a_row_a_series_and_one_log_line(caplog: pytest.LogCap
 
 
 @pytest.mark.parametrize("outcome", ["created", "updated", "unchanged", "stale", "deleted"])
-def test_any_success_closes_what_is_open_for_the_person(outcome: str) -> None:
+def test_any_success_closes_the_failures_of_the_user(outcome: str) -> None:
     fail()
     fail(reason="unusable_profile")
     succeed(outcome=outcome)
     assert not SyncFailure.objects.open().exists()
 
 
-def test_a_success_closes_what_another_process_recorded() -> None:
+def test_success_closes_failure_of_another_process() -> None:
     SyncFailure.objects.record([failures("user_a", at=NOW)], now=NOW)
     succeed()
     assert not SyncFailure.objects.open().exists()
 
 
-def test_a_success_closes_nothing_of_others_and_no_outage() -> None:
+def test_success_closes_no_failure_of_others_and_no_outage() -> None:
     fail("user_b")
     fail(None, reason="lock_timeout")
     succeed()
@@ -71,14 +71,14 @@ def test_a_success_closes_nothing_of_others_and_no_outage() -> None:
 
 
 @pytest.mark.parametrize(("source", "statements"), [("request", 1), ("api", 1), ("webhook", 0)])
-def test_a_success_costs_at_most_one_statement(source: str, statements: int) -> None:
+def test_success_costs_at_most_one_statement(source: str, statements: int) -> None:
     with CaptureQueriesContext(connection) as captured:
         user_synced.send_robust(None, clerk_id="user_a", source=source, outcome="unchanged")
     framing = ("BEGIN", "COMMIT", "SET LOCAL")
     assert len([each for each in captured if not each["sql"].startswith(framing)]) == statements
 
 
-def test_a_page_of_successes_closes_what_was_open_for_its_people_by_one_statement() -> None:
+def test_page_of_successes_closes_its_failures_with_one_update() -> None:
     for clerk_id in ("user_a", "user_b", "user_c"):
         fail(clerk_id)
     before = counted("clerk_syncs_total", source="backfill", outcome="unchanged")
@@ -91,7 +91,7 @@ def test_a_page_of_successes_closes_what_was_open_for_its_people_by_one_statemen
 
 
 @pytest.mark.postgresql
-def test_what_waited_is_written_after_the_next_answer_of_any_kind(
+def test_pending_failures_are_written_after_the_next_response(
     away: Away, client: Client, recorder_clock: Clock
 ) -> None:
     with away():
@@ -102,16 +102,16 @@ def test_what_waited_is_written_after_the_next_answer_of_any_kind(
     assert SyncFailure.objects.get().reason == "database_error"
 
 
-def test_what_waits_for_its_turn_is_not_opened_after_the_success() -> None:
+def test_pending_failure_opens_no_row_after_the_success() -> None:
     recorder.record(clerk_id="user_a", source="request", reason="unusable_field:email", at=NOW)
     SyncFailure.objects.all().delete()
     recorder.record(clerk_id="user_a", source="request", reason="unusable_field:email", at=NOW)
     succeed()
-    recorder.flush(now=NOW, everything=True)
+    recorder.flush(now=NOW, force=True)
     assert not SyncFailure.objects.open().exists()
 
 
-def test_a_judged_token_costs_none(django_assert_num_queries: Any) -> None:
+def test_authentication_costs_no_statement(django_assert_num_queries: Any) -> None:
     before = counted("clerk_authentications_total", outcome="ok")
     with django_assert_num_queries(0):
         authentication_decided.send(None, outcome="ok")
@@ -119,7 +119,7 @@ def test_a_judged_token_costs_none(django_assert_num_queries: Any) -> None:
 
 
 @pytest.mark.postgresql
-def test_with_the_database_away_nobody_who_reports_is_harmed(away: Away) -> None:
+def test_receivers_raise_nothing_while_the_database_is_down(away: Away) -> None:
     with away():
         answers = [
             *sync_failed.send_robust(None, clerk_id="user_a", source="request", reason="database_error"),
@@ -142,7 +142,7 @@ def test_unknown_types_of_events_share_one_series(sent: str, label: str) -> None
 
 
 @pytest.mark.parametrize(("outcome", "observed"), [("updated", 1), ("duplicate", 0)])
-def test_only_a_first_delivery_says_something_about_the_lag(outcome: str, observed: int) -> None:
+def test_only_first_delivery_counts_for_the_lag(outcome: str, observed: int) -> None:
     before = counted("clerk_webhook_lag_seconds_count")
     webhook_received.send_robust(None, event_type="user.updated", outcome=outcome, lag_seconds=2.0)
     assert counted("clerk_webhook_lag_seconds_count") == before + observed

@@ -1,4 +1,4 @@
-"""/health/sync: one word for strangers, the report for those who may read it."""
+"""/health/sync and /metrics: the status for anonymous requests, the details for authorized ones."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from tests.health.conftest import Away
 from tests.health.rows import HOUR, failures
 
 pytestmark = pytest.mark.django_db(transaction=True)
-TOKEN = "a token of monitoring's own"
-WORD = {"status": "ok"}
+TOKEN = "a token of the monitoring"
+STATUS_ONLY = {"status": "ok"}
 
 
 @pytest.fixture(autouse=True)
@@ -51,41 +51,41 @@ def admin_session(**values: bool) -> Client:
     ],
     ids=["none", "wrong", "empty", "longer", "no scheme", "other scheme"],
 )
-def test_strangers_read_one_word(client: Client, headers: dict[str, str]) -> None:
+def test_anonymous_requests_get_the_status_only(client: Client, headers: dict[str, str]) -> None:
     answer = client.get("/health/sync", headers=headers)
-    assert (answer.status_code, answer.json()) == (200, WORD)
+    assert (answer.status_code, answer.json()) == (200, STATUS_ONLY)
 
 
-def test_an_empty_token_opens_nothing(client: Client, settings: Settings) -> None:
+def test_empty_token_authorizes_nothing(client: Client, settings: Settings) -> None:
     settings.HEALTH_TOKEN = ""
-    assert client.get("/health/sync", headers=bearer("")).json() == WORD
+    assert client.get("/health/sync", headers=bearer("")).json() == STATUS_ONLY
 
 
 @pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER"])
-def test_the_token_opens_the_report(client: Client, scheme: str) -> None:
+def test_health_token_authorizes_the_report(client: Client, scheme: str) -> None:
     answer = client.get("/health/sync", headers={"Authorization": f"{scheme} {TOKEN}"})
     assert answer.json().keys() >= {"status", "reasons", "failures", "keys", "webhooks", "people", "runs"}
 
 
 @pytest.mark.parametrize("path", ["/health/sync", "/metrics"])
-def test_machines_may_ask_by_address(client: Client, path: str) -> None:
+def test_any_host_header_is_accepted(client: Client, path: str) -> None:
     answer = client.get(path, headers={**bearer(TOKEN), "Host": "10.0.0.7:8000"})
     assert answer.status_code == 200
 
 
-def test_staff_in_the_admin_read_the_report() -> None:
+def test_staff_in_the_admin_get_the_report() -> None:
     assert "failures" in admin_session(is_staff=True).get("/health/sync").json()
 
 
 @pytest.mark.parametrize(
     "values", [{"is_staff": False}, {"is_staff": True, "is_active": False}], ids=["no staff", "deactivated"]
 )
-def test_other_sessions_read_one_word(values: dict[str, bool]) -> None:
-    assert admin_session(**values).get("/health/sync").json() == WORD
+def test_other_sessions_get_the_status_only(values: dict[str, bool]) -> None:
+    assert admin_session(**values).get("/health/sync").json() == STATUS_ONLY
 
 
 @pytest.mark.postgresql
-def test_with_the_database_away_a_session_reads_one_word_and_the_token_everything(away: Away) -> None:
+def test_session_gets_the_status_and_token_the_report_while_the_database_is_down(away: Away) -> None:
     client = admin_session(is_staff=True)
     with away():
         assert client.get("/health/sync").json() == {"status": "degraded"}
@@ -94,16 +94,18 @@ def test_with_the_database_away_a_session_reads_one_word_and_the_token_everythin
     assert report.json()["reasons"][0]["code"] == "database_unavailable"
 
 
-def test_strangers_cost_no_statement_for_a_moment(client: Client, django_assert_num_queries: Any) -> None:
+def test_anonymous_requests_cost_no_statement_for_two_seconds(
+    client: Client, django_assert_num_queries: Any
+) -> None:
     client.get("/health/sync")
     with django_assert_num_queries(0):
         for _ in range(5):
-            assert client.get("/health/sync").json() == WORD
+            assert client.get("/health/sync").json() == STATUS_ONLY
 
 
 @pytest.mark.postgresql
-@pytest.mark.parametrize("headers", [{}, bearer(TOKEN)], ids=["strangers", "monitoring"])
-def test_a_locked_failure_keeps_nobody_waiting(headers: dict[str, str]) -> None:
+@pytest.mark.parametrize("headers", [{}, bearer(TOKEN)], ids=["anonymous", "monitoring"])
+def test_locked_failure_delays_no_request(headers: dict[str, str]) -> None:
     long_ago = timezone.now() - HOUR
     SyncFailure.objects.record([failures(at=long_ago)], now=long_ago)
 
@@ -122,11 +124,11 @@ def test_a_locked_failure_keeps_nobody_waiting(headers: dict[str, str]) -> None:
                 time.sleep(0.05)
             answered = [answer.result() for answer in answers if answer.done()]
         assert answered == ["degraded"] * 8
-    status_memo.forget()
+    status_memo.clear()
     assert ask(0) == "ok"
 
 
-def test_the_word_follows_the_report_that_was_read_last(client: Client) -> None:
+def test_status_follows_the_last_report(client: Client) -> None:
     client.get("/health/sync")
     SyncFailure.objects.record([failures("user_a", at=timezone.now())], now=timezone.now())
     client.get("/health/sync", headers=bearer(TOKEN))
@@ -134,19 +136,19 @@ def test_the_word_follows_the_report_that_was_read_last(client: Client) -> None:
 
 
 @pytest.mark.parametrize("path", ["/health/sync", "/metrics"])
-def test_only_reading_is_allowed(client: Client, path: str) -> None:
+def test_post_is_405(client: Client, path: str) -> None:
     answer = client.post(path, headers=bearer(TOKEN))
     assert (answer.status_code, answer["Allow"]) == (405, "GET, HEAD")
 
 
 @pytest.mark.parametrize("headers", [{}, bearer("wrong")], ids=["none", "wrong"])
-def test_strangers_read_no_metrics(client: Client, headers: dict[str, str]) -> None:
+def test_anonymous_requests_get_no_metrics(client: Client, headers: dict[str, str]) -> None:
     answer = client.get("/metrics", headers=headers)
     assert (answer.status_code, answer["WWW-Authenticate"]) == (401, "Bearer")
     assert b"clerk_" not in answer.content
 
 
-def test_staff_in_the_admin_read_the_metrics() -> None:
+def test_staff_in_the_admin_get_the_metrics() -> None:
     answer = admin_session(is_staff=True).get("/metrics")
     assert answer.status_code == 200
     assert answer["Content-Type"].startswith("text/plain")

@@ -26,18 +26,18 @@ def run(*arguments: str) -> tuple[int, str]:
     return ended.value.code, output.getvalue()
 
 
-def break_something() -> None:
+def record_failure() -> None:
     SyncFailure.objects.record(
         [failures("user_a", at=timezone.now(), reason="unusable_field:email")], now=timezone.now()
     )
 
 
-def test_a_sync_that_is_well_is_exit_0() -> None:
+def test_status_ok_exits_with_0() -> None:
     code, text = run()
     assert (code, text.splitlines()[0]) == (0, "status: ok")
 
 
-def test_the_last_runs_are_told_to_the_second() -> None:
+def test_last_runs_are_printed_with_seconds() -> None:
     moment = datetime(2026, 3, 1, 12, 30, 5, 123456, tzinfo=UTC)
     SyncRun.objects.create(kind="backfill", status="done", started_at=moment, finished_at=moment)
     _, text = run()
@@ -45,24 +45,24 @@ def test_the_last_runs_are_told_to_the_second() -> None:
     assert "last reconcile: none" in text.splitlines()
 
 
-def test_a_degraded_sync_is_exit_1_and_says_what_and_what_to_do() -> None:
-    break_something()
+def test_status_degraded_exits_with_1_and_prints_the_next_step() -> None:
+    record_failure()
     code, text = run()
     assert code == 1
-    assert "wrong: Open failures with the reason unusable_field:email: 1." in text
+    assert "problem: Open failures with the reason unusable_field:email: 1." in text
     assert "next: Clerk holds a value that cannot be stored" in text
 
 
 @pytest.mark.postgresql
-def test_without_the_database_nothing_can_be_told_and_that_is_exit_2(away: Away) -> None:
+def test_unreachable_database_exits_with_2(away: Away) -> None:
     with away():
         code, text = run("--json")
     assert code == 2
     assert json.loads(text)["reasons"][0]["code"] == "database_unavailable"
 
 
-def test_json_is_what_health_sync_answers() -> None:
-    break_something()
+def test_json_is_the_body_of_health_sync() -> None:
+    record_failure()
     code, text = run("--json")
     assert (code, json.loads(text)["failures"]["by_reason"]) == (1, {"unusable_field:email": 1})
 
@@ -77,17 +77,17 @@ UNUSABLE = {
 
 @pytest.mark.parametrize("arguments", [[], ["--json"]], ids=["lines", "json"])
 @pytest.mark.parametrize("variables", UNUSABLE.values(), ids=UNUSABLE.keys())
-def test_with_settings_that_name_no_key_or_no_database_nothing_can_be_told(
+def test_settings_without_key_or_database_exit_with_2(
     clerk: LocalClerk, variables: dict[str, str], arguments: list[str]
 ) -> None:
     done = programs.run("sync_health", *arguments, clerk=clerk, **variables)
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.startswith("CommandError: Nothing can be told")
+    assert done.stderr.startswith("CommandError: There is no report")
     assert "clerk_doctor" in done.stderr
     assert "Traceback" not in done.stderr
 
 
-def test_what_is_only_worth_knowing_does_not_change_the_exit() -> None:
+def test_notes_do_not_change_the_exit_status() -> None:
     code, text = run()
     assert code == 0
-    assert "to know: No webhook secret is set" in text
+    assert "note: No webhook secret is set" in text

@@ -50,4 +50,4 @@ def empty_database() -> None:
     """Delete all users, events, failures and runs."""
     for model in (User, WebhookEvent, SyncFailure, SyncRun):
         model.objects.all()._raw_delete("default")
-    recorder.forget()
+    recorder.clear()

@@ -68,7 +68,7 @@ def routed(request: pytest.FixtureRequest, clerk_settings: Settings) -> Iterator
         kind = "PrimaryRouter" if routed.setup == "other_alias" else "ReplicaRouter"
         clerk_settings.DATABASE_ROUTERS = [f"tests.routers.databases.{kind}"]
         connections.close_all()
-        status_memo.forget()
+        status_memo.clear()
         connection_created.connect(receive)
         stack.callback(connection_created.disconnect, receive)
         yield routed

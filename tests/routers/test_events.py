@@ -100,7 +100,7 @@ def test_report_and_probes_read_the_write_database(routed: Routed, me: Me) -> No
     with pytest.raises(SystemExit) as ending:
         call_command("sync_health", stdout=output)
     assert ending.value.code == 0
-    assert "people: 2, of them without a profile 0" in output.getvalue()
+    assert "users: 2, without a profile 0" in output.getvalue()
     assert "webhooks: ok, last received 2" in output.getvalue()
     assert "last backfill: done" in output.getvalue()
 
@@ -111,7 +111,7 @@ def test_doctor_reads_the_write_database(routed: Routed) -> None:
     findings = examine(token=None, clock=timezone.now)
     texts = [finding.what for finding in findings]
     assert "A backfill has finished." in texts
-    assert any(text.startswith("The last webhook came at") for text in texts)
+    assert any(text.startswith("The last webhook arrived at") for text in texts)
     assert [finding for finding in findings if finding.level == Level.ERROR] == []
 
 

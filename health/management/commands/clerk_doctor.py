@@ -1,4 +1,4 @@
-"""Say in plain words what is wrong with the set-up."""
+"""Report what is wrong with the setup."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ EXIT_CODES = {Level.OK: 0, Level.WARNING: 1, Level.ERROR: 2}
 
 
 class Command(BaseCommand):
-    """`clerk_doctor`: 0 fine, 1 warnings, 2 errors."""
+    """`clerk_doctor`: exit status 0 without findings, 1 for warnings, 2 for errors."""
 
     help = "Examine settings, keys, clock, Backend API, webhooks and, with --token, a session token."
-    # It is there for settings that are wrong: they become findings.
+    # Failed system checks become findings; they must not stop the command.
     requires_system_checks = ()
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -30,7 +30,7 @@ class Command(BaseCommand):
         parser.add_argument("--json", action="store_true", help="print one JSON document")
 
     def handle(self, *, token: str | None, json: bool, **_: Any) -> None:
-        """Examine, print, and end with the exit code."""
+        """Examine the setup, print the findings, exit with their status."""
         findings = examine(token=token, clock=timezone.now)
         status = worst(findings)
         if json:

@@ -1,4 +1,4 @@
-"""From what Clerk and people do to what the report says: real tokens, real deliveries, real keys."""
+"""The report after real requests, with real tokens and keys of the local Clerk emulator."""
 
 from __future__ import annotations
 
@@ -15,16 +15,18 @@ from accounts.clerk.keys import KeysUnavailable
 from accounts.conf import get_key_source
 from accounts.models import User
 from devclerk.fixtures import LocalClerk
+from health.metrics import KEY_FETCHES, KEY_SET_AGE, KeySampler
 from health.models import SyncFailure
 from health.report.build import Report, build_report
+from tests.clock import Clock
 from tests.health.rows import HOUR, event, failures, run
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("clerk_settings")]
 LONG = "x" * 5_000
 
 
-def sign_in(clerk: LocalClerk, who: Any, **options: Any) -> int:
-    headers = {"Authorization": f"Bearer {clerk.mint(who, **options)}"}
+def sign_in(clerk: LocalClerk, user: Any, **options: Any) -> int:
+    headers = {"Authorization": f"Bearer {clerk.mint(user, **options)}"}
     status: int = Client(headers=headers).get("/api/v1/me").status_code
     return status
 
@@ -37,7 +39,7 @@ def codes(built: Report) -> list[str]:
     return [reason.code for reason in built.reasons]
 
 
-def test_a_person_whose_webhook_never_comes_is_named_after_the_patience(clerk: LocalClerk) -> None:
+def test_user_without_a_webhook_is_reported_after_ten_minutes(clerk: LocalClerk) -> None:
     event("user_first", at=timezone.now() - HOUR)
     run(at=timezone.now() - HOUR)
     assert sign_in(clerk, clerk.new_person()) == 200
@@ -45,16 +47,16 @@ def test_a_person_whose_webhook_never_comes_is_named_after_the_patience(clerk: L
     assert codes(report(later=timedelta(minutes=11))) == ["webhooks_missed"]
 
 
-def test_a_delivery_that_comes_clears_the_alarm(clerk: LocalClerk) -> None:
+def test_delivery_ends_the_report_of_a_missed_webhook(clerk: LocalClerk) -> None:
     event("user_first", at=timezone.now() - HOUR)
     run(at=timezone.now() - HOUR)
-    somebody = clerk.new_person()
-    sign_in(clerk, somebody)
-    event(somebody.id, at=timezone.now())
+    user = clerk.new_person()
+    sign_in(clerk, user)
+    event(user.id, at=timezone.now())
     assert report(later=timedelta(minutes=11)).webhooks.state == "ok"
 
 
-def test_a_claim_that_cannot_be_stored_is_recorded_and_the_request_succeeds(clerk: LocalClerk) -> None:
+def test_unusable_claim_is_recorded_and_the_request_succeeds(clerk: LocalClerk) -> None:
     assert sign_in(clerk, "ada", claims={"first_name": LONG}) == 200
     row = SyncFailure.objects.open().get()
     assert (row.clerk_id, row.source, row.reason) == (
@@ -64,7 +66,7 @@ def test_a_claim_that_cannot_be_stored_is_recorded_and_the_request_succeeds(cler
     )
 
 
-def test_a_warm_request_is_one_statement_with_everybody_listening(
+def test_warm_request_is_one_statement_with_all_receivers(
     clerk: LocalClerk, django_assert_num_queries: Any
 ) -> None:
     token = clerk.mint("ada")
@@ -74,7 +76,7 @@ def test_a_warm_request_is_one_statement_with_everybody_listening(
         assert client.get("/api/v1/me").status_code == 200
 
 
-def test_keys_that_were_never_had_make_it_degraded_with_the_reason(clerk: LocalClerk) -> None:
+def test_missing_keys_are_degraded(clerk: LocalClerk) -> None:
     clerk.keys_down()
     assert sign_in(clerk, "ada") == 503
     built = report()
@@ -82,7 +84,7 @@ def test_keys_that_were_never_had_make_it_degraded_with_the_reason(clerk: LocalC
     assert set(codes(built)) == {"keys_unavailable", "no_verification_key"}
 
 
-def test_keys_grow_stale_by_the_setting(clerk: LocalClerk, settings: Settings) -> None:
+def test_keys_are_stale_after_the_seconds_of_the_setting(clerk: LocalClerk, settings: Settings) -> None:
     assert sign_in(clerk, "ada") == 200
     assert not report().keys.stale
     settings.HEALTH_KEYS_STALE_SECONDS = 0
@@ -90,12 +92,12 @@ def test_keys_grow_stale_by_the_setting(clerk: LocalClerk, settings: Settings) -
     assert (built.keys.mode, built.keys.stale, codes(built)) == ("jwks", True, ["keys_stale"])
 
 
-def test_a_process_that_has_not_asked_for_keys_yet_is_not_degraded() -> None:
+def test_process_that_has_not_fetched_keys_yet_is_not_degraded() -> None:
     assert not get_key_source().status().held
     assert codes(report()) == []
 
 
-def test_ready_waits_for_the_first_key_and_does_not_mind_clerk_afterwards(clerk: LocalClerk) -> None:
+def test_ready_needs_clerk_for_the_first_key_only(clerk: LocalClerk) -> None:
     client = Client()
     assert client.get("/health/ready").json() == {"status": "no_verification_key"}
     get_key_source().get_keys(clerk.kid)
@@ -103,24 +105,36 @@ def test_ready_waits_for_the_first_key_and_does_not_mind_clerk_afterwards(clerk:
     assert client.get("/health/ready").json() == {"status": "ok"}
 
 
-def test_the_probe_itself_never_asks_clerk(clerk: LocalClerk) -> None:
+def test_probe_does_not_call_clerk(clerk: LocalClerk) -> None:
     Client().get("/health/ready")
     assert clerk.key_requests == 0
 
 
 def test_fetches_of_keys_are_counted_by_their_result(clerk: LocalClerk) -> None:
-    from health.metrics import KEY_FETCHES, KeySampler
-
-    def counted() -> float:
+    def count() -> float:
         (series,) = KEY_FETCHES.collect()
         return sum(sample.value for sample in series.samples if sample.name.endswith("_total"))
 
     clerk.keys_down()
     with pytest.raises(KeysUnavailable):
         get_key_source().get_keys(clerk.kid)
-    before = counted()
+    before = count()
     KeySampler().sample()
-    assert counted() > before
+    assert count() > before
+
+
+def test_sampler_reads_the_keys_at_most_every_ten_seconds(clerk: LocalClerk) -> None:
+    get_key_source().get_keys(clerk.kid)
+    clock = Clock()
+    sampler = KeySampler(clock=clock)
+    sampler.sample()
+    KEY_SET_AGE.set(-1)
+    clock.now += 9.9
+    sampler.sample()
+    assert KEY_SET_AGE._value.get() == -1
+    clock.now += 0.1
+    sampler.sample()
+    assert KEY_SET_AGE._value.get() >= 0
 
 
 @pytest.fixture
@@ -136,24 +150,24 @@ def failed(clerk_id: str) -> str:
     return f"/admin/health/syncfailure/{SyncFailure.objects.get().pk}/sync-again/"
 
 
-def test_sync_again_fetches_the_person_closes_the_failure_and_is_logged(
+def test_sync_again_fetches_the_user_closes_the_failure_and_is_logged(
     clerk: LocalClerk, operator: Client
 ) -> None:
-    somebody = clerk.new_person(first_name="Grace")
-    page = operator.post(failed(somebody.id), follow=True).content.decode()
-    assert f"Fetched {somebody.id} from Clerk: created." in page
-    assert User.objects.get(clerk_id=somebody.id).first_name == "Grace"
+    user = clerk.new_person(first_name="Grace")
+    page = operator.post(failed(user.id), follow=True).content.decode()
+    assert f"Fetched {user.id} from Clerk: created." in page
+    assert User.objects.get(clerk_id=user.id).first_name == "Grace"
     assert not SyncFailure.objects.open().exists()
-    assert somebody.id in LogEntry.objects.get().get_change_message()
+    assert user.id in LogEntry.objects.get().get_change_message()
 
 
-def test_sync_again_of_somebody_clerk_does_not_know_says_so(operator: Client) -> None:
-    page = operator.post(failed("user_nobody"), follow=True).content.decode()
-    assert "Clerk has no user user_nobody." in page
+def test_sync_again_of_a_user_unknown_to_clerk_is_a_message(operator: Client) -> None:
+    page = operator.post(failed("user_unknown"), follow=True).content.decode()
+    assert "Clerk has no user user_unknown." in page
     assert SyncFailure.objects.open().exists()
 
 
-def test_sync_again_with_clerk_away_is_a_message(
+def test_sync_again_without_a_valid_secret_key_is_a_message(
     clerk: LocalClerk, operator: Client, settings: Settings
 ) -> None:
     settings.CLERK_SECRET_KEY = "sk_test_wrong"

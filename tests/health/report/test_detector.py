@@ -7,8 +7,8 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from accounts.models import CreatedVia, SyncRun
-from health.report.detector import Missed, find_missed
-from tests.health.rows import HOUR, MINUTE, event, person, run
+from health.report.detector import MissedWebhooks, count_missed_webhooks
+from tests.health.rows import HOUR, MINUTE, event, new_user, run
 
 pytestmark = pytest.mark.django_db
 NOW = timezone.now()
@@ -17,48 +17,48 @@ FIRST_WEBHOOK = NOW - timedelta(days=30)
 
 @pytest.fixture
 def adopted() -> None:
-    """Webhooks have come and a backfill has finished, a month ago."""
+    """Create a webhook and a finished backfill of a month ago."""
     event("user_first", at=FIRST_WEBHOOK)
     run(at=FIRST_WEBHOOK)
 
 
-def missed() -> Missed | None:
-    return find_missed(now=NOW)
+def missed() -> MissedWebhooks | None:
+    return count_missed_webhooks(now=NOW)
 
 
 @pytest.mark.usefixtures("adopted")
-def test_a_new_person_without_a_webhook_is_missed() -> None:
-    person(at=NOW - HOUR)
-    assert missed() == Missed(count=1, share=1.0)
+def test_new_user_without_a_webhook_counts() -> None:
+    new_user(at=NOW - HOUR)
+    assert missed() == MissedWebhooks(count=1, share=1.0)
 
 
 @pytest.mark.usefixtures("adopted")
-def test_a_new_person_with_a_webhook_is_not() -> None:
-    person("user_a", at=NOW - HOUR)
+def test_new_user_with_a_webhook_does_not_count() -> None:
+    new_user("user_a", at=NOW - HOUR)
     event("user_a", at=NOW - HOUR + timedelta(seconds=3))
-    assert missed() == Missed(count=0, share=0.0)
+    assert missed() == MissedWebhooks(count=0, share=0.0)
 
 
 @pytest.mark.usefixtures("adopted")
-def test_the_share_is_of_those_who_were_owed_one() -> None:
+def test_share_is_of_the_users_who_should_have_a_webhook() -> None:
     for number in range(4):
-        person(f"user_{number}", at=NOW - HOUR)
+        new_user(f"user_{number}", at=NOW - HOUR)
     for number in range(3):
         event(f"user_{number}", at=NOW - HOUR)
-    person("user_brought", at=NOW - HOUR, via=CreatedVia.WEBHOOK)
-    assert missed() == Missed(count=1, share=0.25)
+    new_user("user_by_webhook", at=NOW - HOUR, via=CreatedVia.WEBHOOK)
+    assert missed() == MissedWebhooks(count=1, share=0.25)
 
 
 @pytest.mark.usefixtures("adopted")
 @pytest.mark.parametrize("via", [CreatedVia.WEBHOOK, CreatedVia.BACKFILL, CreatedVia.LOCAL])
-def test_people_who_were_not_met_in_a_request_are_owed_nothing(via: str) -> None:
-    person(at=NOW - HOUR, via=via)
-    assert missed() == Missed(count=0, share=0.0)
+def test_users_not_created_by_a_request_do_not_count(via: str) -> None:
+    new_user(at=NOW - HOUR, via=via)
+    assert missed() == MissedWebhooks(count=0, share=0.0)
 
 
 @pytest.mark.usefixtures("adopted")
 @pytest.mark.parametrize(
-    ("born", "count"),
+    ("created_at", "count"),
     [
         (NOW - 9 * MINUTE, 0),
         (NOW - 11 * MINUTE, 1),
@@ -67,28 +67,28 @@ def test_people_who_were_not_met_in_a_request_are_owed_nothing(via: str) -> None
     ],
     ids=["may still come", "should have come", "earlier today", "longer than a day ago"],
 )
-def test_the_last_day_counts_except_its_last_minutes(born: datetime, count: int) -> None:
-    person(at=born)
-    assert missed() == Missed(count=count, share=float(count))
+def test_last_day_counts_except_its_last_minutes(created_at: datetime, count: int) -> None:
+    new_user(at=created_at)
+    assert missed() == MissedWebhooks(count=count, share=float(count))
 
 
 @pytest.mark.usefixtures("adopted")
-def test_the_patience_is_a_setting(settings: Settings) -> None:
+def test_minutes_to_wait_are_a_setting(settings: Settings) -> None:
     settings.HEALTH_MISSED_WEBHOOK_MINUTES = 0.05
-    person(at=NOW - timedelta(seconds=4))
-    assert missed() == Missed(count=1, share=1.0)
+    new_user(at=NOW - timedelta(seconds=4))
+    assert missed() == MissedWebhooks(count=1, share=1.0)
 
 
 @pytest.mark.usefixtures("adopted")
-def test_a_fresh_row_of_somebody_deleted_here_is_owed_nothing() -> None:
-    person("user_a", at=NOW - 40 * HOUR, deleted_at=NOW - 30 * HOUR, deleted_by="local")
-    person("user_a", at=NOW - HOUR)
-    assert missed() == Missed(count=0, share=0.0)
+def test_new_row_of_a_locally_deleted_user_does_not_count() -> None:
+    new_user("user_a", at=NOW - 40 * HOUR, deleted_at=NOW - 30 * HOUR, deleted_by="local")
+    new_user("user_a", at=NOW - HOUR)
+    assert missed() == MissedWebhooks(count=0, share=0.0)
 
 
-def test_before_the_first_webhook_there_is_no_telling() -> None:
+def test_result_is_none_before_the_first_webhook() -> None:
     run(at=FIRST_WEBHOOK)
-    person(at=NOW - HOUR)
+    new_user(at=NOW - HOUR)
     assert missed() is None
 
 
@@ -100,17 +100,17 @@ def test_before_the_first_webhook_there_is_no_telling() -> None:
         (SyncRun.Kind.BACKFILL, SyncRun.Status.FAILED),
     ],
 )
-def test_before_the_first_finished_backfill_there_is_no_telling(kind: str, status: str) -> None:
+def test_result_is_none_before_the_first_finished_backfill(kind: str, status: str) -> None:
     event(at=FIRST_WEBHOOK)
     run(at=FIRST_WEBHOOK, kind=kind, status=status)
-    person(at=NOW - HOUR)
+    new_user(at=NOW - HOUR)
     assert missed() is None
 
 
 @pytest.mark.parametrize("webhook_first", [True, False])
-def test_people_met_before_both_were_there_are_owed_nothing(*, webhook_first: bool) -> None:
+def test_users_created_before_webhook_and_backfill_do_not_count(*, webhook_first: bool) -> None:
     early, late = NOW - 3 * HOUR, NOW - HOUR
     event(at=early if webhook_first else late)
     run(at=late if webhook_first else early)
-    person(at=NOW - 2 * HOUR)
-    assert missed() == Missed(count=0, share=0.0)
+    new_user(at=NOW - 2 * HOUR)
+    assert missed() == MissedWebhooks(count=0, share=0.0)

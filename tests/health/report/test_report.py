@@ -13,13 +13,13 @@ from pytest_django import Settings
 from accounts.clerk.keys import PemKeys
 from accounts.models import CreatedVia
 from health.models import SyncFailure
-from health.recorder import CAPACITY, recorder
+from health.recorder import MAX_ENTRIES, recorder
 from health.report.build import StatusMemo, build_report
 from health.report.facts import read_keys
-from health.report.reasons import key_reasons
+from health.report.reasons import explain_keys
 from tests.clock import Clock
 from tests.health.conftest import Away
-from tests.health.rows import HOUR, MINUTE, event, failures, person, run
+from tests.health.rows import HOUR, MINUTE, event, failures, new_user, run
 from webhooks.models import EventOutcome
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -65,42 +65,42 @@ def assert_shape(value: Any, shape: Any) -> None:
         assert type(value) is shape
 
 
-def test_the_report_of_an_empty_site_has_exactly_the_shape_and_is_well() -> None:
+def test_report_of_an_empty_database_has_the_shape_and_is_ok() -> None:
     built = report()
     assert_shape(built, SHAPE)
     assert (built["status"], built["reasons"]) == ("ok", [])
     assert built["webhooks"]["state"] == "unknown"
 
 
-def test_without_a_secret_webhooks_are_not_configured_and_that_is_no_trouble(settings: Settings) -> None:
+def test_missing_webhook_secret_is_not_degraded(settings: Settings) -> None:
     settings.CLERK_WEBHOOK_SIGNING_SECRET = ()
     event("user_first", at=NOW - 40 * HOUR)
     run(at=NOW - 40 * HOUR)
-    person(at=NOW - HOUR)
+    new_user(at=NOW - HOUR)
     built = report()
     assert (built["status"], built["webhooks"]["state"]) == ("ok", "not_configured")
 
 
-def test_while_adopting_nothing_is_degraded() -> None:
+def test_missing_backfill_is_not_degraded() -> None:
     event("user_first", at=NOW - 2 * HOUR)
-    person(at=NOW - HOUR)
+    new_user(at=NOW - HOUR)
     built = report()
     assert (built["status"], built["webhooks"]["state"]) == ("ok", "unknown")
     assert (built["people"], built["runs"]["backfill"]) == ({"live": 1, "without_profile": 1}, None)
 
 
-def test_what_is_only_information_stands_in_the_notes_with_its_next_step(settings: Settings) -> None:
+def test_notes_have_their_next_step(settings: Settings) -> None:
     settings.CLERK_WEBHOOK_SIGNING_SECRET = ()
-    person(at=NOW - HOUR)
+    new_user(at=NOW - HOUR)
     notes = build_report(now=NOW).notes
     assert [note.code for note in notes] == ["webhooks_not_configured", "no_backfill", "empty_profiles"]
     assert all(note.next_step for note in notes)
 
 
-def test_missed_webhooks_are_named_with_count_share_and_next_step() -> None:
+def test_missed_webhooks_are_reported_with_count_share_and_next_step() -> None:
     event("user_first", at=NOW - 40 * HOUR)
     run(at=NOW - 40 * HOUR)
-    person(at=NOW - HOUR)
+    new_user(at=NOW - HOUR)
     built = report()
     assert (built["status"], built["webhooks"]["state"]) == ("degraded", "missed")
     assert built["webhooks"]["missed"] == {"count": 1, "share": 1.0}
@@ -108,7 +108,7 @@ def test_missed_webhooks_are_named_with_count_share_and_next_step() -> None:
     assert "Webhooks" in built["reasons"][0]["next_step"]
 
 
-def test_late_webhooks_are_named() -> None:
+def test_late_webhooks_are_reported() -> None:
     for _ in range(9):
         event(at=NOW - HOUR, lag=timedelta(seconds=2))
     event(at=NOW - HOUR, lag=timedelta(seconds=900))
@@ -117,11 +117,11 @@ def test_late_webhooks_are_named() -> None:
     assert (built["webhooks"]["state"], codes(built)) == ("late", ["webhooks_late"])
 
 
-def test_webhooks_that_come_in_time_are_ok() -> None:
+def test_webhooks_in_time_are_ok() -> None:
     event("user_first", at=NOW - 40 * HOUR, lag=HOUR)
     run(at=NOW - 40 * HOUR)
     event("user_a", at=NOW - HOUR)
-    person("user_a", at=NOW - HOUR)
+    new_user("user_a", at=NOW - HOUR)
     built = report()
     assert (built["status"], built["webhooks"]["state"]) == ("ok", "ok")
     assert built["webhooks"]["last_received_at"] == DjangoJSONEncoder().default(NOW - HOUR)
@@ -151,29 +151,29 @@ def test_open_failures_are_counted_by_source_and_reason_and_explained() -> None:
     assert built["status"] == "degraded"
 
 
-def test_closed_failures_and_quiet_outages_are_over() -> None:
+def test_closed_failures_and_ended_outages_are_not_reported() -> None:
     SyncFailure.objects.record([failures("user_a", at=NOW), failures(at=NOW - 20 * MINUTE)], now=NOW)
     SyncFailure.objects.close_for(["user_a"], at=NOW)
     built = report()
     assert (built["status"], built["failures"]["open"]) == ("ok", 0)
 
 
-def test_the_report_brings_the_counts_that_wait_in_memory_into_the_table() -> None:
+def test_report_writes_pending_counts_into_the_table() -> None:
     for _ in range(5):
         recorder.record(clerk_id=None, source="request", reason="keys_unavailable", at=NOW)
     assert report()["failures"]["open"] == 1
     assert SyncFailure.objects.get().count == 5
 
 
-def test_people_without_a_profile_are_counted_among_the_live() -> None:
-    person(at=NOW)
-    person(at=NOW, via=CreatedVia.WEBHOOK, first_name="Ada")
-    person(at=NOW, email="ada@example.test")
-    person(at=NOW, deleted_at=NOW, deleted_by="clerk")
+def test_live_users_without_a_profile_are_counted() -> None:
+    new_user(at=NOW)
+    new_user(at=NOW, via=CreatedVia.WEBHOOK, first_name="Ada")
+    new_user(at=NOW, email="ada@example.test")
+    new_user(at=NOW, deleted_at=NOW, deleted_by="clerk")
     assert report()["people"] == {"live": 3, "without_profile": 1}
 
 
-def test_the_newest_finished_run_of_each_kind_is_shown() -> None:
+def test_newest_finished_run_of_each_kind_is_reported() -> None:
     run(at=NOW - 3 * HOUR)
     run(at=NOW - 2 * HOUR)
     run(at=NOW - HOUR, kind="reconcile")
@@ -182,18 +182,18 @@ def test_the_newest_finished_run_of_each_kind_is_shown() -> None:
     assert runs["reconcile"].keys() == {"finished_at", "status", "counts"}
 
 
-def test_a_key_in_the_settings_that_most_tokens_no_longer_fit_is_said_to_be_rotated() -> None:
+def test_pem_key_that_most_tokens_do_not_match_is_reported_as_rotated() -> None:
     clock = count(step=301)
     keys = PemKeys([], clock=lambda: next(clock))
     for _ in range(3):
         keys.record_result(good=False)
-    (reason,) = key_reasons(read_keys(), status=keys.status())
+    (reason,) = explain_keys(read_keys(), status=keys.status())
     assert reason.code == "keys_rotated"
     assert reason.detail.startswith("Key rotated?")
     assert "CLERK_JWT_KEY" in reason.next_step
 
 
-def test_events_that_failed_and_did_not_come_again_are_worth_knowing_and_no_trouble() -> None:
+def test_failed_events_are_a_note() -> None:
     event(at=NOW - HOUR, outcome=EventOutcome.FAILED)
     built = build_report(now=NOW)
     assert (built.webhooks.failed, built.status) == (1, "ok")
@@ -201,7 +201,7 @@ def test_events_that_failed_and_did_not_come_again_are_worth_knowing_and_no_trou
 
 
 @pytest.mark.postgresql
-def test_with_the_database_away_the_report_speaks_from_memory(away: Away) -> None:
+def test_report_is_built_from_memory_while_the_database_is_down(away: Away) -> None:
     with away():
         recorder.record(clerk_id="user_a", source="request", reason="database_error", at=NOW)
         built = report()
@@ -217,42 +217,42 @@ def test_with_the_database_away_the_report_speaks_from_memory(away: Away) -> Non
 
 
 @pytest.mark.postgresql
-def test_failures_that_memory_could_not_hold_are_said_to_be_lost(away: Away) -> None:
+def test_dropped_failures_are_reported(away: Away) -> None:
     with away():
-        for number in range(CAPACITY + 5):
+        for number in range(MAX_ENTRIES + 5):
             recorder.record(clerk_id=f"user_{number}", source="request", reason="unusable_profile", at=NOW)
     built = report()
-    assert built["failures"]["open"] == CAPACITY
+    assert built["failures"]["open"] == MAX_ENTRIES
     assert "5." in next(each for each in built["reasons"] if each["code"] == "failures_lost")["detail"]
 
 
 @pytest.mark.postgresql
-def test_losses_are_forgotten_after_15_minutes(away: Away, recorder_clock: Clock) -> None:
+def test_dropped_failures_are_not_reported_after_15_minutes(away: Away, recorder_clock: Clock) -> None:
     with away():
-        for number in range(CAPACITY + 5):
+        for number in range(MAX_ENTRIES + 5):
             recorder.record(clerk_id=f"user_{number}", source="request", reason="unusable_profile", at=NOW)
     recorder_clock.now += 14 * 60
-    assert recorder.lost == 5
+    assert recorder.dropped_count == 5
     recorder_clock.now += 60
-    assert recorder.lost == 0
+    assert recorder.dropped_count == 0
     assert "failures_lost" not in {each["code"] for each in report()["reasons"]}
 
 
-def test_kept_status_is_read_again_after_two_seconds(django_assert_num_queries: Any) -> None:
+def test_status_is_kept_for_two_seconds(django_assert_num_queries: Any) -> None:
     clock = Clock()
     memo = StatusMemo(clock=clock)
-    assert memo.read(now=NOW) == "ok"
+    assert memo.get(now=NOW) == "ok"
     SyncFailure.objects.record([failures("user_a", at=NOW)], now=NOW)
     clock.now += 1.9
     with django_assert_num_queries(0):
-        assert memo.read(now=NOW) == "ok"
+        assert memo.get(now=NOW) == "ok"
     clock.now += 0.1
-    assert memo.read(now=NOW) == "degraded"
+    assert memo.get(now=NOW) == "degraded"
 
 
-def test_the_report_asks_a_bounded_number_of_statements(django_assert_max_num_queries: Any) -> None:
+def test_report_has_a_bounded_number_of_statements(django_assert_max_num_queries: Any) -> None:
     for number in range(30):
         event(f"user_{number}", at=NOW - HOUR)
-        person(f"user_{number}", at=NOW - HOUR)
+        new_user(f"user_{number}", at=NOW - HOUR)
     with django_assert_max_num_queries(13):
         build_report(now=NOW)

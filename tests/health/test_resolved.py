@@ -1,4 +1,4 @@
-"""How a webhook ends a failure without paying for it: real deliveries, and the ledger that they leave."""
+"""Failures that a webhook resolves: real deliveries, and the events that they store."""
 
 from __future__ import annotations
 
@@ -39,19 +39,19 @@ def failed(clerk_id: str = "user_1", *, at: datetime, **options: Any) -> None:
 
 @pytest.mark.postgresql
 @pytest.mark.parametrize("later", [0, 1000], ids=["same version", "newer version"])
-def test_an_unchanged_delivery_is_four_statements_at_the_server_with_everybody_listening(later: int) -> None:
+def test_unchanged_delivery_is_four_statements_with_all_receivers(later: int) -> None:
     moment = now() - 3_600_000
     outcome_of(envelope("user.created", person(updated_at=moment)))
     with CaptureQueriesContext(connection) as captured:
         assert outcome_of(envelope("user.updated", person(updated_at=moment + later))) == "unchanged"
-    # What goes in one round trip may still be several statements.
+    # One round trip may have several statements.
     statements = [part.strip() for each in captured for part in each["sql"].split(";")]
     counted = [part for part in statements if not part.startswith(("BEGIN", "COMMIT", "SET LOCAL"))]
     assert len(counted) <= 4, counted
 
 
 @pytest.mark.parametrize("outcome", ["created", "updated", "unchanged", "stale", "deleted"])
-def test_any_later_webhook_that_succeeded_ends_the_failure_when_it_came(outcome: str) -> None:
+def test_later_successful_webhook_closes_the_failure_at_its_time(outcome: str) -> None:
     at = timezone.now()
     failed(at=at - HOUR)
     event("user_1", at=at - MINUTE, outcome=outcome)
@@ -60,13 +60,13 @@ def test_any_later_webhook_that_succeeded_ends_the_failure_when_it_came(outcome:
 
 
 @pytest.mark.parametrize("outcome", [EventOutcome.FAILED, EventOutcome.REJECTED, EventOutcome.IGNORED])
-def test_a_webhook_that_did_nothing_ends_no_failure(outcome: str) -> None:
+def test_unsuccessful_webhook_closes_no_failure(outcome: str) -> None:
     failed(at=timezone.now() - HOUR)
     event("user_1", at=timezone.now(), outcome=outcome)
     assert open_failures() == 1
 
 
-def test_an_earlier_webhook_and_those_of_others_end_no_failure() -> None:
+def test_earlier_webhook_and_those_of_others_close_no_failure() -> None:
     at = timezone.now()
     failed(at=at)
     event("user_1", at=at - MINUTE)
@@ -74,7 +74,7 @@ def test_an_earlier_webhook_and_those_of_others_end_no_failure() -> None:
     assert open_failures() == 1
 
 
-def test_a_field_that_cannot_be_stored_is_open_until_a_webhook_brings_one_that_can() -> None:
+def test_unusable_field_is_open_until_a_webhook_brings_a_usable_one() -> None:
     outcome_of(envelope("user.created", person(first_name=LONG)))
     assert open_failures() == 1
     outcome_of(envelope("user.updated", person(first_name=LONG, updated_at=now() + 1)))
@@ -83,22 +83,22 @@ def test_a_field_that_cannot_be_stored_is_open_until_a_webhook_brings_one_that_c
     assert open_failures() == 0
 
 
-def test_a_delivery_that_failed_ends_its_failure_when_it_is_repeated_with_success() -> None:
+def test_successful_repetition_closes_the_failure_of_a_delivery() -> None:
     repeated, svix_id = envelope("user.created", person()), next_id()
 
-    def stumble(execute: Any, sql: str, *rest: Any) -> Any:
+    def fail_insert(execute: Any, sql: str, *rest: Any) -> Any:
         if sql.startswith("INSERT INTO") and "accounts_user" in sql:
             raise LookupError
         return execute(sql, *rest)
 
-    with connection.execute_wrapper(stumble):
+    with connection.execute_wrapper(fail_insert):
         assert deliver(repeated, svix_id=svix_id).status_code == 503
     assert open_failures() == 1
     assert outcome_of(repeated, svix_id=svix_id) == "created"
     assert open_failures() == 0
 
 
-def test_a_failure_after_the_webhook_is_a_new_one() -> None:
+def test_failure_after_the_webhook_is_a_new_one() -> None:
     at = timezone.now() - HOUR
     failed(at=at)
     event("user_1", at=at + MINUTE)
@@ -107,7 +107,7 @@ def test_a_failure_after_the_webhook_is_a_new_one() -> None:
     assert SyncFailure.objects.open().get().first_at == at + 2 * MINUTE
 
 
-def test_the_list_in_the_admin_shows_no_failure_that_a_webhook_has_mended() -> None:
+def test_admin_list_hides_failure_that_a_webhook_resolved() -> None:
     client = Client()
     client.force_login(User.objects.create(username="helga", is_staff=True, is_superuser=True))
     failed(at=timezone.now() - HOUR)
@@ -115,7 +115,7 @@ def test_the_list_in_the_admin_shows_no_failure_that_a_webhook_has_mended() -> N
     assert "user_1" not in client.get("/admin/health/syncfailure/").content.decode()
 
 
-def test_the_event_that_mended_a_failure_is_not_pruned_before_its_word_is_heard() -> None:
+def test_prune_history_closes_a_resolved_failure_before_it_deletes_the_event() -> None:
     at = timezone.now() - timedelta(days=40)
     event("user_first", at=at - HOUR)
     failed(at=at)
