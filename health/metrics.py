@@ -20,7 +20,7 @@ from prometheus_client import (
 )
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
-from accounts.conf import get_key_source
+from accounts.conf import get_keys_status
 
 SAMPLE_SECONDS = 10.0
 
@@ -77,7 +77,7 @@ class KeySampler:
             self._read()
 
     def _read(self) -> None:
-        status = get_key_source().status()
+        status = get_keys_status()
         if status.age_seconds is not None:
             KEY_SET_AGE.set(status.age_seconds)
         for result, count in status.fetches.items():

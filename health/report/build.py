@@ -14,7 +14,7 @@ from typing import Any
 from django.conf import settings
 from django.db import Error
 
-from accounts.conf import get_key_source
+from accounts.conf import get_keys_status
 from accounts.db import retry_on_dead_connection
 from accounts.models import SyncRun
 from health.checks import NotReady, database_check
@@ -149,5 +149,5 @@ def _recall(*, trouble: str) -> Report:
 def _trouble(failures: FailureFacts, *, keys: KeyFacts) -> list[Reason]:
     return [
         *reasons.failure_reasons(failures, lost=recorder.lost),
-        *reasons.key_reasons(keys, status=get_key_source().status()),
+        *reasons.key_reasons(keys, status=get_keys_status()),
     ]

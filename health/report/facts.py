@@ -12,7 +12,7 @@ from typing import Any
 from django.conf import settings
 from django.db.models import Count, Max, Min, Q
 
-from accounts.conf import get_key_source
+from accounts.conf import get_keys_status
 from accounts.models import SyncRun, User
 from health.models import Failures, SyncFailure
 from health.report.detector import DAY, NOBODY, Missed, find_missed
@@ -101,10 +101,10 @@ def count_unwritten_failures(unwritten: list[Failures]) -> FailureFacts:
 
 def read_keys() -> KeyFacts:
     """Say how old this process's keys are. PEM keys have no age; before the first fetch none is stale."""
-    status = get_key_source().status()
+    status = get_keys_status()
     age = status.age_seconds
     if age is None:
-        stale = status.mode == "jwks" and not status.held and bool(status.fetches)
+        stale = not status.held and status.last_error is not None
     else:
         stale = age > settings.HEALTH_KEYS_STALE_SECONDS
     return KeyFacts(mode=status.mode, age_seconds=None if age is None else round(age, 1), stale=stale)
