@@ -82,9 +82,12 @@ def _build_clerk_api(*, timeout: float, patience: float) -> ClerkAPI:
             "CLERK_SECRET_KEY is not set, so Clerk's Backend API cannot be asked. Copy the secret key"
             " (sk_live_... or sk_test_...) from Clerk's dashboard, API keys."
         )
-    return ClerkAPI(
-        settings.CLERK_SECRET_KEY, base_url=settings.CLERK_API_URL, timeout=timeout, patience=patience
-    )
+    try:
+        return ClerkAPI(
+            settings.CLERK_SECRET_KEY, base_url=settings.CLERK_API_URL, timeout=timeout, patience=patience
+        )
+    except ValueError as refusal:  # its text says what the key looks like, and holds none
+        raise ImproperlyConfigured(str(refusal)) from None
 
 
 @cache
