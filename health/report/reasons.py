@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from accounts.clerk.keys import KeysStatus
+from accounts.clerk.outgoing import USER_AGENT
 from health.report.facts import FailureFacts, KeyFacts, PeopleFacts, RunFacts, WebhookFacts
 
 
@@ -54,6 +55,8 @@ NEXT_STEPS = {
         "events and, for the body, in Clerk's dashboard under Webhooks."
     ),
 }
+# Reasons of `FetchFailed` for an answer that came and held no keys.
+ANSWERS_WITHOUT_KEYS = ("status_", "JSONDecodeError", "UnicodeDecodeError", "too_large", "no_key_list")
 ANY_FAILURE = "Look at the sync failures in the admin and use `sync again`; the logs of that time say more."
 
 
@@ -87,7 +90,7 @@ def key_reasons(keys: KeyFacts, *, status: KeysStatus) -> list[Reason]:
             Reason(
                 code="no_verification_key",
                 detail=f"This process has never held a key of Clerk's: nobody can sign in.{cause}",
-                next_step="See that this host reaches CLERK_JWKS_URL, or set CLERK_JWT_KEY.",
+                next_step=f"{_keys_step(status.last_error or '')} Or set CLERK_JWT_KEY.",
             )
         )
     elif keys.stale:
@@ -95,7 +98,7 @@ def key_reasons(keys: KeyFacts, *, status: KeysStatus) -> list[Reason]:
             Reason(
                 code="keys_stale",
                 detail=f"The keys are {keys.age_seconds:.0f} seconds old. Known tokens still work.{cause}",
-                next_step="See that this host reaches CLERK_JWKS_URL: new keys of Clerk's are unknown here.",
+                next_step=f"{_keys_step(status.last_error or '')} New keys of Clerk's are unknown here.",
             )
         )
     if status.suspect_rotation:
@@ -110,6 +113,16 @@ def key_reasons(keys: KeyFacts, *, status: KeysStatus) -> list[Reason]:
             )
         )
     return found
+
+
+def _keys_step(last_error: str) -> str:
+    """Return what to do about keys that cannot be fetched: an answer without keys is often a firewall's."""
+    if last_error.startswith(ANSWERS_WITHOUT_KEYS):
+        return (
+            "The answer holds no keys. See https://status.clerk.com. If a firewall or proxy gave it, let "
+            f"requests with the User-Agent {USER_AGENT} pass there. `manage.py clerk_doctor` says more."
+        )
+    return "See that this host reaches CLERK_JWKS_URL. `manage.py clerk_doctor` says more."
 
 
 def webhook_reasons(webhooks: WebhookFacts) -> list[Reason]:
