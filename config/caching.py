@@ -10,7 +10,7 @@ from django.http.response import HttpResponseBase
 
 from accounts.caching import forbid_caching
 
-UNCACHED_PATHS = re.compile(r"/(api|webhooks|health|metrics)(/|\Z)")
+UNCACHED_PATHS = re.compile(r"/+(api|webhooks|health|metrics)(/|\Z)")
 
 
 class NoStoreMiddleware:
