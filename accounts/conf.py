@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Collection
 from functools import cache
 from typing import Any
@@ -14,9 +15,12 @@ from django.core.signals import setting_changed
 from accounts.clerk.api import ClerkAPI
 from accounts.clerk.instance import InstanceGuard
 from accounts.clerk.jwks import check_address, fetch_keys, keys_of_pem
-from accounts.clerk.keys import KeySource, KeyStore, pem_keys
+from accounts.clerk.keys import KeySource, KeysStatus, KeyStore, pem_keys
 from accounts.clerk.profiles import ClaimsMap, parse_claims_map
 from accounts.clerk.tokens import SessionVerifier
+from accounts.clerk.unexpected import log_unexpected
+
+logger = logging.getLogger(__name__)
 
 
 @cache
@@ -25,6 +29,16 @@ def get_key_source() -> KeySource:
     if settings.CLERK_JWT_KEY:
         return pem_keys(settings.CLERK_JWT_KEY)
     return KeyStore(settings.CLERK_JWKS_URL, allow_http=settings.DEBUG)
+
+
+def get_keys_status() -> KeysStatus:
+    """Return the state of the keys; a key source that fails has none, and its error is logged by class."""
+    try:
+        return get_key_source().status()
+    except Exception as error:  # noqa: BLE001 - the settings, or foreign code: the report must show it
+        log_unexpected(logger, "The key source failed", error=error)
+        mode = "pem" if settings.CLERK_JWT_KEY else "jwks"
+        return KeysStatus(mode=mode, last_error=type(error).__name__)
 
 
 @cache
@@ -68,9 +82,12 @@ def _build_clerk_api(*, timeout: float, patience: float) -> ClerkAPI:
             "CLERK_SECRET_KEY is not set, so Clerk's Backend API cannot be called. Copy the secret key"
             " (sk_live_... or sk_test_...) from Clerk's dashboard, API keys."
         )
-    return ClerkAPI(
-        settings.CLERK_SECRET_KEY, base_url=settings.CLERK_API_URL, timeout=timeout, patience=patience
-    )
+    try:
+        return ClerkAPI(
+            settings.CLERK_SECRET_KEY, base_url=settings.CLERK_API_URL, timeout=timeout, patience=patience
+        )
+    except ValueError as refusal:  # its text says what the key looks like, and holds none
+        raise ImproperlyConfigured(str(refusal)) from None
 
 
 @cache

@@ -16,6 +16,7 @@ the lock see what the previous holder wrote; a system check refuses any other le
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from hashlib import blake2b
@@ -23,6 +24,8 @@ from typing import TYPE_CHECKING, Self, TypeVar
 
 from django.contrib.auth import get_user_model
 from django.db import Error, InterfaceError, OperationalError, connections, models, router, transaction
+
+from accounts.clerk.unexpected import log_unexpected
 
 if TYPE_CHECKING:
     from django.db.backends.base.base import BaseDatabaseWrapper
@@ -32,6 +35,8 @@ M = TypeVar("M", bound=models.Model)
 
 # A longer wait is a fault, not contention.
 LOCK_TIMEOUT_MS = 5000
+
+logger = logging.getLogger(__name__)
 
 
 class WriteDatabaseQuerySet(models.QuerySet[M]):
@@ -80,8 +85,19 @@ def write_connection() -> BaseDatabaseWrapper:
 
 
 def after_commit(callback: Callable[[], object]) -> None:
-    """Call `callback` after the commit of the write database's transaction, or at once without one."""
-    transaction.on_commit(callback, using=write_alias(), robust=True)
+    """Call `callback` after the commit of the write database's transaction, or at once without one.
+
+    What it raises is logged by its class. Django's `robust=True` would log the text too, and raise for a
+    `functools.partial`, which has no `__qualname__`.
+    """
+
+    def call() -> None:
+        try:
+            callback()
+        except Exception as error:  # noqa: BLE001 - the rows are committed: this is no failure of the caller
+            log_unexpected(logger, "Unexpected error after a commit", error=error)
+
+    transaction.on_commit(call, using=write_alias())
 
 
 def failure_reason(error: Error) -> str:

@@ -9,9 +9,28 @@ They are sent with `send_robust`, so that an exception in a receiver has no effe
 
 from __future__ import annotations
 
+import logging
+from typing import Any
+
 from django.dispatch import Signal
 
-user_synced = Signal()
-page_synced = Signal()
-sync_failed = Signal()
-authentication_decided = Signal()
+from accounts.clerk.unexpected import log_unexpected
+
+logger = logging.getLogger(__name__)
+
+
+class RobustSignal(Signal):
+    """A signal whose `send_robust` logs a receiver's exception by its class, and never raises.
+
+    Django logs the text of the exception and the receiver's `__qualname__`. The text may hold values of a
+    row. A `functools.partial` or an object with `__call__` has no such name: `send_robust` would raise.
+    """
+
+    def _log_robust_failure(self, receiver: Any, err: Exception) -> None:
+        log_unexpected(logger, "A receiver of a signal failed", error=err)
+
+
+user_synced = RobustSignal()
+page_synced = RobustSignal()
+sync_failed = RobustSignal()
+authentication_decided = RobustSignal()

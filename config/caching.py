@@ -13,7 +13,7 @@ from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.utils.cache import patch_vary_headers
 
-UNCACHED_PATHS = re.compile(r"/(api|webhooks|health|metrics)(/|\Z)")
+UNCACHED_PATHS = re.compile(r"/+(api|webhooks|health|metrics)(/|\Z)")
 
 
 class NoStoreMiddleware:

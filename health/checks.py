@@ -8,7 +8,7 @@ from django.db import connections
 from django.db.migrations.executor import MigrationExecutor
 
 from accounts.clerk.single_flight import SingleFlight
-from accounts.conf import get_key_source
+from accounts.conf import get_keys_status
 from accounts.db import write_alias
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ class KeyCheck:
 
     def run(self) -> None:
         """Raise NotReady without a key."""
-        if not get_key_source().status().held:
+        if not get_keys_status().held:
             raise NotReady("no_verification_key")
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
-from accounts.conf import get_key_source
+from accounts.conf import get_keys_status
 
 SAMPLE_SECONDS = 10.0
 
@@ -70,7 +70,7 @@ class KeySampler:
             self._update_series()
 
     def _update_series(self) -> None:
-        status = get_key_source().status()
+        status = get_keys_status()
         if status.age_seconds is not None:
             KEY_SET_AGE.set(status.age_seconds)
         for result, count in status.fetches.items():

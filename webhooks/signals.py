@@ -6,6 +6,6 @@ ledger's, or "duplicate"; the lag is the time from the event to its receipt.
 
 from __future__ import annotations
 
-from django.dispatch import Signal
+from accounts.signals import RobustSignal
 
-webhook_received = Signal()
+webhook_received = RobustSignal()

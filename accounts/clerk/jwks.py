@@ -131,7 +131,7 @@ def _read_body(answer: requests.Response) -> bytes:
     while chunk := answer.raw.read1(CHUNK_BYTES):
         body += chunk
         if len(body) > MAX_BODY_BYTES:
-            raise FetchFailed("too_large")
+            raise FetchFailed("too_large", is_foreign=True)
     return bytes(body)
 
 
@@ -189,7 +189,7 @@ def usable_keys(document: object) -> Mapping[str, RSAPublicKey]:
     """Return the keys of a JWKS that may verify RS256, by id; skip all others. Raise FetchFailed for none."""
     entries = document.get("keys") if isinstance(document, dict) else None
     if not isinstance(entries, list):
-        raise FetchFailed("no_key_list")
+        raise FetchFailed("no_key_list", is_foreign=True)
     keys: dict[str, RSAPublicKey] = {}
     for entry in entries:
         key = _usable_key(entry)

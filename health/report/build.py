@@ -14,7 +14,7 @@ from typing import Any
 from django.conf import settings
 from django.db import Error
 
-from accounts.conf import get_key_source
+from accounts.conf import get_keys_status
 from accounts.db import retry_on_dead_connection
 from accounts.models import SyncRun
 from health.checks import NotReady, database_check
@@ -150,5 +150,5 @@ def _build_from_memory(*, code: str) -> Report:
 def _collect_reasons(failures: FailureFacts, *, keys: KeyFacts) -> list[Reason]:
     return [
         *reasons.explain_failures(failures, dropped=recorder.dropped_count),
-        *reasons.explain_keys(keys, status=get_key_source().status()),
+        *reasons.explain_keys(keys, status=get_keys_status()),
     ]

@@ -12,7 +12,7 @@ from typing import Any
 from django.conf import settings
 from django.db.models import Count, Max, Min, Q
 
-from accounts.conf import get_key_source
+from accounts.conf import get_keys_status
 from accounts.models import SyncRun, User
 from health.models import CountedFailure, SyncFailure
 from health.report.detector import DAY, MissedWebhooks, count_missed_webhooks
@@ -108,10 +108,10 @@ def read_keys() -> KeyFacts:
 
     A process that has not fetched keys yet is not stale; one whose fetches all failed is.
     """
-    status = get_key_source().status()
+    status = get_keys_status()
     age = status.age_seconds
     if age is None:
-        stale = status.mode == "jwks" and not status.held and bool(status.fetches)
+        stale = not status.held and status.last_error is not None
     else:
         stale = age > settings.HEALTH_KEYS_STALE_SECONDS
     return KeyFacts(mode=status.mode, age_seconds=None if age is None else round(age, 1), stale=stale)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from accounts.clerk.keys import KeysStatus
+from accounts.clerk.outgoing import USER_AGENT
 from health.report.facts import FailureFacts, KeyFacts, RunFacts, UserFacts, WebhookFacts
 
 
@@ -54,6 +55,8 @@ NEXT_STEPS = {
         "events and, for the body, in Clerk's dashboard under Webhooks."
     ),
 }
+# Codes of `FetchFailed` for an answer that holds no keys.
+ANSWERS_WITHOUT_KEYS = ("status_", "JSONDecodeError", "UnicodeDecodeError", "too_large", "no_key_list")
 DEFAULT_NEXT_STEP = (
     "Look at the sync failures in the admin and use `sync again`; the logs of that time have the details."
 )
@@ -89,7 +92,7 @@ def explain_keys(keys: KeyFacts, *, status: KeysStatus) -> list[Reason]:
             Reason(
                 code="no_verification_key",
                 detail=f"This process has never held a key of Clerk's: no user can sign in.{cause}",
-                next_step="Check that this host reaches CLERK_JWKS_URL, or set CLERK_JWT_KEY.",
+                next_step=f"{_explain_fetch(status.last_error or '')} Or set CLERK_JWT_KEY.",
             )
         )
     elif keys.stale:
@@ -97,7 +100,7 @@ def explain_keys(keys: KeyFacts, *, status: KeysStatus) -> list[Reason]:
             Reason(
                 code="keys_stale",
                 detail=f"The keys are {keys.age_seconds:.0f} seconds old. Known tokens still work.{cause}",
-                next_step="Check that this host reaches CLERK_JWKS_URL: it does not know Clerk's new keys.",
+                next_step=f"{_explain_fetch(status.last_error or '')} New keys are unknown until then.",
             )
         )
     if status.suspect_rotation:
@@ -112,6 +115,16 @@ def explain_keys(keys: KeyFacts, *, status: KeysStatus) -> list[Reason]:
             )
         )
     return found
+
+
+def _explain_fetch(last_error: str) -> str:
+    """Return the next step for keys that cannot be fetched: a firewall often gives an answer without keys."""
+    if last_error.startswith(ANSWERS_WITHOUT_KEYS):
+        return (
+            "The answer holds no keys. See https://status.clerk.com. If a firewall or proxy gave it, let "
+            f"requests with the User-Agent {USER_AGENT} pass. `manage.py clerk_doctor` has the details."
+        )
+    return "Check that this host reaches CLERK_JWKS_URL. `manage.py clerk_doctor` has the details."
 
 
 def explain_webhooks(webhooks: WebhookFacts) -> list[Reason]:

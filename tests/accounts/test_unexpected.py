@@ -5,16 +5,21 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import pytest
+from django.db import transaction
 from django.db.models.signals import post_save
+from django.dispatch import Signal
 from django.test import Client
 from pytest_django import Settings
 
 from accounts.clerk.keys import PemKeys
 from accounts.conf import get_key_source
+from accounts.db import after_commit
 from accounts.models import User
+from accounts.signals import authentication_decided, sync_failed, user_synced
 from devclerk.fixtures import LocalClerk
 from health.models import SyncFailure
 from tests.factories import UserFactory
@@ -129,6 +134,40 @@ def test_receiver_that_raises_is_503_and_leaves_no_row(
     assert errors(caplog) == [(ANYWHERE_ELSE, "LookupError")]
     assert not User.objects.exists()
     assert ask().status_code == 200
+
+
+class Receiver:
+    """A receiver without a `__qualname__`, which Django wants for its log line; as a `partial` is."""
+
+    def __call__(self, **_: object) -> None:
+        raise LookupError(CANARY)
+
+
+@pytest.mark.parametrize("signal", [user_synced, authentication_decided, sync_failed])
+def test_receiver_that_raises_changes_no_answer_and_stops_no_other(
+    ask: Ask, failures: Any, caplog: pytest.LogCaptureFixture, settings: Settings, signal: Signal
+) -> None:
+    if signal is sync_failed:
+        settings.CLERK_CLAIMS = CANARY
+    receiver = Receiver()
+    signal.connect(receiver)
+    try:
+        response = ask()
+    finally:
+        signal.disconnect(receiver)
+    assert response.status_code == (503 if signal is sync_failed else 200)
+    assert ("A receiver of a signal failed", "LookupError") in errors(caplog)
+    assert failures == ([("user_ada", "request", "unexpected_error")] if signal is sync_failed else [])
+
+
+def test_error_after_the_commit_changes_no_answer(caplog: pytest.LogCaptureFixture) -> None:
+    def fail(_text: str) -> None:
+        raise LookupError(CANARY)
+
+    with transaction.atomic():
+        after_commit(partial(fail, CANARY))
+    after_commit(partial(fail, CANARY))
+    assert errors(caplog) == [("Unexpected error after a commit", "LookupError")] * 2
 
 
 def test_fault_of_a_token_is_not_recorded(ask: Ask, clerk: LocalClerk, failures: Calls) -> None:

@@ -53,6 +53,13 @@ def test_no_answer_without_a_token_is_stored(
     expect_no_store(client.generic(method, path))
 
 
+@pytest.mark.parametrize("path", ["//api/v1/me", "///metrics"])
+def test_more_slashes_lead_to_nothing_that_is_stored(client: Client, path: str) -> None:
+    response = client.get("/", PATH_INFO=path)
+    assert response.status_code == 404
+    expect_no_store(response)
+
+
 @pytest.mark.parametrize("kind", ["bug", "operational", "suspicious", "django404", "throttled", "invalid"])
 def test_no_error_of_a_view_is_stored(client: Client, kind: str) -> None:
     expect_no_store(client.get(f"/api/probe/raise/{kind}"))

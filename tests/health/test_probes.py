@@ -180,6 +180,32 @@ def test_ready_is_503_without_a_key(client: Client, settings: Settings) -> None:
     assert (answer.status_code, answer.json()) == (503, {"status": "no_verification_key"})
 
 
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("setting", "mode"),
+    [({"CLERK_JWT_KEY": "no PEM"}, "pem"), ({"CLERK_JWKS_URL": "ftp://127.0.0.1"}, "jwks")],
+)
+def test_a_key_source_that_fails_is_reported_and_no_500(
+    client: Client, settings: Settings, caplog: pytest.LogCaptureFixture, setting: dict[str, str], mode: str
+) -> None:
+    settings.CLERK_JWT_KEY, settings.HEALTH_TOKEN = "", "a health token of 32 characters."
+    for name, value in setting.items():
+        setattr(settings, name, value)
+    authorization = {"Authorization": f"Bearer {settings.HEALTH_TOKEN}"}
+    ready = client.get("/health/ready")
+    assert (ready.status_code, ready.json()) == (503, {"status": "no_verification_key"})
+    assert client.get("/health/sync").json() == {"status": "degraded"}
+    report = client.get("/health/sync", headers=authorization).json()
+    assert [reason["code"] for reason in report["reasons"]] == ["no_verification_key"]
+    assert "ValueError" in report["reasons"][0]["detail"]
+    assert report["keys"] == {"mode": mode, "age_seconds": None, "stale": True}
+    assert client.get("/metrics", headers=authorization).status_code == 200
+    lines = [record for record in caplog.records if record.name == "accounts.conf"]
+    assert {(record.getMessage(), vars(record)["error"]) for record in lines} == {
+        ("The key source failed", "ValueError")
+    }
+
+
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.postgresql
 def test_probe_after_an_outage_writes_pending_failures(

@@ -6,6 +6,13 @@ type Token = string | null;
 /** Clerk's `getToken`, as `useAuth()` and `clerk.session` offer it. */
 export type GetToken = (options?: { skipCache?: boolean }) => Promise<Token>;
 export type Fetch = (request: Request) => Promise<Response>;
+/** The renewal of a token: the latest one, the latest that has ended, and what that one found. */
+interface Renewal {
+  token: Token;
+  renewal?: Promise<Token>;
+  finished?: Promise<Token>;
+  result?: Token;
+}
 
 const TOKEN_MS = 10_000; // Clerk's own getToken retries for up to three minutes
 const SECOND_ATTEMPT_MS = 500; // getToken returns null while Clerk loads or switches accounts
@@ -35,7 +42,7 @@ export function authenticatedFetch(fetch: Fetch, getToken: GetToken): Fetch {
  * Calls refused with the same token share every renewal that was running when they were sent. A request is never
  * sent again with the token of another user or session: it rejects with `AccountChanged`. */
 export function renewingFetch(fetch: Fetch, getToken: GetToken, onSignedOut: () => void): Fetch {
-  let current: { token: Token; renewal?: Promise<Token>; finished?: Promise<Token> } | undefined;
+  let current: Renewal | undefined;
   let latest: Token = null; // the newest token, null after a sign-out
   let ended: Token | undefined; // what was refused when the user was signed out, undefined before
 
@@ -70,10 +77,18 @@ export function renewingFetch(fetch: Fetch, getToken: GetToken, onSignedOut: () 
     const copy = request.clone(); // a body can be read only once
     const response = await fetch(withToken(request, token));
     if (!(await isTokenRefused(response, token))) return response;
-    if (!state.renewal || state.renewal === finished) {
-      state.renewal = renew(token).finally(() => {
-        state.finished = state.renewal;
-      });
+    // A renewal that found no token says nothing about a user who has signed in since.
+    const isOutdated = state.renewal === finished || (state.result === null && latest !== null);
+    if (!state.renewal || isOutdated) {
+      state.result = undefined;
+      state.renewal = renew(token)
+        .then((renewed) => {
+          state.result = renewed;
+          return renewed;
+        })
+        .finally(() => {
+          state.finished = state.renewal;
+        });
     }
     const renewed = await unlessAborted(request.signal, state.renewal);
     if (!renewed) {

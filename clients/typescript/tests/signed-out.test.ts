@@ -1,7 +1,7 @@
 import { describe, expect, it, vi } from "vitest";
 import { createApiClient, createUserEndpoints, type GetToken } from "../src/index.js";
 import { Relay, type Step } from "./relay.js";
-import { createUser, EXPIRED, mintToken, rejectionOf, waitUntil } from "./servers.js";
+import { API, createUser, EXPIRED, mintToken, rejectionOf, waitUntil } from "./servers.js";
 
 type Result = string | null | undefined;
 
@@ -145,6 +145,52 @@ describe("no token twice", () => {
     expect(await rejectionOf(users.me())).toMatchObject({ code: "token_expired" });
 
     expect(onSignedOut).toHaveBeenCalledTimes(1);
+  });
+});
+
+describe("a refusal that arrives late", () => {
+  /** Send two calls of one user. Hold the second refusal until the sign-out was reported and `signIn` has run. */
+  async function lateRefusal(signIn: () => Promise<string>) {
+    const user = await createUser();
+    const expired = await mintToken(user, EXPIRED);
+    let held: string | null = expired;
+    let open = () => {};
+    const gate = new Promise<void>((resolve) => {
+      open = resolve;
+    });
+    let sent = 0;
+    const onSignedOut = vi.fn();
+    const client = createApiClient({
+      baseUrl: API,
+      getToken: async (options) => {
+        if (options?.skipCache) held = null;
+        return held;
+      },
+      fetch: async (request) => {
+        sent += 1;
+        const isHeld = sent === 2;
+        const response = await fetch(request);
+        if (isHeld) await gate;
+        return response;
+      },
+      onSignedOut,
+    });
+    const users = createUserEndpoints(client);
+    const [early, late] = [rejectionOf(users.me()), rejectionOf(users.me())];
+    expect(await early).toMatchObject({ code: "token_expired" });
+    expect(onSignedOut).toHaveBeenCalledTimes(1);
+    held = await signIn();
+    await users.me();
+    open();
+    return { late: await late, onSignedOut, sent: () => sent };
+  }
+
+  it("does not sign out the user who has signed in since", async () => {
+    const { late, onSignedOut, sent } = await lateRefusal(async () => mintToken(await createUser()));
+
+    expect(late).toMatchObject({ name: "AccountChanged" });
+    expect(onSignedOut).toHaveBeenCalledTimes(1);
+    expect(sent()).toBe(3);
   });
 });
 

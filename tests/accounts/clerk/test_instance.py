@@ -375,6 +375,12 @@ def test_an_admin_action_refuses_the_key_of_another_instance(
     assert LogEntry.objects.filter(change_message__contains="another instance").count() == 1
 
 
+def test_a_malformed_secret_key_is_a_sentence(operator: Client, settings: Settings) -> None:
+    settings.CLERK_SECRET_KEY = "sk test"
+    assert "CLERK_SECRET_KEY must be one word" in press(operator, "sync_again", UserFactory.create())
+    assert "CLERK_SECRET_KEY must be one word" in refusal("sync_user", "user_ada")
+
+
 def test_sync_again_of_a_failure_refuses_the_key_of_another_instance(
     operator: Client, clerk: LocalClerk, other: LocalClerk, clerk_settings: Settings
 ) -> None:

@@ -74,6 +74,8 @@ CLERKS = b'{"errors": [{"code": "internal_clerk_error"}], "clerk_trace_id": "t1"
         (answer(PAGE, status=503), True),
         (answer(b"", status=302, Location="https://portal.example.test/"), True),
         (answer(PAGE), True),
+        (document({"login": "https://portal.example.test/"}), True),
+        (keyserver.flood, True),
         (answer(b'{"errors": [{"code": 1020}]}', status=403), True),
         (answer(b"x" * (MAX_BODY_BYTES + 1), status=403), True),
         (answer(CLERKS, status=403), False),

@@ -10,8 +10,11 @@ from django.contrib.admin.models import LogEntry
 from django.test import Client
 from django.utils import timezone
 from pytest_django import Settings
+from pytest_httpserver import HTTPServer
+from werkzeug import Response
 
 from accounts.clerk.keys import KeysUnavailable
+from accounts.clerk.outgoing import USER_AGENT
 from accounts.conf import get_key_source
 from accounts.models import User
 from devclerk.fixtures import LocalClerk
@@ -82,6 +85,25 @@ def test_missing_keys_are_degraded(clerk: LocalClerk) -> None:
     built = report()
     assert built.keys.stale
     assert set(codes(built)) == {"keys_unavailable", "no_verification_key"}
+
+
+@pytest.mark.parametrize(
+    ("answer", "last_error"),
+    [
+        (Response("<h1>Forbidden</h1>", status=403), "status_403"),
+        (Response("<h1>Sign in to the network</h1>"), "JSONDecodeError"),
+        (Response('{"portal": true}'), "no_key_list"),
+    ],
+)
+def test_next_step_for_the_answer_of_a_firewall_names_the_user_agent(
+    clerk: LocalClerk, settings: Settings, httpserver: HTTPServer, answer: Response, last_error: str
+) -> None:
+    httpserver.expect_request("/jwks.json").respond_with_response(answer)
+    settings.CLERK_JWKS_URL = httpserver.url_for("/jwks.json")
+    assert sign_in(clerk, "ada") == 503
+    [reason] = [each for each in report().reasons if each.code == "no_verification_key"]
+    assert last_error in reason.detail
+    assert USER_AGENT in reason.next_step
 
 
 def test_keys_are_stale_after_the_seconds_of_the_setting(clerk: LocalClerk, settings: Settings) -> None:
