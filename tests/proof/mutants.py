@@ -50,7 +50,11 @@ MODULES: dict[str, Sequence[str]] = {
         "tests/accounts/test_races.py",
         "tests/accounts/test_sync.py",
     ),
-    "webhooks/handlers.py": ("tests/webhooks/test_handlers.py", "tests/webhooks/test_ledger.py"),
+    "webhooks/handlers.py": (
+        "tests/webhooks/test_handlers.py",
+        "tests/webhooks/test_ledger.py",
+        "tests/webhooks/test_observability.py",
+    ),
     "accounts/merge.py": ("tests/accounts/test_merge.py", "tests/accounts/test_merge_histories.py"),
     "accounts/clerk/tokens.py": (
         f"{CLERK}/test_tokens.py",

@@ -11,7 +11,7 @@ from pytest_django import Settings
 
 from accounts.models import User
 from devclerk.fixtures import LocalClerk
-from tests.webhooks.deliveries import envelope, outcome_of, person
+from tests.webhooks.deliveries import envelope, outcome_of, user_data
 from webhooks.models import WebhookEvent
 
 pytestmark = pytest.mark.django_db
@@ -27,7 +27,7 @@ def operator() -> Client:
 
 
 def test_the_ledger_can_be_looked_through(operator: Client) -> None:
-    outcome_of(envelope("user.created", person()))
+    outcome_of(envelope("user.created", user_data()))
     outcome_of(envelope("user.updated", {"id": None}))
     entry = WebhookEvent.objects.get(outcome="created")
     page = operator.get(LEDGER).content
@@ -40,7 +40,7 @@ def test_the_ledger_can_be_looked_through(operator: Client) -> None:
 
 @pytest.mark.parametrize("term", ["user_1", "svix_id"])
 def test_an_event_is_found_by_its_exact_ids(operator: Client, term: str) -> None:
-    outcome_of(envelope("user.created", person()))
+    outcome_of(envelope("user.created", user_data()))
     entry = WebhookEvent.objects.get()
     found = operator.get(LEDGER, {"q": entry.svix_id if term == "svix_id" else term})
     assert list(found.context["cl"].queryset) == [entry]
@@ -52,14 +52,14 @@ def test_an_event_is_found_by_its_exact_ids(operator: Client, term: str) -> None
 )
 def test_events_are_filtered_by_what_they_do_here(operator: Client, chosen: str, shown: set[str]) -> None:
     for kind in ("user.created", "user.updated", "session.created"):
-        outcome_of(envelope(kind, person()))
+        outcome_of(envelope(kind, user_data()))
     found = operator.get(LEDGER, {"type": chosen}).context["cl"].queryset
     assert {event.type for event in found} == shown
 
 
 @pytest.mark.parametrize("chosen", ["\0", "nonsense", ""])
 def test_a_filter_that_was_not_offered_filters_nothing(operator: Client, chosen: str) -> None:
-    outcome_of(envelope("user.created", person()))
+    outcome_of(envelope("user.created", user_data()))
     found = operator.get(LEDGER, {"type": chosen})
     assert found.status_code == 200
     assert found.context["cl"].queryset.count() == 1
@@ -106,7 +106,7 @@ def test_events_about_nobody_have_nobody_to_fetch(operator: Client) -> None:
 
 
 def test_nothing_can_be_added_changed_or_deleted(operator: Client) -> None:
-    outcome_of(envelope("user.created", person()))
+    outcome_of(envelope("user.created", user_data()))
     entry = WebhookEvent.objects.get()
     assert operator.get(f"{LEDGER}add/").status_code == 403
     assert operator.post(f"{LEDGER}{entry.pk}/change/", {"outcome": "failed"}).status_code == 403
