@@ -1,4 +1,4 @@
-"""Answers of the API, the webhooks and the health endpoints are for the one who asked, never for a cache."""
+"""Responses of the API, the webhooks and the health endpoints must not be cached."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ UNCACHED_PATHS = re.compile(r"/(api|webhooks|health|metrics)(/|\Z)")
 class NoStoreMiddleware:
     """Forbid caching of everything below `/api`, `/webhooks`, `/health` and `/metrics`, errors included.
 
-    Stands first in MIDDLEWARE: redirects, CORS preflights and refusals of other middlewares pass it too.
+    Comes first in MIDDLEWARE, so that it handles redirects, CORS preflights and refusals of other middleware.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        """Answer the request, and set the headers where the path is one of ours."""
+        """Return the response, with the headers if the path is one of these."""
         response = self.get_response(request)
         if UNCACHED_PATHS.match(request.path_info):
             forbid_caching(response)
