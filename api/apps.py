@@ -1,4 +1,4 @@
-"""The API as a Django application."""
+"""The Django application of the API."""
 
 from __future__ import annotations
 
@@ -6,6 +6,4 @@ from django.apps import AppConfig
 
 
 class APIConfig(AppConfig):
-    """The endpoints, their errors and their description."""
-
     name = "api"

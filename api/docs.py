@@ -1,4 +1,4 @@
-"""The description of the API, for machines and for people: open in debug, else to an admin session."""
+"""The OpenAPI schema and Swagger UI: public in debug, otherwise for an admin session of staff."""
 
 from __future__ import annotations
 
@@ -18,13 +18,12 @@ from rest_framework.authentication import SessionAuthentication
 from rest_framework.exceptions import PermissionDenied
 from rest_framework.request import Request
 
-from api.permissions import IsStaffOrDebug, may_read_docs
-
-READ_ONLY = ["get", "head"]
+from api.permissions import IsStaffOrDebug
+from api.views import READ_ONLY
 
 
 class SchemaView(SpectacularAPIView):
-    """OpenAPI 3.0.3, as JSON unless YAML is asked for; 403 for whoever may not read it."""
+    """OpenAPI 3.0.3, as JSON unless the client accepts only YAML."""
 
     http_method_names = READ_ONLY
     authentication_classes = (SessionAuthentication,)
@@ -42,24 +41,21 @@ class SchemaView(SpectacularAPIView):
         message: str | None = None,
         code: str | None = None,
     ) -> NoReturn:
-        """Refuse with 403, never 401: no credential that fits into a header opens this door."""
+        """Raise PermissionDenied (403), never 401: no `Authorization` header gives access."""
         raise PermissionDenied(message, code)
 
 
 class DocsView(SpectacularSwaggerSplitView):
-    """Swagger UI from our own files, its script apart from the page so that a strict CSP may stand."""
+    """Swagger UI from local files; the script is separate from the page, as a strict CSP requires."""
 
     http_method_names = READ_ONLY
     authentication_classes = (SessionAuthentication,)
     permission_classes = ()
 
-    def perform_authentication(self, request: Request) -> None:
-        """Look at the session when it is asked for: in debug never."""
-
     @extend_schema(exclude=True)
     def get(self, request: Request, *args: object, **kwargs: object) -> HttpResponseBase:
-        """Show the page, or send a person to the admin's login, and back."""
-        if not may_read_docs(request):
+        """Return the page, or a redirect to the login of the admin."""
+        if not IsStaffOrDebug().has_permission(request, self):
             return redirect_to_login(request.get_full_path(), "admin:login")
         response: HttpResponseBase = super().get(request, *args, **kwargs)  # type: ignore[no-untyped-call]
         return response

@@ -2,7 +2,7 @@
 
 raised                               status  code                    header
 NotAuthenticated                     401     not_authenticated       WWW-Authenticate: Bearer
-AuthenticationFailed                 401     the rule it broke       the same, with error="invalid_token"
+AuthenticationFailed                 401     its own                 the same, with error="invalid_token"
 ServiceUnavailable                   503     keys_, sync_unavailable Retry-After
 OperationalError, InterfaceError     503     sync_unavailable        Retry-After
 SuspiciousOperation                  400     parse_error
@@ -34,10 +34,10 @@ logger = logging.getLogger(__name__)
 
 
 class ExceptionHandler(handler.ExceptionHandler):
-    """Turn whatever a view raised into the envelope, with the headers of the table above."""
+    """Convert any exception of a view into the envelope, with the headers of the table above."""
 
     def convert_known_exceptions(self, exc: Exception) -> Exception:
-        """Tell our machinery (503) from a request that cannot be read (400) and from a bug (500)."""
+        """Convert a database outage to 503 and a suspicious request to 400; any other bug stays 500."""
         if isinstance(exc, OperationalError | InterfaceError):
             return ServiceUnavailable(code="sync_unavailable")
         if isinstance(exc, SuspiciousOperation):
@@ -45,7 +45,7 @@ class ExceptionHandler(handler.ExceptionHandler):
         return super().convert_known_exceptions(exc)
 
     def get_headers(self, exc: APIException) -> dict[str, str]:
-        """Add what RFC 6750 asks of a refused token, and how long to wait."""
+        """Return the headers, with the error code of RFC 6750 and the seconds to wait."""
         headers: dict[str, str] = super().get_headers(exc)
         if isinstance(exc, AuthenticationFailed) and "WWW-Authenticate" in headers:
             headers["WWW-Authenticate"] += ' error="invalid_token"'
@@ -55,7 +55,7 @@ class ExceptionHandler(handler.ExceptionHandler):
         return headers
 
     def get_response(self, exc: APIException, data: dict[str, object]) -> Response:
-        """Answer in JSON, also where the view itself would speak YAML or HTML."""
+        """Return the response in JSON, even if the view renders YAML or HTML."""
         request = self.context["request"]
         if request is not None:
             request.accepted_renderer = JSONRenderer()
@@ -63,7 +63,7 @@ class ExceptionHandler(handler.ExceptionHandler):
         return super().get_response(exc, data)
 
     def report_exception(self, exc: APIException, response: Response) -> None:
-        """Log an outage as a warning; leave a bug to Django's own log and to error trackers."""
+        """Log an outage as a warning; leave a bug to Django's log and to error trackers."""
         if response.status_code != HTTPStatus.SERVICE_UNAVAILABLE:
             super().report_exception(exc, response)
             return
@@ -78,42 +78,41 @@ class ExceptionHandler(handler.ExceptionHandler):
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """Answer what Django refused before any view ran, such as a foreign Host."""
-    if not speaks_json(request):
+    """Handle what Django refuses before the view, such as an unknown Host."""
+    if not _uses_envelope(request):
         return defaults.bad_request(request, exception)
-    return _answer(
+    return _envelope(
         HTTPStatus.BAD_REQUEST, code="parse_error", detail="The request cannot be accepted as it is."
     )
 
 
 def permission_denied(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """Answer what a middleware refused."""
-    if not speaks_json(request):
+    """Handle what a middleware refuses."""
+    if not _uses_envelope(request):
         return defaults.permission_denied(request, exception)
-    return _answer(HTTPStatus.FORBIDDEN, code="permission_denied", detail="This request is not allowed.")
+    return _envelope(HTTPStatus.FORBIDDEN, code="permission_denied", detail="This request is not allowed.")
 
 
-@csrf_exempt  # else a POST to an unknown address would be told about a cookie
+@csrf_exempt  # otherwise a POST to an unknown path is a CSRF failure
 def not_found(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
-    """Answer an address that nobody owns, by any method."""
-    if not speaks_json(request):
+    """Handle a path without a view, for any method."""
+    if not _uses_envelope(request):
         return defaults.page_not_found(request, exception or Http404())
-    return _answer(HTTPStatus.NOT_FOUND, code="not_found", detail="There is nothing at this address.")
+    return _envelope(HTTPStatus.NOT_FOUND, code="not_found", detail="There is nothing at this address.")
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    """Answer a bug outside the views of the API."""
-    if not speaks_json(request):
+    """Handle an unexpected exception outside the views of the API."""
+    if not _uses_envelope(request):
         return defaults.server_error(request)
-    return _answer(HTTPStatus.INTERNAL_SERVER_ERROR, code="error", detail="Server Error (500)")
+    return _envelope(HTTPStatus.INTERNAL_SERVER_ERROR, code="error", detail="Server Error (500)")
 
 
-def speaks_json(request: HttpRequest) -> bool:
-    """Tell whether errors at this address come in the envelope."""
+def _uses_envelope(request: HttpRequest) -> bool:
     return request.path_info.startswith(("/api/", "/webhooks/"))
 
 
-def _answer(status: HTTPStatus, *, code: str, detail: str) -> HttpResponse:
+def _envelope(status: HTTPStatus, *, code: str, detail: str) -> HttpResponse:
     kind: ErrorType = SERVER_ERROR if status >= HTTPStatus.INTERNAL_SERVER_ERROR else CLIENT_ERROR
     error = ErrorResponse(type=kind, errors=[Error(code=code, detail=detail, attr=None)])
     return JsonResponse(asdict(error), status=status)

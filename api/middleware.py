@@ -1,4 +1,4 @@
-"""One id for each request: on its response, and in every log line written while it is answered."""
+"""An id for each request, in the response and in every log line of the request."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
 HEADER = "X-Request-ID"
-# What a proxy may hand us: nothing that could break a log line or a header, nothing long.
+# The ids accepted from a proxy: short, and safe in a header or a log line.
 WELL_FORMED = re.compile(r"[A-Za-z0-9._-]{1,128}")
 
 logger = logging.getLogger("api.request")
@@ -21,18 +21,18 @@ _request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
 
 
 class RequestIDMiddleware:
-    """Keep a well-formed inbound `X-Request-ID`, else make one; log one line when the answer is ready.
+    """Keep a well-formed inbound `X-Request-ID` or create one, and log one line for each request.
 
-    Stands before all middlewares that answer: redirects, CORS preflights and error pages carry the id too.
+    Comes before all middleware that can respond: redirects, CORS preflights and error pages have the id too.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        """Answer the request under its id."""
+        """Return the response with the id of the request."""
         request_id = choose_request_id(request.headers.get(HEADER))
-        held = _request_id.set(request_id)
+        token = _request_id.set(request_id)
         started = time.perf_counter()
         try:
             response = self.get_response(request)
@@ -40,32 +40,32 @@ class RequestIDMiddleware:
             logger.info("request", extra=_describe(request, response) | {"duration_ms": _elapsed_ms(started)})
             return response
         finally:
-            _request_id.reset(held)
+            _request_id.reset(token)
 
 
 class RequestIDFilter(logging.Filter):
-    """Put `request_id` on each record (null outside a request), and take the request object off.
+    """Add `request_id` to each record (null outside a request), and remove the request object.
 
-    Django attaches the whole request to its own records; printed, it shows the address with its query.
+    Django attaches the request to its records; when formatted, it shows the URL with the query.
     """
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Keep every record."""
+        """Return True: every record passes."""
         record.request_id = _request_id.get()
         record.__dict__.pop("request", None)
         return True
 
 
 def choose_request_id(inbound: str | None) -> str:
-    """Return `inbound` if it is well formed, else a new id of 32 hexadecimal digits."""
+    """Return `inbound` if it is well formed, otherwise a new id of 32 hexadecimal digits."""
     if inbound is not None and WELL_FORMED.fullmatch(inbound):
         return inbound
     return uuid4().hex
 
 
 def _describe(request: HttpRequest, response: HttpResponseBase) -> dict[str, object]:
-    # The route, not the path: a path may hold anything that a stranger typed. `auth` is set by REST framework
-    # alone; reading `user` here could load a session from the database.
+    # The route, because a path may hold personal data. `auth`, which REST framework sets, because reading
+    # `user` could load a session from the database.
     match = request.resolver_match
     return {
         "method": request.method,

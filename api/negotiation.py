@@ -1,4 +1,4 @@
-"""In which format an answer comes: the one asked for if the view has it, else the view's first."""
+"""Content negotiation: the requested format if the view supports it, otherwise the view's first."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from rest_framework.request import Request
 
 
 class ContentNegotiation(DefaultContentNegotiation):
-    """Never 406: whoever asks for what the view has not (a browser, for a page) still learns 401 from 200."""
+    """Never 406: a browser that requests HTML still sees whether the response is 200 or 401."""
 
     def select_renderer(
         self, request: Request, renderers: Iterable[BaseRenderer], format_suffix: str | None = None
     ) -> tuple[BaseRenderer, str]:
-        """Give a renderer and its media type."""
+        """Return a renderer and its media type."""
         try:
             chosen: tuple[BaseRenderer, str] = super().select_renderer(request, renderers, format_suffix)
         except NotAcceptable:

@@ -6,9 +6,9 @@ from rest_framework import pagination
 
 
 class PageNumberPagination(pagination.PageNumberPagination):
-    """50 rows a page unless `page_size` asks for another number, 100 at most."""
+    """50 rows per page, or `page_size` rows, at most 100."""
 
     page_size = 50
     page_size_query_param = "page_size"
     max_page_size = 100
-    page_size_query_description = f"Rows on a page, {max_page_size} at most."
+    page_size_query_description = f"Rows per page, at most {max_page_size}."

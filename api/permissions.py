@@ -1,4 +1,4 @@
-"""Who may ask what, beyond being signed in."""
+"""Permissions of the API beyond authentication."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from accounts.clerk.tokens import SessionClaims
 
 
 class IsStaff(BasePermission):
-    """Staff, by a Clerk session of their own.
+    """Staff with a Clerk session of their own.
 
-    `ClerkAuthentication` has refused sessions with an actor before; they are not staff here either.
+    `ClerkAuthentication` already refuses an actor for staff; this does not depend on it.
     """
 
     def has_permission(self, request: Request, view: APIView) -> bool:
@@ -23,13 +23,8 @@ class IsStaff(BasePermission):
 
 
 class IsStaffOrDebug(BasePermission):
-    """Anyone in debug, else whoever is signed in to the admin."""
+    """Everyone in debug, otherwise staff with an admin session."""
 
     def has_permission(self, request: Request, view: APIView) -> bool:
-        """Tell whether whoever asks may read the description of the API."""
-        return may_read_docs(request)
-
-
-def may_read_docs(request: Request) -> bool:
-    """Tell whether whoever asks may read the description of the API; in debug without a look at who it is."""
-    return settings.DEBUG or bool(getattr(request.user, "is_staff", False))
+        """Return whether the request may read the schema."""
+        return settings.DEBUG or bool(getattr(request.user, "is_staff", False))

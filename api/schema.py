@@ -1,4 +1,4 @@
-"""The OpenAPI description: every error with the envelope, its codes and its headers."""
+"""The OpenAPI schema: the error envelope, its codes and the response headers."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from drf_spectacular.utils import Direction, OpenApiExample, OpenApiParameter, e
 from drf_standardized_errors.openapi import AutoSchema as StandardizedAutoSchema
 from rest_framework import serializers
 
-# Imported to be registered: drf-spectacular finds its extensions no other way.
+# drf-spectacular registers extensions when they are imported.
 from accounts import openapi as _openapi  # noqa: F401
 
 ERROR_TYPES = ("client_error", "server_error", "validation_error")
@@ -27,18 +27,18 @@ def _example(status: int, *, code: str, detail: str) -> OpenApiExample:
 
 
 class ErrorSerializer(serializers.Serializer[object]):
-    """One thing that went wrong."""
+    """One error."""
 
-    code = serializers.CharField(help_text="For programs; stable.")
-    detail = serializers.CharField(help_text="For people; may change.")
-    attr = serializers.CharField(allow_null=True, help_text="The field at fault, if one is.")
+    code = serializers.CharField(help_text="A stable code for programs.")
+    detail = serializers.CharField(help_text="A message for developers; it may change.")
+    attr = serializers.CharField(allow_null=True, help_text="The invalid field, if the error is about one.")
 
 
 @extend_schema_serializer(
     examples=[
         _example(400, code="parse_error", detail="Malformed request."),
         _example(401, code="not_authenticated", detail="Authentication credentials were not provided."),
-        _example(401, code="token_expired", detail="The session token has expired: ask for a fresh one."),
+        _example(401, code="token_expired", detail="The session token has expired: request a new one."),
         _example(403, code="user_inactive", detail="This user may not sign in."),
         _example(
             403,
@@ -53,48 +53,48 @@ class ErrorSerializer(serializers.Serializer[object]):
         ),
         _example(429, code="throttled", detail="Request was throttled."),
         _example(500, code="error", detail="Server Error (500)"),
-        _example(503, code="keys_unavailable", detail="No verification key can be had now."),
+        _example(503, code="keys_unavailable", detail="No verification key is available now."),
         _example(503, code="sync_unavailable", detail="The user cannot be read or saved now."),
     ]
 )
 class ErrorResponseSerializer(serializers.Serializer[object]):
-    """Every error of the API."""
+    """The body of every error response."""
 
     type = serializers.ChoiceField(choices=ERROR_TYPES)
-    # Hides `Serializer.errors`, which nobody asks of a shape that is only described.
+    # Hides `Serializer.errors`, which is unused: the serializer only describes the response.
     errors = ErrorSerializer(many=True)  # type: ignore[assignment]
 
 
 class AutoSchema(StandardizedAutoSchema):
-    """Document the errors that this API can answer, no others."""
+    """Describe only the errors that this API can return."""
 
     def get_override_parameters(self) -> list[Any]:
-        """Add the headers of the answers."""
+        """Return the parameters, with the response headers."""
         return [
             *super().get_override_parameters(),
             OpenApiParameter(
                 "X-Request-ID",
                 location=OpenApiParameter.HEADER,
-                description="Names this request in our logs; a well-formed inbound one is kept.",
+                description="The id of this request in the logs; a well-formed inbound id is kept.",
                 response=True,
             ),
             OpenApiParameter(
                 "WWW-Authenticate",
                 location=OpenApiParameter.HEADER,
-                description='`Bearer` without a token, `Bearer error="invalid_token"` for a refused one.',
+                description='`Bearer` without a token, `Bearer error="invalid_token"` for an invalid token.',
                 response=[401],
             ),
             OpenApiParameter(
                 "Retry-After",
                 type=int,
                 location=OpenApiParameter.HEADER,
-                description="Seconds to wait.",
+                description="Seconds to wait before the next attempt.",
                 response=[503],
             ),
         ]
 
     def _get_error_response_examples(self) -> list[OpenApiExample]:
-        # Ours stand on the serializer, with the codes of this API.
+        # The examples with the codes of this API are on the serializer.
         return []
 
     def _get_response_for_code(
@@ -111,7 +111,7 @@ class AutoSchema(StandardizedAutoSchema):
         return response
 
     def _should_add_http403_error_response(self) -> bool:
-        # Whoever is blocked hears `user_inactive` wherever a token is read.
+        # Every view that reads a token answers an inactive user with `user_inactive`.
         return self._should_add_http401_error_response() or super()._should_add_http403_error_response()
 
     def _should_add_http415_error_response(self) -> bool:

@@ -1,4 +1,4 @@
-"""`?search=`: the words of one line."""
+"""The filter for `?search=`, with a limit on the length."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
-# Each word is asked of each field: of a thousand words SQLite makes an expression that it refuses.
+# Each word is compared with each field: a thousand words exceed the expression depth of SQLite.
 MAX_LENGTH = 200
 
 
 class SearchFilter(filters.SearchFilter):
-    """REST framework's own, for a text of 200 characters at most; 400 beyond."""
+    """The filter of REST framework, with 400 for a text of more than 200 characters."""
 
     def get_search_terms(self, request: Request) -> list[str]:
-        """Give the words."""
+        """Return the words; raise ValidationError if the text is too long."""
         if len(request.query_params.get(self.search_param, "")) > MAX_LENGTH:
-            detail = f"A search has {MAX_LENGTH} characters at most."
+            detail = f"A search has at most {MAX_LENGTH} characters."
             raise ValidationError({self.search_param: [detail]}, code="max_length")
         return super().get_search_terms(request)
 
     def get_schema_operation_parameters(self, view: APIView) -> list[dict[str, Any]]:
-        """Describe the parameter with its limit."""
+        """Return the parameter with its limit."""
         [parameter] = super().get_schema_operation_parameters(view)
         return [{**parameter, "schema": {**parameter["schema"], "maxLength": MAX_LENGTH}}]

@@ -1,4 +1,4 @@
-"""The shapes that leave the API."""
+"""The response bodies of the API."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ _ADA = "user_25Q5d23pXbSh1vWkN8mKtGfYcLz"
     ]
 )
 class UserSerializer(serializers.Serializer[User]):
-    """A person: the local row."""
+    """A user, as stored in this database."""
 
-    # Written out: a ModelSerializer works the fields out anew for each request, at twice the cost.
+    # Not a ModelSerializer, which derives the fields again for each request and takes twice the time.
     id = serializers.UUIDField(read_only=True)
     clerk_id = serializers.CharField(allow_null=True, read_only=True, help_text="Null for local staff.")
-    # Clerk knows addresses that Django's validators and `format: email` refuse.
+    # Clerk accepts addresses that Django's validators and `format: email` refuse.
     email = serializers.CharField(allow_null=True, read_only=True)
     email_verified = serializers.BooleanField(read_only=True)
     first_name = serializers.CharField(read_only=True)
@@ -65,25 +65,27 @@ class UserSerializer(serializers.Serializer[User]):
     ]
 )
 class SessionSerializer(serializers.Serializer[SessionClaims]):
-    """The verified session that a request came with."""
+    """The verified session of the request."""
 
     session_id = serializers.CharField(
-        allow_null=True, read_only=True, help_text="Null for a token made from a JWT template."
+        allow_null=True, read_only=True, help_text="Null for a token of a JWT template."
     )
     user_id = serializers.CharField(read_only=True, help_text="The Clerk id.")
     issued_at = serializers.SerializerMethodField()
     expires_at = serializers.SerializerMethodField()
     authorized_party = serializers.CharField(
-        allow_null=True, read_only=True, help_text="The origin that the token was made for."
+        allow_null=True, read_only=True, help_text="The origin that the token was issued for."
     )
     actor = serializers.CharField(
-        allow_null=True, read_only=True, help_text="The Clerk id of whoever impersonates the user."
+        allow_null=True,
+        read_only=True,
+        help_text="The Clerk id of the impersonator, if there is one.",
     )
 
     def get_issued_at(self, claims: SessionClaims) -> datetime:
-        """Return when the token was made."""
+        """Return when the token was issued."""
         return datetime.fromtimestamp(claims.issued_at, tz=UTC)
 
     def get_expires_at(self, claims: SessionClaims) -> datetime:
-        """Return when the token ends."""
+        """Return when the token expires."""
         return datetime.fromtimestamp(claims.expires_at, tz=UTC)

@@ -1,4 +1,4 @@
-"""The addresses under /api/."""
+"""The URLs below /api/."""
 
 from __future__ import annotations
 

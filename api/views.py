@@ -1,4 +1,4 @@
-"""The endpoints. `request.user` is the local row: no view looks a person up by hand."""
+"""The endpoints. `request.user` is the row in this database: no view loads the user itself."""
 
 from __future__ import annotations
 
@@ -14,32 +14,32 @@ from api.permissions import IsStaff
 from api.search import SearchFilter
 from api.serializers import SessionSerializer, UserSerializer
 
-# OPTIONS would only tell about the implementation; the description of the API is at /api/schema.
+# OPTIONS would only describe the implementation; /api/schema describes the API.
 READ_ONLY = ["get", "head"]
 
 
 class SelfViewSet(ViewSet):
-    """Whoever is asking."""
+    """The user and the session of the request."""
 
     http_method_names = READ_ONLY
 
     @extend_schema(summary="The signed-in user", responses=UserSerializer)
     @action(detail=False)
     def me(self, request: AuthenticatedRequest) -> Response:
-        """Return the local user, made on the first request and kept in step with Clerk."""
+        """Return the user, who is created at the first request and synced with Clerk."""
         return Response(UserSerializer(request.user).data)
 
     @extend_schema(summary="The verified session", responses=SessionSerializer)
     @action(detail=False)
     def session(self, request: AuthenticatedRequest) -> Response:
-        """Return what the token of this request says about the session."""
+        """Return the session claims of the token."""
         return Response(SessionSerializer(request.auth).data)
 
 
 @extend_schema_view(
     list=extend_schema(
         summary="All live users, local staff included",
-        description="For staff. `search` looks in the e-mail, the names and the Clerk id.",
+        description="For staff. `search` matches the e-mail address, the names and the Clerk id.",
     ),
     retrieve=extend_schema(
         summary="One live user",
@@ -48,12 +48,12 @@ class SelfViewSet(ViewSet):
     ),
 )
 class UserViewSet(ReadOnlyModelViewSet[User]):
-    """The people, for staff."""
+    """The live users, for staff."""
 
     http_method_names = READ_ONLY
     permission_classes = (IsStaff,)
     serializer_class = UserSerializer
-    # The id settles equal times: without it a row could stand on two pages or on none.
+    # The id orders rows with equal times: without it a row could be on two pages or on none.
     queryset = User.objects.live().order_by("created_at", "id")
     lookup_field = "id"
     filter_backends = (SearchFilter,)

@@ -67,7 +67,6 @@ MIDDLEWARE = [
     "config.caching.NoStoreMiddleware",
     "api.middleware.RequestIDMiddleware",
     "health.middleware.ProbeMiddleware",
-    "api.hosts.HostMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "corsheaders.middleware.CorsMiddleware",

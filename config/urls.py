@@ -1,11 +1,11 @@
-"""All addresses of the product; each package has its own."""
+"""The URLs of the project; each package has its own module of URLs."""
 
 from __future__ import annotations
 
 from django.contrib import admin
 from django.urls import include, path, re_path
 
-import config.admin  # noqa: F401 - config is no app, so autodiscovery does not import it
+import config.admin  # noqa: F401 - config is not an app, so autodiscovery does not import it
 from api.errors import not_found
 
 handler400 = "api.errors.bad_request"
@@ -18,6 +18,6 @@ urlpatterns = [
     path("", include("api.urls")),
     path("", include("webhooks.urls")),
     path("", include("health.urls")),
-    # Routed here instead of `handler404`, which debug replaces by Django's own page.
+    # A route, because in debug Django shows its own page instead of `handler404`.
     re_path(r"^(api|webhooks)/", not_found),
 ]

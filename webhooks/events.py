@@ -1,4 +1,4 @@
-"""Clerk's event envelope, read leniently: what we do not know we do not mind."""
+"""The envelope of Clerk's events. Unknown keys are ignored."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from accounts.clerk.times import MAX_AHEAD_MILLISECONDS, to_milliseconds
 
 MAX_LABEL_LENGTH = 100
 
-# Clerk sent no webhook before 2020: an earlier time is a mistake.
+# 2020-01-01: Clerk sent no webhooks earlier.
 _EARLIEST_MILLISECONDS = 1_577_836_800_000
 
 
 class MalformedEvent(Exception):
-    """The body is genuine but no event: not a JSON object, or without a type."""
+    """The signed body is not an event: it is not a JSON object, or has no type."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
-    """What Clerk says happened; `data` is as it came, `occurred_at` is in milliseconds."""
+    """An event of Clerk. `occurred_at` is in milliseconds; `data` is not validated."""
 
     type: str
     occurred_at: int
@@ -28,14 +28,14 @@ class Event:
 
     @property
     def label(self) -> str:
-        """The type as the ledger and the logs may hold it: short, and free of what they cannot store."""
-        return "".join(letter if letter.isprintable() else "?" for letter in self.type[:MAX_LABEL_LENGTH])
+        """The type in a form that the ledger and the logs can store: short and printable."""
+        return "".join(char if char.isprintable() else "?" for char in self.type[:MAX_LABEL_LENGTH])
 
 
 def parse_event(body: bytes, *, received_at: int) -> Event:
-    """Read the envelope; `received_at` (milliseconds) stands in for a time that is missing or absurd.
+    """Return the event in `body`; `received_at` (milliseconds) replaces a missing or implausible time.
 
-    Raises `MalformedEvent`.
+    Raises MalformedEvent.
     """
     try:
         envelope = read_payload(body)
@@ -43,21 +43,21 @@ def parse_event(body: bytes, *, received_at: int) -> Event:
         raise MalformedEvent from error
     if not isinstance(envelope, dict):
         raise MalformedEvent
-    kind = envelope.get("type")
-    if not isinstance(kind, str) or not kind:
+    event_type = envelope.get("type")
+    if not isinstance(event_type, str) or not event_type:
         raise MalformedEvent
     instance_id = envelope.get("instance_id")
     return Event(
-        type=kind,
-        occurred_at=_milliseconds(envelope.get("timestamp"), received_at=received_at),
+        type=event_type,
+        occurred_at=_event_time(envelope.get("timestamp"), received_at=received_at),
         instance_id=instance_id if isinstance(instance_id, str) else None,
         data=envelope.get("data"),
     )
 
 
-def _milliseconds(value: object, *, received_at: int) -> int:
+def _event_time(value: object, *, received_at: int) -> int:
     if not isinstance(value, int | float):
         return received_at
-    moment = to_milliseconds(value)
-    plausible = _EARLIEST_MILLISECONDS <= moment <= received_at + MAX_AHEAD_MILLISECONDS
-    return int(moment) if plausible else received_at
+    milliseconds = to_milliseconds(value)
+    is_plausible = _EARLIEST_MILLISECONDS <= milliseconds <= received_at + MAX_AHEAD_MILLISECONDS
+    return int(milliseconds) if is_plausible else received_at

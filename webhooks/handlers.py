@@ -1,4 +1,4 @@
-"""What an event does here, and the transaction in which it does it once."""
+"""The effects of events: each event takes effect once, in one transaction with its row in the ledger."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ logger = logging.getLogger(__name__)
 
 
 class SyncUnavailable(Exception):
-    """The event had no effect and the fault is ours: it must be delivered again."""
+    """The event had no effect because of an error on our side: it must be delivered again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reading:
-    """What an event asks for: an effect on one person, or none, and then why."""
+class Plan:
+    """The effect that an event asks for on one user; without an effect, the outcome to record."""
 
     clerk_id: str | None = None
     effect: Callable[[], str] | None = None
@@ -37,104 +37,95 @@ class Reading:
     error_code: str = ""
 
 
-def deliver(event: Event, *, svix_id: str, received_at: int) -> str:
-    """Give the event its one effect, however often and however parallel it comes, and return the outcome.
+def process_event(event: Event, *, svix_id: str, received_at: int) -> str:
+    """Apply the event unless an earlier delivery did, and return the outcome.
 
-    `received_at` is in milliseconds. Raises `SyncUnavailable` after the failure was recorded and reported.
+    `received_at` is in milliseconds. Raises SyncUnavailable after the failure was recorded and observers were
+    notified.
     """
     entry = WebhookEvent(
         svix_id=svix_id,
         type=event.label,
         occurred_at=_datetime(event.occurred_at),
         received_at=_datetime(received_at),
-        outcome=EventOutcome.UNCHANGED,
     )
     try:
-        reading = read(event, received_at=received_at)
-        entry.clerk_id = reading.clerk_id
-        entry.outcome = reading.outcome
-        entry.error_code = reading.error_code
-        outcome = retry_on_dead_connection(partial(_take_effect, entry, effect=reading.effect))
-    except Exception as error:  # whatever goes wrong here is our trouble, and Svix keeps what we lost
-        _give_up(entry, error=error)
+        plan = plan_effect(event, received_at=received_at)
+        entry.clerk_id, entry.outcome, entry.error_code = plan.clerk_id, plan.outcome, plan.error_code
+        outcome = retry_on_dead_connection(partial(_apply_once, entry, effect=plan.effect))
+    except Exception as error:  # any error on our side: Svix delivers the event again
+        _handle_failure(entry, error=error)
         raise SyncUnavailable from error
-    _report(entry, outcome=outcome)
+    _notify_received(entry, outcome=outcome)
     if outcome == EventOutcome.REJECTED:
         sync_failed.send_robust(WebhookEvent, clerk_id=None, source="webhook", reason="unusable_profile")
     return outcome
 
 
-def read(event: Event, *, received_at: int) -> Reading:
-    """Find out what the event asks for; nothing is done yet."""
+def plan_effect(event: Event, *, received_at: int) -> Plan:
+    """Return what the event asks for, without doing it; `received_at` is in milliseconds."""
     effect = EFFECTS.get(event.type)
     if effect is None:
-        return Reading(outcome=EventOutcome.IGNORED)
+        return Plan(outcome=EventOutcome.IGNORED)
     try:
         profile = profile_from_user(
             event.data, source=Source.WEBHOOK, observed_at=event.occurred_at, now=received_at
         )
     except UnusableProfile as refusal:
-        return Reading(outcome=EventOutcome.REJECTED, error_code=refusal.reason)
-    return Reading(clerk_id=profile.clerk_id, effect=partial(effect, profile, occurred_at=event.occurred_at))
+        return Plan(outcome=EventOutcome.REJECTED, error_code=refusal.reason)
+    return Plan(clerk_id=profile.clerk_id, effect=partial(effect, profile, occurred_at=event.occurred_at))
 
 
-def _sync(profile: ClerkProfile, *, occurred_at: int) -> str:
+def _sync_user(profile: ClerkProfile, *, occurred_at: int) -> str:
     return sync_user(profile).outcome
 
 
-def _delete(profile: ClerkProfile, *, occurred_at: int) -> str:
+def _delete_user(profile: ClerkProfile, *, occurred_at: int) -> str:
     return delete_user(profile.clerk_id, at=occurred_at)
 
 
-# A creation is an update that may come late: both carry the whole person, and the merge rule alone decides.
+# `user.created` may arrive after an update. Both hold the whole user, so the merge rule handles them alike.
 EFFECTS: dict[str, Callable[..., str]] = {
-    "user.created": _sync,
-    "user.updated": _sync,
-    "user.deleted": _delete,
+    "user.created": _sync_user,
+    "user.updated": _sync_user,
+    "user.deleted": _delete_user,
 }
 
 
-def _take_effect(entry: WebhookEvent, *, effect: Callable[[], str] | None) -> str:
+def _apply_once(entry: WebhookEvent, *, effect: Callable[[], str] | None = None) -> str:
+    """Record the event and apply its effect in one transaction, unless an earlier delivery succeeded."""
     with transaction.atomic(using=write_alias(), durable=True):
         claim = WebhookEvent.objects.claim(entry)
         if claim.is_done:
             return DUPLICATE
         outcome = effect() if effect else entry.outcome
-        # The row was inserted with the usual ending, so that the usual delivery costs one statement less.
-        if outcome != claim.outcome:
+        # A new row has the planned outcome already, so that a delivery that changes nothing needs no UPDATE.
+        if claim.attempts > 1 or outcome != claim.outcome:
             WebhookEvent.objects.filter(pk=claim.pk).update(outcome=outcome, error_code=entry.error_code)
         return outcome
 
 
-def _give_up(entry: WebhookEvent, *, error: Exception) -> None:
-    """Leave word of a failure, in the ledger if the database lets us."""
-    reason = _reason(error)
-    entry.outcome, entry.error_code = EventOutcome.FAILED, reason
-    # Without a connection none could be opened: do not wait for one a second time.
+def _handle_failure(entry: WebhookEvent, *, error: Exception) -> None:
+    """Record the failure if the database is available, then log it and notify observers."""
+    entry.outcome, entry.error_code = EventOutcome.FAILED, _failure_code(error)
+    # No connection means that none could be opened: do not wait for a second attempt.
     if write_connection().connection is not None:
         with suppress(Error):
-            _record_failure(entry)
-    _report(entry, outcome=EventOutcome.FAILED)
-    sync_failed.send_robust(WebhookEvent, clerk_id=entry.clerk_id, source="webhook", reason=reason)
+            _apply_once(entry)
+    _notify_received(entry, outcome=EventOutcome.FAILED)
+    sync_failed.send_robust(WebhookEvent, clerk_id=entry.clerk_id, source="webhook", reason=entry.error_code)
 
 
-def _reason(error: Exception) -> str:
-    if not isinstance(error, Error):
-        # A bug of ours: its text may hold what the event held, so its class must do.
-        log_unexpected(logger, "Webhook handler broke", error=error)
-        return "unexpected_error"
-    return failure_reason(error)
+def _failure_code(error: Exception) -> str:
+    if isinstance(error, Error):
+        return failure_reason(error)
+    # The text of the exception may hold values of the event, so only its class is logged.
+    log_unexpected(logger, "Webhook handler broke", error=error)
+    return "unexpected_error"
 
 
-def _record_failure(entry: WebhookEvent) -> None:
-    with transaction.atomic(using=write_alias(), durable=True):
-        claim = WebhookEvent.objects.claim(entry)
-        # Another delivery of the same event may have succeeded since: its outcome stands.
-        if not claim.is_done:
-            WebhookEvent.objects.filter(pk=claim.pk).update(error_code=entry.error_code)
-
-
-def _report(entry: WebhookEvent, *, outcome: str) -> None:
+def _notify_received(entry: WebhookEvent, *, outcome: str) -> None:
+    """Log the outcome and send `webhook_received`."""
     level = logging.ERROR if outcome == EventOutcome.FAILED else logging.INFO
     logger.log(
         level,

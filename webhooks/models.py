@@ -1,4 +1,4 @@
-"""The ledger: which events came, and what became of each. Never what stood in them."""
+"""The ledger: one row for each webhook event, with its outcome but without its data."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from django.db import connections, models
 
 from accounts.db import WriteDatabaseModel, WriteDatabaseQuerySet
 
-# An answer, never a row's outcome: the row keeps what its first successful delivery did.
+# Only an answer: the row of the event keeps the outcome of its first successful delivery.
 DUPLICATE = "duplicate"
-# Ordinary contention ends sooner; Svix hangs up after 15 s, and a failure waits twice.
+# A longer wait is a fault and no contention. Svix aborts after 15 s, and a failure may wait twice.
 LOCK_TIMEOUT_MS = 5000
 
 # Note [One effect per event]
-# The row and the effect commit together. A second delivery of the same id that comes meanwhile waits here, on
-# the unique index: then it finds the row of a success or, when the first was rolled back, inserts its own.
-# Written out, because the ORM has no statement that inserts or counts and says which of the two it did.
+# The row and the effect are committed together. A parallel delivery of the same id waits on the unique index
+# for that commit. Then it finds the row or, after a rollback, inserts its own.
+# This is SQL because the ORM cannot insert a row or increment a counter and return which of the two it did.
 CLAIM = """
     INSERT INTO webhooks_webhookevent
         (svix_id, type, clerk_id, outcome, error_code, occurred_at, received_at, attempts)
@@ -27,7 +27,7 @@ CLAIM = """
 
 
 class EventOutcome(models.TextChoices):
-    """What became of an event: the outcomes of the merge, and those that only an event can have."""
+    """The outcome of an event: those of a sync, and those that only an event can have."""
 
     CREATED = "created"
     UPDATED = "updated"
@@ -40,7 +40,7 @@ class EventOutcome(models.TextChoices):
 
 
 class Claim(NamedTuple):
-    """The row of one event, locked until the transaction ends."""
+    """The state of an event's row, which is locked until the transaction ends."""
 
     pk: int
     attempts: int
@@ -48,17 +48,20 @@ class Claim(NamedTuple):
 
     @property
     def is_done(self) -> bool:
-        """Tell whether an earlier delivery had its effect, so that this one must have none."""
+        """Return whether an earlier delivery succeeded, so that this one must have no effect."""
         return self.attempts > 1 and self.outcome != EventOutcome.FAILED
 
 
 class WebhookEventQuerySet(WriteDatabaseQuerySet["WebhookEvent"]):
-    """Questions to the ledger."""
+    """A queryset that can insert or lock the row of an event."""
 
     def claim(self, event: WebhookEvent) -> Claim:
-        """Insert the event, or count one more attempt on the row that it has already. Needs a transaction."""
+        """Insert the event, or increment `attempts` of its row, and return the row's state, locked.
+
+        Requires a transaction. Raises django.db.Error if the lock does not come within `LOCK_TIMEOUT_MS`.
+        """
         connection = connections[self.db]
-        moments = [event.occurred_at, event.received_at]
+        times = [event.occurred_at, event.received_at]
         with connection.cursor() as cursor:
             if connection.vendor == "postgresql":
                 cursor.execute("SET LOCAL lock_timeout = %s", [LOCK_TIMEOUT_MS])
@@ -66,14 +69,14 @@ class WebhookEventQuerySet(WriteDatabaseQuerySet["WebhookEvent"]):
                 CLAIM,
                 [
                     *(event.svix_id, event.type, event.clerk_id, event.outcome, event.error_code),
-                    *map(connection.ops.adapt_datetimefield_value, moments),
+                    *map(connection.ops.adapt_datetimefield_value, times),
                 ],
             )
             return Claim(*cursor.fetchone())
 
 
 class WebhookEvent(WriteDatabaseModel):
-    """One event, however often it was delivered; the outcome is that of the delivery that counted."""
+    """A webhook event. The outcome is that of its first successful delivery, if there was one."""
 
     svix_id = models.CharField(max_length=255)
     type = models.CharField(max_length=100)

@@ -1,7 +1,7 @@
-"""News about deliveries, for observers; never control flow.
+"""Signals about deliveries. They notify observers; no receiver may decide anything.
 
-`webhook_received(event_type, outcome, lag_seconds)`: an event came and was dealt with. The outcome is the
-ledger's, or "duplicate"; the lag is the time from the event to its receipt.
+`webhook_received(event_type, outcome, lag_seconds)`: an event was processed. The outcome is that of the
+ledger, or "duplicate"; the lag is the time between the event and its receipt.
 """
 
 from __future__ import annotations

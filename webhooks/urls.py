@@ -1,4 +1,4 @@
-"""Where Clerk's webhooks arrive. Both spellings answer: Svix counts a redirect as a failed delivery."""
+"""The webhook endpoint, with and without a slash: Svix counts a redirect as a failed delivery."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Clerk's events come in here: size, signature, envelope, effect, answer."""
+"""The webhook endpoint: size, signature, envelope, effect, response."""
 
 from __future__ import annotations
 
@@ -16,31 +16,31 @@ from django.views.decorators.vary import vary_on_headers
 from accounts.clerk.unexpected import log_unexpected
 from accounts.signals import sync_failed
 from webhooks.events import MalformedEvent, parse_event
-from webhooks.handlers import SyncUnavailable, deliver
+from webhooks.handlers import SyncUnavailable, process_event
 from webhooks.models import WebhookEvent
 from webhooks.signature import InvalidSignature, NoUsableSecret, verify
 
 MAX_BODY_BYTES = 256 * 1024
-# Svix keeps to its own schedule; the header is for whoever else reads the answer.
+# Svix ignores the header and follows its own schedule; other clients may read it.
 RETRY_AFTER_SECONDS = 5
 
 logger = logging.getLogger(__name__)
 
 
 class MethodNotAllowed(Exception):
-    """Not a POST."""
+    """The request is not a POST."""
 
 
 class PayloadTooLarge(Exception):
-    """More bytes than any event has."""
+    """The body is larger than `MAX_BODY_BYTES`."""
 
 
 class WrongInstance(Exception):
-    """The event is genuine but from another Clerk instance than CLERK_INSTANCE_ID, or from an unnamed one."""
+    """The event does not name CLERK_INSTANCE_ID as its Clerk instance."""
 
 
 class Refusal(NamedTuple):
-    """The answer to a delivery that was not taken: the code is the contract, the detail is for people."""
+    """The response to a refused delivery. The code is stable; the detail may change."""
 
     status: HTTPStatus
     code: str
@@ -65,12 +65,12 @@ REFUSALS: dict[type[Exception], Refusal] = {
     WrongInstance: Refusal(
         HTTPStatus.BAD_REQUEST,
         "wrong_instance",
-        "The event is not from the Clerk instance that is served here.",
+        "The event is not from the configured Clerk instance.",
     ),
     NoUsableSecret: Refusal(
         HTTPStatus.SERVICE_UNAVAILABLE,
         "webhooks_not_configured",
-        "No signing secret is set up here yet. Deliver the event again later.",
+        "No signing secret is configured. Deliver the event again later.",
     ),
     SyncUnavailable: Refusal(
         HTTPStatus.SERVICE_UNAVAILABLE,
@@ -84,12 +84,12 @@ REFUSALS: dict[type[Exception], Refusal] = {
 @cache_control(no_store=True)
 @vary_on_headers("Authorization")
 def clerk_webhook(request: HttpRequest) -> JsonResponse:
-    """Answer one delivery. Anything but a 2xx makes Svix deliver it again, for a day."""
+    """Process one delivery. After any status but 2xx, Svix delivers the event again for a day."""
     try:
         outcome = _receive(request, received_at=time.time_ns() // 1_000_000)
     except tuple(REFUSALS) as error:
         return _refuse(REFUSALS[type(error)])
-    except Exception as error:  # noqa: BLE001 - the edge: an error of ours is 503, logged by its class
+    except Exception as error:  # noqa: BLE001 - the edge: an unexpected error is 503, logged by its class
         log_unexpected(logger, "Unexpected error in the webhook endpoint", error=error)
         sync_failed.send_robust(WebhookEvent, clerk_id=None, source="webhook", reason="unexpected_error")
         return _refuse(REFUSALS[SyncUnavailable])
@@ -104,24 +104,25 @@ def _receive(request: HttpRequest, *, received_at: int) -> str:
     event = parse_event(body, received_at=received_at)
     if settings.CLERK_INSTANCE_ID and event.instance_id != settings.CLERK_INSTANCE_ID:
         raise WrongInstance
-    return deliver(event, svix_id=svix_id, received_at=received_at)
+    return process_event(event, svix_id=svix_id, received_at=received_at)
 
 
 def _read_body(request: HttpRequest) -> bytes:
-    """Read the raw bytes, at most one more than allowed: the declared length may be missing, or a lie.
+    """Return the raw body, of which at most one byte more than allowed is read.
 
-    Django's own limit belongs to `request.body`, which this never touches: it would answer 400.
+    The declared length may be missing or wrong. `request.body` is not used: its own limit answers 400.
+    Raises PayloadTooLarge, or InvalidSignature if the body cannot be read.
     """
     length = _declared_length(request)
     if length is not None and length > MAX_BODY_BYTES:
         raise PayloadTooLarge
-    # Django takes a body without a length, sent in chunks, for an empty one. A server that decodes the chunks
-    # marks its stream as one that ends by itself.
-    chunked = length is None and request.META.get("wsgi.input_terminated")
-    stream = request.META["wsgi.input"] if chunked else request
+    # Without a declared length Django reads an empty body. A server that decodes chunked bodies marks its
+    # stream as terminated.
+    is_chunked = length is None and request.META.get("wsgi.input_terminated")
+    stream = request.META["wsgi.input"] if is_chunked else request
     try:
         body: bytes = stream.read(MAX_BODY_BYTES + 1)
-    except Exception as error:  # each server has its own errors for a body that breaks off
+    except Exception as error:  # servers raise different errors for an aborted body
         logger.warning("The body of a webhook could not be read", extra={"error": type(error).__name__})
         raise InvalidSignature from error
     if len(body) > MAX_BODY_BYTES:

@@ -1,4 +1,4 @@
-"""What the tests of the API share: a client that speaks as a person of the local Clerk."""
+"""Fixtures of the API tests: a client with tokens of the local Clerk emulator."""
 
 from __future__ import annotations
 
@@ -13,14 +13,20 @@ from accounts.models import User
 from devclerk.fixtures import LocalClerk
 from tests.factories import UserFactory
 
-# django-stubs keeps the type of the test client's response to itself.
-Answer = Any
-Ask = Callable[..., Answer]
+# django-stubs does not export the type of the test client's response.
+Response = Any
+Ask = Callable[..., Response]
 
 
 @pytest.fixture
-def ask(clerk: LocalClerk, clerk_settings: Settings) -> Ask:
-    """Send one request over the test client, with a real token of `by` if that is given."""
+def client() -> Client:
+    """Return a client for which, as behind a server, an exception becomes a response."""
+    return Client(raise_request_exception=False)
+
+
+@pytest.fixture
+def ask(client: Client, clerk: LocalClerk, clerk_settings: Settings) -> Ask:
+    """Return a function that sends a request, with a signed token of the user `by` if given."""
 
     def send(
         path: str,
@@ -29,10 +35,8 @@ def ask(clerk: LocalClerk, clerk_settings: Settings) -> Ask:
         method: str = "GET",
         headers: dict[str, str] | None = None,
         **options: object,
-    ) -> Answer:
+    ) -> Response:
         bearer = {"Authorization": f"Bearer {clerk.mint(by, **options)}"} if by else {}
-        # Errors are answered, as behind a server, not raised into the test.
-        client = Client(raise_request_exception=False)
         return client.generic(method, path, headers=bearer | (headers or {}))
 
     return send
@@ -40,17 +44,17 @@ def ask(clerk: LocalClerk, clerk_settings: Settings) -> Ask:
 
 @pytest.fixture
 def staff(db: None) -> User:
-    """Make a member of the staff who comes from Clerk."""
+    """Return a member of the staff with a Clerk id."""
     return UserFactory.create(clerk_id="user_staff", is_staff=True)
 
 
-def error_of(response: Answer) -> dict[str, Any]:
-    """Return the one error of an envelope, whose shape is checked on the way."""
+def error_of(response: Response) -> dict[str, Any]:
+    """Return the only error of the response, after a check of the envelope."""
     assert response.headers["Content-Type"] == "application/json"
     body = response.json()
     assert set(body) == {"type", "errors"}
-    family = "server_error" if response.status_code >= 500 else "client_error"
-    assert body["type"] in {family, "validation_error"}
+    error_type = "server_error" if response.status_code >= 500 else "client_error"
+    assert body["type"] in {error_type, "validation_error"}
     [error] = body["errors"]
     assert set(error) == {"code", "detail", "attr"}
     return dict(error)

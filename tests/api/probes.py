@@ -1,4 +1,4 @@
-"""Views that go wrong, for the tests of the error envelope; mounted beside the real addresses."""
+"""URLs for the tests of the error envelope: those of the project, and views that raise."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ FAILURES: dict[str, Exception] = {
 
 
 class Raising(APIView):
-    """Raises what its address names."""
+    """A view that raises the exception that the path names."""
 
     authentication_classes = ()
     permission_classes = (AllowAny,)
@@ -42,7 +42,7 @@ class Raising(APIView):
 
 
 class Echo(APIView):
-    """Reads a body."""
+    """A view that parses the body."""
 
     authentication_classes = ()
     permission_classes = (AllowAny,)

@@ -1,4 +1,4 @@
-"""Browsers: who may ask from another origin."""
+"""CORS: which origins may use the API."""
 
 from __future__ import annotations
 
@@ -6,21 +6,21 @@ import pytest
 from django.test import Client
 from pytest_django import Settings
 
-from tests.api.conftest import Answer, Ask
+from tests.api.conftest import Ask, Response
 
 pytestmark = pytest.mark.django_db
 
-OURS = "https://app.example.test"
-FOREIGN = "https://evil.example.test"
+ALLOWED = "https://app.example.test"
+OTHER = "https://evil.example.test"
 
 
 @pytest.fixture(autouse=True)
-def one_frontend(settings: Settings) -> None:
-    settings.CORS_ALLOWED_ORIGINS = [OURS]
+def allowed_origin(settings: Settings) -> None:
+    settings.CORS_ALLOWED_ORIGINS = [ALLOWED]
 
 
-def preflight(client: Client, *, origin: str) -> Answer:
-    """Ask as a browser does before it sends a bearer token to another origin."""
+def preflight(client: Client, *, origin: str) -> Response:
+    """Send the preflight of a browser for a request with a bearer token."""
     return client.options(
         "/api/v1/me",
         headers={
@@ -31,42 +31,42 @@ def preflight(client: Client, *, origin: str) -> Answer:
     )
 
 
-def test_our_frontend_may_send_a_bearer_token(client: Client) -> None:
-    response = preflight(client, origin=OURS)
+def test_allowed_origin_may_send_a_bearer_token(client: Client) -> None:
+    response = preflight(client, origin=ALLOWED)
 
     assert response.status_code == 200
-    assert response.headers["Access-Control-Allow-Origin"] == OURS
+    assert response.headers["Access-Control-Allow-Origin"] == ALLOWED
     assert "authorization" in response.headers["Access-Control-Allow-Headers"]
     assert "GET" in response.headers["Access-Control-Allow-Methods"]
 
 
-def test_no_cookie_may_be_sent(client: Client) -> None:
-    assert "Access-Control-Allow-Credentials" not in preflight(client, origin=OURS).headers
+def test_cookies_are_not_allowed(client: Client) -> None:
+    assert "Access-Control-Allow-Credentials" not in preflight(client, origin=ALLOWED).headers
 
 
-@pytest.mark.parametrize("origin", [FOREIGN, "null", "http://app.example.test", f"{OURS}.evil.test"])
-def test_a_foreign_origin_is_allowed_nothing(client: Client, origin: str) -> None:
+@pytest.mark.parametrize("origin", [OTHER, "null", "http://app.example.test", f"{ALLOWED}.evil.test"])
+def test_other_origin_is_not_allowed(client: Client, origin: str) -> None:
     assert "Access-Control-Allow-Origin" not in preflight(client, origin=origin).headers
 
 
-def test_an_answer_is_readable_for_our_frontend_with_the_headers_it_needs(ask: Ask) -> None:
-    response = ask("/api/v1/me", by="user_ada", headers={"Origin": OURS})
+def test_allowed_origin_can_read_the_response_and_its_headers(ask: Ask) -> None:
+    response = ask("/api/v1/me", by="user_ada", headers={"Origin": ALLOWED})
 
-    assert response.headers["Access-Control-Allow-Origin"] == OURS
+    assert response.headers["Access-Control-Allow-Origin"] == ALLOWED
     exposed = {name.strip() for name in response.headers["Access-Control-Expose-Headers"].split(",")}
     assert exposed == {"Retry-After", "X-Request-ID", "WWW-Authenticate"}
     assert "origin" in response.headers["Vary"].lower()
 
 
-@pytest.mark.parametrize("address", ["/api/v1/me", "/api/v1/nothing"])
-def test_errors_are_readable_too(client: Client, address: str) -> None:
-    response = client.get(address, headers={"Origin": OURS})
+@pytest.mark.parametrize("path", ["/api/v1/me", "/api/v1/nothing"])
+def test_allowed_origin_can_read_errors(client: Client, path: str) -> None:
+    response = client.get(path, headers={"Origin": ALLOWED})
 
     assert response.status_code in {401, 404}
-    assert response.headers["Access-Control-Allow-Origin"] == OURS
+    assert response.headers["Access-Control-Allow-Origin"] == ALLOWED
 
 
-def test_an_answer_is_not_readable_for_a_foreign_origin(ask: Ask) -> None:
-    response = ask("/api/v1/me", by="user_ada", headers={"Origin": FOREIGN})
+def test_other_origin_cannot_read_the_response(ask: Ask) -> None:
+    response = ask("/api/v1/me", by="user_ada", headers={"Origin": OTHER})
 
     assert "Access-Control-Allow-Origin" not in response.headers

@@ -1,4 +1,4 @@
-"""X-Request-ID and the request line."""
+"""X-Request-ID, and the log line of a request."""
 
 from __future__ import annotations
 
@@ -20,33 +20,33 @@ NEW = re.compile(r"[0-9a-f]{32}")
     "sent",
     ["req-1", "7f3c0f0e-6f0b-4d43-9d8c-1d6c1c0b7b1e", "A.b_c-9", "x" * 128, "01HZX3V9R6J8K2M4N6P8Q0S2T4"],
 )
-def test_a_well_formed_id_is_kept(client: Client, sent: str) -> None:
+def test_well_formed_id_is_kept(client: Client, sent: str) -> None:
     assert client.get("/api/v1/me", headers={"X-Request-ID": sent}).headers["X-Request-ID"] == sent
 
 
 @pytest.mark.parametrize(
     "sent", ["", " ", "a b", "x" * 129, "a\tb", "a,b", "<script>", "é", "a\nb", '"', "a%0ab"]
 )
-def test_a_malformed_id_is_replaced(client: Client, sent: str) -> None:
+def test_malformed_id_is_replaced(client: Client, sent: str) -> None:
     assert NEW.fullmatch(client.get("/api/v1/me", headers={"X-Request-ID": sent}).headers["X-Request-ID"])
 
 
-def test_each_request_has_an_id_of_its_own(client: Client) -> None:
+def test_each_request_has_its_own_id(client: Client) -> None:
     ids = {client.get("/api/v1/me").headers["X-Request-ID"] for _ in range(3)}
 
     assert len(ids) == 3
 
 
-@pytest.mark.parametrize("address", ["/api/v1/me", "/api/v1/nothing", "/nowhere", "/api/docs", "/admin/"])
-def test_every_response_carries_one(client: Client, address: str) -> None:
-    assert NEW.fullmatch(client.get(address).headers["X-Request-ID"])
+@pytest.mark.parametrize("path", ["/api/v1/me", "/api/v1/nothing", "/nowhere", "/api/docs", "/admin/"])
+def test_every_response_has_an_id(client: Client, path: str) -> None:
+    assert NEW.fullmatch(client.get(path).headers["X-Request-ID"])
 
 
-def test_a_refused_host_carries_one(client: Client) -> None:
+def test_response_to_an_unknown_host_has_an_id(client: Client) -> None:
     assert NEW.fullmatch(client.get("/api/v1/me", headers={"Host": "evil.example"}).headers["X-Request-ID"])
 
 
-def test_a_preflight_carries_one(client: Client) -> None:
+def test_preflight_has_an_id(client: Client) -> None:
     response = client.options(
         "/api/v1/me", headers={"Origin": "https://app.example.test", "Access-Control-Request-Method": "GET"}
     )
@@ -61,13 +61,13 @@ def request_line(caplog: pytest.LogCaptureFixture) -> dict[str, object]:
 
 @pytest.fixture
 def lines(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
-    """Collect records as our handlers do: through the filter."""
+    """Record log lines with the filter of the configured handlers."""
     caplog.handler.addFilter(RequestIDFilter())
     caplog.set_level(logging.INFO, logger="api.request")
     return caplog
 
 
-def test_one_line_is_logged_for_each_request(ask: Ask, lines: pytest.LogCaptureFixture) -> None:
+def test_each_request_is_logged_once(ask: Ask, lines: pytest.LogCaptureFixture) -> None:
     response = ask("/api/v1/me", by="user_ada")
 
     line = request_line(lines)
@@ -82,9 +82,7 @@ def test_one_line_is_logged_for_each_request(ask: Ask, lines: pytest.LogCaptureF
     assert isinstance(line["duration_ms"], float)
 
 
-def test_the_line_holds_the_route_and_never_what_a_stranger_typed(
-    client: Client, lines: pytest.LogCaptureFixture
-) -> None:
+def test_log_has_the_route_instead_of_the_path(client: Client, lines: pytest.LogCaptureFixture) -> None:
     client.get("/api/v1/users/canary@example.test?search=canary")
 
     line = request_line(lines)
@@ -93,22 +91,20 @@ def test_the_line_holds_the_route_and_never_what_a_stranger_typed(
     assert "canary" not in str(line)
 
 
-def test_an_address_without_a_route_is_logged_without_its_path(
-    client: Client, lines: pytest.LogCaptureFixture
-) -> None:
+def test_unknown_path_is_not_logged(client: Client, lines: pytest.LogCaptureFixture) -> None:
     client.get("/canary@example.test")
 
     assert request_line(lines)["route"] is None
     assert "canary" not in str(request_line(lines))
 
 
-def test_a_record_outside_a_request_has_no_id(lines: pytest.LogCaptureFixture) -> None:
+def test_record_outside_a_request_has_no_id(lines: pytest.LogCaptureFixture) -> None:
     logging.getLogger("api.request").info("idle")
 
     assert request_line(lines)["request_id"] is None
 
 
-def test_the_request_object_is_taken_off_the_record() -> None:
+def test_request_object_is_removed_from_the_record() -> None:
     record = logging.makeLogRecord({"request": RequestFactory().get("/?search=canary")})
 
     RequestIDFilter().filter(record)

@@ -1,4 +1,4 @@
-"""The description is true: whatever is asked, the answer is one that it names."""
+"""Every response to generated requests conforms to the OpenAPI schema."""
 
 from __future__ import annotations
 
@@ -33,20 +33,20 @@ CHECKS = [
     response_schema_conformance,
 ]
 REFUSED: dict[str, dict[str, object]] = {
-    "of nobody's staff": {},
+    "not staff": {},
     "expired": {"fault": Fault.EXPIRED},
     "pending": {"fault": Fault.PENDING},
-    "of another issuer": {"fault": Fault.WRONG_ISSUER},
+    "other issuer": {"fault": Fault.WRONG_ISSUER},
     "impersonated": {"actor": "user_support"},
 }
 
-description = schemathesis.openapi.from_path(COMMITTED)
-description.app = get_wsgi_application()
+schema = schemathesis.openapi.from_path(COMMITTED)
+schema.app = get_wsgi_application()
 
 
 @pytest.fixture(autouse=True)
 def one_connection() -> Iterator[None]:
-    """Keep the test's connection open from request to request, as Django's test client does."""
+    """Keep the connection of the test open after each request, as Django's test client does."""
     ends = (request_started, request_finished)
     for signal in ends:
         signal.disconnect(close_old_connections)
@@ -57,18 +57,16 @@ def one_connection() -> Iterator[None]:
 
 @pytest.mark.django_db
 @pytest.mark.usefixtures("clerk_settings")
-@description.parametrize()
+@schema.parametrize()
 @settings(
     max_examples=25,
     deadline=None,
     phases=[Phase.explicit, Phase.generate],
     derandomize=True,
-    # The rows of the fixtures are only read.
+    # The requests do not change the rows of the fixtures.
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.filter_too_much],
 )
-def test_every_answer_is_a_documented_one(
-    case: schemathesis.Case[Any], clerk: LocalClerk, staff: User
-) -> None:
+def test_every_response_is_documented(case: schemathesis.Case[Any], clerk: LocalClerk, staff: User) -> None:
     token = clerk.mint(str(staff.clerk_id))
 
     case.call_and_validate(headers={"Authorization": f"Bearer {token}", "Host": "testserver"}, checks=CHECKS)
@@ -77,7 +75,7 @@ def test_every_answer_is_a_documented_one(
 @pytest.mark.django_db
 @pytest.mark.usefixtures("clerk_settings")
 @pytest.mark.parametrize("token", ["none", "garbage", *REFUSED])
-@description.parametrize()
+@schema.parametrize()
 @settings(
     max_examples=3,
     deadline=None,
@@ -85,7 +83,7 @@ def test_every_answer_is_a_documented_one(
     derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.filter_too_much],
 )
-def test_so_is_every_answer_to_a_token_that_opens_less(
+def test_every_response_to_a_refused_token_is_documented(
     case: schemathesis.Case[Any], clerk: LocalClerk, token: str
 ) -> None:
     sent = clerk.mint("ada", **REFUSED[token]) if token in REFUSED else token

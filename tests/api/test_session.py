@@ -12,13 +12,13 @@ from tests.api.conftest import Ask, error_of
 pytestmark = pytest.mark.django_db
 
 
-def test_the_body_holds_the_promised_keys_and_no_others(ask: Ask) -> None:
+def test_body_has_exactly_the_documented_keys(ask: Ask) -> None:
     body = ask("/api/v1/session", by="user_ada").json()
 
     assert list(body) == ["session_id", "user_id", "issued_at", "expires_at", "authorized_party", "actor"]
 
 
-def test_the_session_is_that_of_the_token(ask: Ask) -> None:
+def test_session_is_that_of_the_token(ask: Ask) -> None:
     body = ask("/api/v1/session", by="user_ada", claims={"sid": "sess_named"}).json()
 
     assert body["session_id"] == "sess_named"
@@ -36,17 +36,17 @@ def test_times_are_utc_with_a_z(ask: Ask) -> None:
     assert datetime.fromisoformat(expires) > datetime.fromisoformat(issued)
 
 
-def test_the_authorized_party_is_shown(ask: Ask, clerk: LocalClerk) -> None:
+def test_authorized_party_is_returned(ask: Ask, clerk: LocalClerk) -> None:
     assert ask("/api/v1/session", by="user_ada").json()["authorized_party"] == clerk.azp
 
 
-def test_the_actor_of_an_impersonation_is_shown(ask: Ask) -> None:
+def test_actor_is_returned(ask: Ask) -> None:
     body = ask("/api/v1/session", by="user_ada", actor="user_support").json()
 
     assert body["actor"] == "user_support"
 
 
-def test_a_stranger_has_no_session(ask: Ask) -> None:
+def test_request_without_a_token_is_401(ask: Ask) -> None:
     response = ask("/api/v1/session")
 
     assert response.status_code == 401

@@ -10,107 +10,107 @@ from django.test import Client
 from pytest_django import DjangoAssertNumQueries
 
 from accounts.models import User
-from tests.api.conftest import Answer, Ask, error_of
+from tests.api.conftest import Ask, Response, error_of
 from tests.api.test_me import KEYS
 from tests.factories import UserFactory
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("staff")]
 
 LIST = "/api/v1/users"
-NOBODY = UUID("00000000-0000-4000-8000-000000000000")
+UNKNOWN_ID = UUID("00000000-0000-4000-8000-000000000000")
 
 
-def clerk_ids(response: Answer) -> list[str | None]:
+def clerk_ids(response: Response) -> list[str | None]:
     assert response.status_code == 200
     return [row["clerk_id"] for row in response.json()["results"]]
 
 
-# Who may
+# Permissions
 
 
-@pytest.mark.parametrize("address", [LIST, f"{LIST}/{NOBODY}"])
-def test_a_stranger_is_asked_to_sign_in(ask: Ask, address: str) -> None:
-    response = ask(address)
+@pytest.mark.parametrize("path", [LIST, f"{LIST}/{UNKNOWN_ID}"])
+def test_request_without_a_token_is_401(ask: Ask, path: str) -> None:
+    response = ask(path)
 
     assert response.status_code == 401
     assert error_of(response)["code"] == "not_authenticated"
 
 
-@pytest.mark.parametrize("address", [LIST, f"{LIST}/{NOBODY}", f"{LIST}/nonsense"])
-def test_a_person_who_is_not_staff_is_refused(ask: Ask, address: str) -> None:
-    response = ask(address, by="user_ada")
+@pytest.mark.parametrize("path", [LIST, f"{LIST}/{UNKNOWN_ID}", f"{LIST}/nonsense"])
+def test_user_who_is_not_staff_is_403(ask: Ask, path: str) -> None:
+    response = ask(path, by="user_ada")
 
     assert response.status_code == 403
     assert error_of(response)["code"] == "permission_denied"
 
 
 @pytest.mark.parametrize("suffix", ["", "/{id}"])
-def test_a_session_with_an_actor_is_never_staff(ask: Ask, staff: User, suffix: str) -> None:
+def test_session_with_an_actor_is_403(ask: Ask, staff: User, suffix: str) -> None:
     response = ask(LIST + suffix.format(id=staff.id), by="user_staff", actor="user_support")
 
     assert response.status_code == 403
     assert error_of(response)["code"] == "impersonation_of_staff"
 
 
-def test_an_admin_session_does_not_open_it(admin_client: Client) -> None:
+def test_admin_session_is_401(admin_client: Client) -> None:
     assert admin_client.get(LIST).status_code == 401
 
 
 # The list
 
 
-def test_staff_see_live_people_in_pages(ask: Ask) -> None:
+def test_list_has_pages(ask: Ask) -> None:
     body = ask(LIST, by="user_staff").json()
 
     assert list(body) == ["count", "next", "previous", "results"]
     assert (body["count"], body["next"], body["previous"]) == (1, None, None)
 
 
-def test_each_row_has_the_shape_of_me(ask: Ask) -> None:
+def test_each_row_is_the_same_as_in_me(ask: Ask) -> None:
     [row] = ask(LIST, by="user_staff").json()["results"]
 
     assert list(row) == KEYS
     assert row == ask("/api/v1/me", by="user_staff").json()
 
 
-def test_local_staff_are_listed_without_a_clerk_id(ask: Ask) -> None:
+def test_local_staff_have_no_clerk_id(ask: Ask) -> None:
     UserFactory.create(clerk_id=None, is_staff=True)
 
     assert None in clerk_ids(ask(LIST, by="user_staff"))
 
 
-def test_deleted_people_are_neither_listed_nor_found(ask: Ask) -> None:
-    gone = UserFactory.create(clerk_id="user_gone", deleted_at=datetime.now(UTC), deleted_by="clerk")
+def test_deleted_user_is_neither_listed_nor_found(ask: Ask) -> None:
+    deleted = UserFactory.create(clerk_id="user_deleted", deleted_at=datetime.now(UTC), deleted_by="clerk")
 
     assert clerk_ids(ask(LIST, by="user_staff")) == ["user_staff"]
-    assert ask(f"{LIST}/{gone.id}", by="user_staff").status_code == 404
+    assert ask(f"{LIST}/{deleted.id}", by="user_staff").status_code == 404
 
 
-def test_pages_hold_everybody_exactly_once_though_born_at_the_same_moment(ask: Ask) -> None:
+def test_pages_have_users_of_equal_creation_time_once(ask: Ask) -> None:
     UserFactory.create_batch(24)
     User.objects.update(created_at=datetime(2026, 1, 1, tzinfo=UTC))
 
-    seen, address = [], f"{LIST}?page_size=7"
-    while address:
-        body = ask(address, by="user_staff").json()
+    seen, path = [], f"{LIST}?page_size=7"
+    while path:
+        body = ask(path, by="user_staff").json()
         seen += [row["id"] for row in body["results"]]
-        address = body["next"]
+        path = body["next"]
 
     assert len(seen) == 25
     assert len(set(seen)) == 25
 
 
 @pytest.mark.parametrize(
-    ("asked", "given"), [("1", 1), ("100", 100), ("101", 100), ("0", 50), ("-1", 50), ("x", 50)]
+    ("page_size", "length"), [("1", 1), ("100", 100), ("101", 100), ("0", 50), ("-1", 50), ("x", 50)]
 )
-def test_a_page_is_as_long_as_asked_within_bounds(ask: Ask, asked: str, given: int) -> None:
+def test_page_size_has_limits(ask: Ask, page_size: str, length: int) -> None:
     UserFactory.create_batch(104)
 
-    assert len(clerk_ids(ask(f"{LIST}?page_size={asked}", by="user_staff"))) == given
+    assert len(clerk_ids(ask(f"{LIST}?page_size={page_size}", by="user_staff"))) == length
 
 
 @pytest.mark.parametrize("page", ["0", "-1", "2", "x", "9" * 40, "%00"])
-def test_a_page_that_is_not_there_is_404(ask: Ask, page: str) -> None:
+def test_unknown_page_is_404(ask: Ask, page: str) -> None:
     response = ask(f"{LIST}?page={page}", by="user_staff")
 
     assert response.status_code == 404
@@ -121,7 +121,7 @@ def test_a_page_that_is_not_there_is_404(ask: Ask, page: str) -> None:
     "search",
     ["ada@example", "ADA", "lovelace", "ada lovelace", "user_4d4", "%C3%A9milie"],
 )
-def test_search_looks_at_e_mail_names_and_clerk_id(ask: Ask, search: str) -> None:
+def test_search_matches_email_names_and_clerk_id(ask: Ask, search: str) -> None:
     UserFactory.create(
         clerk_id="user_4d4", email="ada@example.test", first_name="Ada émilie", last_name="Lovelace"
     )
@@ -129,12 +129,12 @@ def test_search_looks_at_e_mail_names_and_clerk_id(ask: Ask, search: str) -> Non
     assert clerk_ids(ask(f"{LIST}?search={search}", by="user_staff")) == ["user_4d4"]
 
 
-@pytest.mark.parametrize("search", ["nobody", "%25", "'nobody", "100%25_"])
-def test_search_for_what_nobody_has_finds_nobody(ask: Ask, search: str) -> None:
+@pytest.mark.parametrize("search", ["unknown", "%25", "'unknown", "100%25_"])
+def test_search_without_a_match_is_empty(ask: Ask, search: str) -> None:
     assert clerk_ids(ask(f"{LIST}?search={search}", by="user_staff")) == []
 
 
-def test_a_search_that_cannot_be_text_is_a_bad_request(ask: Ask) -> None:
+def test_search_with_nul_is_400(ask: Ask) -> None:
     response = ask(f"{LIST}?search=a%00b", by="user_staff")
 
     assert response.status_code == 400
@@ -142,7 +142,7 @@ def test_a_search_that_cannot_be_text_is_a_bad_request(ask: Ask) -> None:
     assert error_of(response)["code"] == "null_characters_not_allowed"
 
 
-def test_a_search_that_no_one_types_is_a_bad_request(ask: Ask) -> None:
+def test_too_long_search_is_400(ask: Ask) -> None:
     assert ask(f"{LIST}?search={'a+' * 100}", by="user_staff").status_code == 200
 
     response = ask(f"{LIST}?search={'a+' * 1500}", by="user_staff")
@@ -152,9 +152,7 @@ def test_a_search_that_no_one_types_is_a_bad_request(ask: Ask) -> None:
     assert (error_of(response)["code"], error_of(response)["attr"]) == ("max_length", "search")
 
 
-def test_a_page_costs_the_look_up_a_count_and_one_select(
-    ask: Ask, django_assert_num_queries: DjangoAssertNumQueries
-) -> None:
+def test_list_runs_three_statements(ask: Ask, django_assert_num_queries: DjangoAssertNumQueries) -> None:
     UserFactory.create_batch(20)
     ask(LIST, by="user_staff")
 
@@ -162,23 +160,23 @@ def test_a_page_costs_the_look_up_a_count_and_one_select(
         ask(LIST, by="user_staff")
 
 
-# One person
+# One user
 
 
-def test_staff_see_one_person(ask: Ask) -> None:
-    person = UserFactory.create()
+def test_staff_may_read_one_user(ask: Ask) -> None:
+    user = UserFactory.create()
 
-    response = ask(f"{LIST}/{person.id}", by="user_staff")
+    response = ask(f"{LIST}/{user.id}", by="user_staff")
 
     assert response.status_code == 200
     assert list(response.json()) == KEYS
-    assert response.json()["id"] == str(person.id)
+    assert response.json()["id"] == str(user.id)
 
 
 @pytest.mark.parametrize(
-    "name", [str(NOBODY), "nonsense", "1", "a.b", "%00", "user_staff", "%F0%9F%98%80", "9" * 400]
+    "name", [str(UNKNOWN_ID), "nonsense", "1", "a.b", "%00", "user_staff", "%F0%9F%98%80", "9" * 400]
 )
-def test_whoever_is_not_there_is_404_and_so_is_a_malformed_id(ask: Ask, name: str) -> None:
+def test_unknown_or_malformed_id_is_404(ask: Ask, name: str) -> None:
     response = ask(f"{LIST}/{name}", by="user_staff")
 
     assert response.status_code == 404
@@ -186,8 +184,8 @@ def test_whoever_is_not_there_is_404_and_so_is_a_malformed_id(ask: Ask, name: st
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "OPTIONS"])
-def test_people_cannot_be_changed_here(ask: Ask, staff: User, method: str) -> None:
-    for address in (LIST, f"{LIST}/{staff.id}"):
-        response = ask(address, by="user_staff", method=method)
+def test_other_methods_are_405(ask: Ask, staff: User, method: str) -> None:
+    for path in (LIST, f"{LIST}/{staff.id}"):
+        response = ask(path, by="user_staff", method=method)
         assert response.status_code == 405
         assert response.headers["Allow"] == "GET, HEAD"

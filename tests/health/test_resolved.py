@@ -17,7 +17,7 @@ from accounts.models import User
 from health.models import SyncFailure
 from health.report.build import build_report
 from tests.health.rows import HOUR, MINUTE, event, failures
-from tests.webhooks.deliveries import SECRET, deliver, envelope, next_id, now, outcome_of, person
+from tests.webhooks.deliveries import SECRET, deliver, envelope, next_id, now, outcome_of, user_data
 from webhooks.models import EventOutcome
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -41,9 +41,9 @@ def failed(clerk_id: str = "user_1", *, at: datetime, **options: Any) -> None:
 @pytest.mark.parametrize("later", [0, 1000], ids=["same version", "newer version"])
 def test_unchanged_delivery_is_four_statements_with_all_receivers(later: int) -> None:
     moment = now() - 3_600_000
-    outcome_of(envelope("user.created", person(updated_at=moment)))
+    outcome_of(envelope("user.created", user_data(updated_at=moment)))
     with CaptureQueriesContext(connection) as captured:
-        assert outcome_of(envelope("user.updated", person(updated_at=moment + later))) == "unchanged"
+        assert outcome_of(envelope("user.updated", user_data(updated_at=moment + later))) == "unchanged"
     # One round trip may have several statements.
     statements = [part.strip() for each in captured for part in each["sql"].split(";")]
     counted = [part for part in statements if not part.startswith(("BEGIN", "COMMIT", "SET LOCAL"))]
@@ -75,16 +75,16 @@ def test_earlier_webhook_and_those_of_others_close_no_failure() -> None:
 
 
 def test_unusable_field_is_open_until_a_webhook_brings_a_usable_one() -> None:
-    outcome_of(envelope("user.created", person(first_name=LONG)))
+    outcome_of(envelope("user.created", user_data(first_name=LONG)))
     assert open_failures() == 1
-    outcome_of(envelope("user.updated", person(first_name=LONG, updated_at=now() + 1)))
+    outcome_of(envelope("user.updated", user_data(first_name=LONG, updated_at=now() + 1)))
     assert open_failures() == 1
-    outcome_of(envelope("user.updated", person(first_name="Ada", updated_at=now() + 2)))
+    outcome_of(envelope("user.updated", user_data(first_name="Ada", updated_at=now() + 2)))
     assert open_failures() == 0
 
 
 def test_successful_repetition_closes_the_failure_of_a_delivery() -> None:
-    repeated, svix_id = envelope("user.created", person()), next_id()
+    repeated, svix_id = envelope("user.created", user_data()), next_id()
 
     def fail_insert(execute: Any, sql: str, *rest: Any) -> Any:
         if sql.startswith("INSERT INTO") and "accounts_user" in sql:

@@ -54,7 +54,11 @@ MODULES: dict[str, Sequence[str]] = {
         "tests/accounts/test_deletion.py",
         "tests/accounts/test_restoration.py",
     ),
-    "webhooks/handlers.py": ("tests/webhooks/test_handlers.py", "tests/webhooks/test_ledger.py"),
+    "webhooks/handlers.py": (
+        "tests/webhooks/test_handlers.py",
+        "tests/webhooks/test_ledger.py",
+        "tests/webhooks/test_observability.py",
+    ),
     "accounts/merge.py": ("tests/accounts/test_merge.py", "tests/accounts/test_merge_histories.py"),
     "accounts/clerk/tokens.py": (
         f"{CLERK}/test_tokens.py",

@@ -23,7 +23,7 @@ from health.report.build import build_report
 from tests.health.rows import run
 from tests.routers.conftest import Me, Routed
 from tests.routers.databases import ALIASES
-from tests.webhooks.deliveries import SECRET, deliver, envelope, next_id, now, outcome_of, person
+from tests.webhooks.deliveries import SECRET, deliver, envelope, next_id, now, outcome_of, user_data
 from tests.webhooks.trouble import trigger
 from webhooks.models import WebhookEvent
 
@@ -41,13 +41,13 @@ def signing_secret(clerk_settings: Settings) -> None:
 
 
 def test_repeated_event_is_a_duplicate_and_an_older_one_is_stale(routed: Routed) -> None:
-    event, svix_id = envelope("user.updated", person(first_name="New")), next_id()
+    event, svix_id = envelope("user.updated", user_data(first_name="New")), next_id()
     assert outcome_of(event, svix_id=svix_id) == "created"
     assert outcome_of(event, svix_id=svix_id) == "duplicate"
     routed.catch_up()
-    older = person(first_name="Old", updated_at=now() - 60_000)
+    older = user_data(first_name="Old", updated_at=now() - 60_000)
     assert outcome_of(envelope("user.updated", older, at=now() - 60_000)) == "stale"
-    newer = person(first_name="Newer", updated_at=now() + 1_000)
+    newer = user_data(first_name="Newer", updated_at=now() + 1_000)
     assert outcome_of(envelope("user.updated", newer)) == "updated"
     assert User.objects.using(routed.write).get().first_name == "Newer"
     ledger = WebhookEvent.objects.using(routed.write).order_by("pk")
@@ -55,15 +55,15 @@ def test_repeated_event_is_a_duplicate_and_an_older_one_is_stale(routed: Routed)
 
 
 def test_event_after_a_deletion_is_stale(routed: Routed) -> None:
-    outcome_of(envelope("user.created", person()))
+    outcome_of(envelope("user.created", user_data()))
     routed.catch_up()
     assert outcome_of(envelope("user.deleted", DELETION, at=now())) == "deleted"
-    assert outcome_of(envelope("user.updated", person(updated_at=now() + 1_000))) == "stale"
+    assert outcome_of(envelope("user.updated", user_data(updated_at=now() + 1_000))) == "stale"
     assert User.objects.using(routed.write).get().deleted_by == DeletedBy.CLERK
 
 
 def test_failed_effect_leaves_no_event_without_its_effect(routed: Routed) -> None:
-    event, svix_id = envelope("user.created", person()), next_id()
+    event, svix_id = envelope("user.created", user_data()), next_id()
     with trigger("RAISE EXCEPTION 'no'", using=routed.write):
         assert deliver(event, svix_id=svix_id).status_code == 503
     assert WebhookEvent.objects.using(routed.write).get().outcome == "failed"
@@ -92,7 +92,7 @@ def test_failure_is_recorded_after_the_transaction_and_closed_by_a_sync(
 def test_report_and_probes_read_the_write_database(routed: Routed, me: Me) -> None:
     run(at=timezone.now() - timedelta(hours=1))
     routed.catch_up()
-    outcome_of(envelope("user.created", person()))
+    outcome_of(envelope("user.created", user_data()))
     me()
     assert Client().get("/health/ready").json() == {"status": "ok"}
     assert Client().get("/health/sync").json() == {"status": "ok"}
@@ -107,7 +107,7 @@ def test_report_and_probes_read_the_write_database(routed: Routed, me: Me) -> No
 
 def test_doctor_reads_the_write_database(routed: Routed) -> None:
     SyncRun.objects.create(kind=SyncRun.Kind.BACKFILL, status=SyncRun.Status.DONE)
-    outcome_of(envelope("user.created", person()))
+    outcome_of(envelope("user.created", user_data()))
     findings = examine(token=None, clock=timezone.now)
     texts = [finding.what for finding in findings]
     assert "A backfill has finished." in texts

@@ -1,4 +1,4 @@
-"""Deliveries as Svix makes them: real signatures over real bytes."""
+"""Deliveries with real signatures, as Svix sends them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _numbers = itertools.count(1)
 
 
 def make_secret(seed: str = "first") -> str:
-    """Make a signing secret, the same for the same seed."""
+    """Return the signing secret of the seed."""
     return "whsec_" + base64.b64encode(seed.encode().ljust(24, b"-")).decode()
 
 
@@ -30,25 +30,24 @@ SECRET = make_secret()
 
 
 def next_id() -> str:
-    """Give an id that no other delivery of this run has."""
+    """Return an id that is unique in this run."""
     return f"msg_{next(_numbers):06d}"
 
 
 def signed_headers(
     body: bytes, *, secret: str = SECRET, svix_id: str | None = None, at: float | None = None
 ) -> dict[str, str]:
-    """Give the three headers for `body`, signed at `at` (seconds; now)."""
+    """Return the three headers of `body`, signed at `at` (seconds, default now)."""
     svix_id = next_id() if svix_id is None else svix_id
     seconds = int(time.time() if at is None else at)
     signature = Webhook(secret).sign(svix_id, datetime.fromtimestamp(seconds, UTC), body.decode())
     return {"svix-id": svix_id, "svix-timestamp": str(seconds), "svix-signature": signature}
 
 
-def person(clerk_id: str = "user_1", *, updated_at: int | None = None, **fields: Any) -> dict[str, Any]:
-    """Give a user as Clerk's webhooks hold it; `fields` override, `email=None` leaves no address."""
+def user_data(clerk_id: str = "user_1", *, updated_at: int | None = None, **fields: Any) -> dict[str, Any]:
+    """Return the data of a user event; `fields` override, and `email=None` means no address."""
     email = fields.pop("email", "ada@example.test")
     verified = fields.pop("email_verified", True)
-    moment = now() if updated_at is None else updated_at
     status = "verified" if verified else "unverified"
     addresses = [
         {"id": "idn_1", "email_address": email, "verification": {"status": status, "strategy": "admin"}}
@@ -67,43 +66,42 @@ def person(clerk_id: str = "user_1", *, updated_at: int | None = None, **fields:
         "locked": False,
         "deprovisioned": False,
         "created_at": 1_700_000_000_000,
-        "updated_at": moment,
+        "updated_at": now() if updated_at is None else updated_at,
     } | fields
 
 
-def envelope(kind: str, data: object, *, at: int | None = None, **fields: object) -> dict[str, object]:
-    """Give the event around `data`; `at` in milliseconds."""
-    stamp = now() if at is None else at
+def envelope(event_type: str, data: object, *, at: int | None = None, **fields: object) -> dict[str, object]:
+    """Return the event with `data`; `at` is in milliseconds, default now."""
     return {
         "object": "event",
-        "type": kind,
-        "timestamp": stamp,
+        "type": event_type,
+        "timestamp": now() if at is None else at,
         "instance_id": INSTANCE,
         "data": data,
     } | fields
 
 
 def encoded(event: object) -> bytes:
-    """Give the bytes that go over the wire."""
+    """Return the raw body of an event."""
     return json.dumps(event).encode()
 
 
 def now() -> int:
-    """Give the time in milliseconds."""
+    """Return the current time in milliseconds."""
     return time.time_ns() // 1_000_000
 
 
 def deliver(
     event: object, *, client: Client | None = None, svix_id: str | None = None, path: str = "/webhooks/clerk"
 ) -> Response:
-    """Post one signed delivery; the same `svix_id` again is a repeat."""
+    """Post one signed delivery; another delivery with the same `svix_id` is a repeat."""
     body = event if isinstance(event, bytes) else encoded(event)
     headers = signed_headers(body, svix_id=svix_id)
     return (client or Client()).post(path, body, content_type="application/json", headers=headers)
 
 
 def outcome_of(event: object, *, svix_id: str | None = None) -> str:
-    """Deliver, expect 200, and give the outcome."""
+    """Deliver the event and return the outcome; the response must be 200."""
     response = deliver(event, svix_id=svix_id)
     assert response.status_code == 200, response.content
     outcome: str = response.json()["outcome"]
@@ -111,7 +109,7 @@ def outcome_of(event: object, *, svix_id: str | None = None) -> str:
 
 
 def code_of(response: Response) -> str:
-    """Give the one error code in the body of a refusal."""
+    """Return the error code of a refusal."""
     (error,) = json.loads(response.content)["errors"]
     code: str = error["code"]
     return code

@@ -13,7 +13,7 @@ from pytest_django import Settings
 
 from accounts.models import User
 from devclerk.fixtures import LocalClerk
-from tests.webhooks.deliveries import envelope, outcome_of, person
+from tests.webhooks.deliveries import envelope, outcome_of, user_data
 from webhooks.models import WebhookEvent
 
 pytestmark = pytest.mark.django_db
@@ -29,7 +29,7 @@ def operator() -> Client:
 
 
 def test_events_are_listed_opened_and_filtered_by_outcome(operator: Client) -> None:
-    outcome_of(envelope("user.created", person()))
+    outcome_of(envelope("user.created", user_data()))
     outcome_of(envelope("user.updated", {"id": None}))
     entry = WebhookEvent.objects.get(outcome="created")
     page = operator.get(EVENTS).content
@@ -42,7 +42,7 @@ def test_events_are_listed_opened_and_filtered_by_outcome(operator: Client) -> N
 
 @pytest.mark.parametrize("term", ["user_1", "svix_id"])
 def test_search_matches_exact_ids_only(operator: Client, term: str) -> None:
-    outcome_of(envelope("user.created", person()))
+    outcome_of(envelope("user.created", user_data()))
     entry = WebhookEvent.objects.get()
     found = operator.get(EVENTS, {"q": entry.svix_id if term == "svix_id" else term})
     assert list(found.context["cl"].queryset) == [entry]
@@ -54,14 +54,14 @@ def test_search_matches_exact_ids_only(operator: Client, term: str) -> None:
 )
 def test_events_are_filtered_by_type(operator: Client, chosen: str, shown: set[str]) -> None:
     for kind in ("user.created", "user.updated", "session.created"):
-        outcome_of(envelope(kind, person()))
+        outcome_of(envelope(kind, user_data()))
     found = operator.get(EVENTS, {"type": chosen}).context["cl"].queryset
     assert {event.type for event in found} == shown
 
 
 @pytest.mark.parametrize("chosen", ["\0", "nonsense", ""])
 def test_an_unknown_type_filters_nothing(operator: Client, chosen: str) -> None:
-    outcome_of(envelope("user.created", person()))
+    outcome_of(envelope("user.created", user_data()))
     found = operator.get(EVENTS, {"type": chosen})
     assert found.status_code == 200
     assert found.context["cl"].queryset.count() == 1
@@ -106,7 +106,7 @@ def test_sync_again_without_a_user_is_a_message(operator: Client) -> None:
 
 
 def test_events_cannot_be_added_changed_or_deleted(operator: Client) -> None:
-    outcome_of(envelope("user.created", person()))
+    outcome_of(envelope("user.created", user_data()))
     entry = WebhookEvent.objects.get()
     assert operator.get(f"{EVENTS}add/").status_code == 403
     assert operator.post(f"{EVENTS}{entry.pk}/change/", {"outcome": "failed"}).status_code == 403

@@ -1,4 +1,4 @@
-"""Whatever the order and however often: the same end. Webhooks beside the tokens of live requests."""
+"""Every order of webhooks and tokens, with repeats, ends in the same row."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from accounts.clerk.profiles import (
 from accounts.clerk.tokens import SessionClaims
 from accounts.models import User
 from accounts.sync import UserDeleted, delete_user, sync_user
-from tests.webhooks.deliveries import envelope, next_id, now, outcome_of, person
+from tests.webhooks.deliveries import envelope, next_id, now, outcome_of, user_data
 
 pytestmark = pytest.mark.django_db
 
 Row = dict[str, Any]
 START = now() // 1000 * 1000 - 3_600_000
-# What was true of the person, minute by minute: names and addresses go and come back.
-TRUTH: list[Row] = [
+# The versions of the user, one per minute: a name and an address return to an earlier value.
+VERSIONS: list[Row] = [
     {"first_name": "Ada", "email": "ada@example.test", "email_verified": True},
     {"first_name": "Augusta", "email": "ada@example.test", "email_verified": True},
     {"first_name": "Ada", "email": "countess@example.test", "email_verified": False},
@@ -51,13 +51,13 @@ def minute(number: float) -> int:
 
 
 def snapshot(number: int) -> Row:
-    return person(updated_at=minute(number), **TRUTH[number])
+    return user_data(updated_at=minute(number), **VERSIONS[number])
 
 
 def token(number: int) -> SessionClaims:
-    """Give the claims of a token that was read from Clerk half a minute after the change of that number."""
+    """Return the claims of a token that was read from Clerk half a minute after this version."""
     read_at = minute(number + 0.5) // 1000
-    data = {"last_name": "Lovelace", "image_url": "https://img.example.test/ada.png"} | TRUTH[number]
+    data = {"last_name": "Lovelace", "image_url": "https://img.example.test/ada.png"} | VERSIONS[number]
     return SessionClaims(
         user_id="user_1",
         session_id="sess_1",
@@ -71,14 +71,14 @@ def token(number: int) -> SessionClaims:
 
 
 def sign_in(number: int) -> None:
-    """Let a request with that token come in."""
+    """Sync the user as a request with this token does."""
     with suppress(UserDeleted):
         sync_user(profile_from_claims(token(number), mapping=parse_claims_map(DEFAULT_CLAIMS)))
 
 
 @dataclass(frozen=True)
 class Step:
-    """One thing that happens to a person, as an effect and as a delivery."""
+    """A change of a user, as a call and as a delivery."""
 
     name: str
     effect: Callable[[], object]
@@ -116,30 +116,30 @@ STEPS = (
 )
 
 
-class World:
-    """The people table, put into any state that was seen before."""
+class Table:
+    """The table of users, which can be set to any state that was reached before."""
 
     def __init__(self) -> None:
         self.rows: dict[State, list[Row]] = {(): []}
 
-    def after(self, state: State, step: Step) -> State:
+    def apply(self, state: State, step: Step) -> State:
         User.objects.all()._raw_delete("default")
         User.objects.bulk_create([User(**row) for row in self.rows[state]])
         step.effect()
         rows: list[Row] = [dict(row) for row in User.objects.values()]
-        facts = [(name, repr(value)) for row in rows for name, value in row.items() if name in MATTERS]
+        facts = [(name, repr(value)) for row in rows for name, value in row.items() if name in COMPARED]
         reached = tuple(sorted(facts))
         self.rows.setdefault(reached, rows)
         assert len(rows) == 1
         return reached
 
 
-MATTERS = (*VISIBLE, "clerk_id", "field_versions", "is_active")
+COMPARED = (*VISIBLE, "clerk_id", "field_versions", "is_active")
 
 
 def visible(state: State) -> Row:
     facts = {name: value for name, value in state if name in VISIBLE}
-    # What stood in the row when the deletion came does not matter any more.
+    # The other columns of a deleted row depend on the order and are not used.
     return (
         facts
         if facts["deleted_by"] == "None"
@@ -147,24 +147,23 @@ def visible(state: State) -> Row:
     )
 
 
-def test_every_order_of_every_part_of_the_history_ends_in_the_same_row() -> None:
-    """All 5,040 orders with any repeats, by states instead of one by one.
+def test_every_order_of_every_subset_ends_in_the_same_row() -> None:
+    """Cover all 5,040 orders with any repeats by states instead of one by one.
 
-    What a step does depends on the stored row and on nothing else. So it is enough to know, for each set of
-    steps that have happened, every row that some order or repeat of them can leave, and to take each next
-    step from all of these.
+    The effect of a step depends only on the stored row. So for each set of applied steps it is enough to
+    know every row that an order of them, with repeats, can end in, and to apply each next step to these.
     """
-    world = World()
+    table = Table()
     reachable: dict[frozenset[Step], set[State]] = {frozenset(): {()}}
-    for happened in _sets_by_size(STEPS):
-        states = reachable[happened]
-        _repeat_until_nothing_new(world, states, happened)
-        assert len({repr(visible(state)) for state in states if state}) <= 1, [step.name for step in happened]
-        for step in set(STEPS) - happened:
+    for applied in _sets_by_size(STEPS):
+        states = reachable[applied]
+        _add_repeats(table, states, applied)
+        assert len({repr(visible(state)) for state in states if state}) <= 1, [step.name for step in applied]
+        for step in set(STEPS) - applied:
             for state in states:
-                reachable.setdefault(happened | {step}, set()).add(world.after(state, step))
-    everything = reachable[frozenset(STEPS)]
-    assert {visible(state)["deleted_by"] for state in everything} == {repr("clerk")}
+                reachable.setdefault(applied | {step}, set()).add(table.apply(state, step))
+    final = reachable[frozenset(STEPS)]
+    assert {visible(state)["deleted_by"] for state in final} == {repr("clerk")}
 
 
 def _sets_by_size(steps: tuple[Step, ...]) -> Iterator[frozenset[Step]]:
@@ -173,29 +172,29 @@ def _sets_by_size(steps: tuple[Step, ...]) -> Iterator[frozenset[Step]]:
         yield frozenset(step for place, step in enumerate(steps) if mask >> place & 1)
 
 
-def _repeat_until_nothing_new(world: World, states: set[State], happened: frozenset[Step]) -> None:
+def _add_repeats(table: Table, states: set[State], applied: frozenset[Step]) -> None:
     waiting = [state for state in states if state]
     while waiting:
         state = waiting.pop()
-        for step in happened:
-            reached = world.after(state, step)
+        for step in applied:
+            reached = table.apply(state, step)
             if reached not in states:
                 states.add(reached)
                 waiting.append(reached)
 
 
 @pytest.mark.parametrize("alive", [True, False], ids=["alive", "deleted"])
-def test_sampled_orders_of_signed_deliveries_end_in_the_true_row(*, alive: bool) -> None:
+def test_sampled_orders_of_deliveries_end_in_the_expected_row(*, alive: bool) -> None:
     steps = [step for step in STEPS if not (alive and step.name == "deleted")]
     for seed in range(100):
-        chance = random.Random(seed)  # noqa: S311 - repeatable, not secret
+        generator = random.Random(seed)  # noqa: S311 - repeatable, not secret
         ids = {step: next_id() for step in steps}
-        history = chance.sample(steps * 2, 2 * len(steps))
+        history = generator.sample(steps * 2, 2 * len(steps))
         User.objects.all()._raw_delete("default")
         for step in history:
             step.deliver(ids[step])
         row = User.objects.get()
         assert (row.deleted_by == "clerk") is not alive
         if alive:
-            seen = {name: getattr(row, name) for name in TRUTH[-1]}
-            assert seen == TRUTH[-1], [step.name for step in history]
+            seen = {name: getattr(row, name) for name in VERSIONS[-1]}
+            assert seen == VERSIONS[-1], [step.name for step in history]

@@ -1,4 +1,4 @@
-"""Deliveries of the same events at the same time, on PostgreSQL."""
+"""Parallel deliveries of the same events on PostgreSQL."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from django.db import connection, connections
 from django.test import Client
 
 from accounts.models import User
-from tests.webhooks.deliveries import deliver, envelope, next_id, now, person
+from tests.webhooks.deliveries import deliver, envelope, next_id, now, user_data
 from tests.webhooks.trouble import trigger
 from webhooks.models import WebhookEvent
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.postgresql]
-HOUR = 3_600_000
+HOUR_MS = 3_600_000
 DELETION = {"id": "user_1", "object": "user", "deleted": True}
 
 
 def deliver_all(deliveries: list[tuple[str, dict[str, object]]]) -> Counter[tuple[str, str]]:
-    """Deliver in this order with a client and a connection of its own; count the outcomes per id."""
+    """Deliver the events in this order with a new client and connection; count the outcomes for each id."""
     try:
         client = Client()
         outcomes: Counter[tuple[str, str]] = Counter()
@@ -36,12 +36,12 @@ def deliver_all(deliveries: list[tuple[str, dict[str, object]]]) -> Counter[tupl
 
 @pytest.mark.parametrize("deleted", [False, True], ids=["alive", "deleted"])
 @pytest.mark.parametrize("seed", range(3))
-def test_twelve_threads_that_deliver_one_history_leave_its_true_end(seed: int, *, deleted: bool) -> None:
-    start = now() - HOUR
+def test_twelve_threads_end_in_the_expected_row(seed: int, *, deleted: bool) -> None:
+    start = now() - HOUR_MS
     events = [
-        envelope("user.created", person(updated_at=start)),
+        envelope("user.created", user_data(updated_at=start)),
         *(
-            envelope("user.updated", person(updated_at=start + n, first_name=f"Ada {n % 3}"))
+            envelope("user.updated", user_data(updated_at=start + n, first_name=f"Ada {n % 3}"))
             for n in range(1, 8)
         ),
     ]
@@ -67,11 +67,11 @@ def test_twelve_threads_that_deliver_one_history_leave_its_true_end(seed: int, *
     )
 
 
-def test_a_failure_does_not_spoil_what_a_parallel_delivery_of_the_same_event_did() -> None:
-    event, svix_id = envelope("user.created", person()), next_id()
+def test_failure_does_not_overwrite_a_parallel_success() -> None:
+    event, svix_id = envelope("user.created", user_data()), next_id()
     with connection.cursor() as cursor:
-        cursor.execute("CREATE SEQUENCE tries")
-    fail_once = "IF nextval('tries') = 1 THEN PERFORM pg_sleep(0.3); RAISE EXCEPTION 'no'; END IF"
+        cursor.execute("CREATE SEQUENCE attempts")
+    fail_once = "IF nextval('attempts') = 1 THEN PERFORM pg_sleep(0.3); RAISE EXCEPTION 'no'; END IF"
 
     def status(_: int) -> int:
         try:
@@ -82,7 +82,7 @@ def test_a_failure_does_not_spoil_what_a_parallel_delivery_of_the_same_event_did
     with trigger(fail_once), ThreadPoolExecutor(2) as threads:
         statuses = sorted(threads.map(status, range(2)))
     with connection.cursor() as cursor:
-        cursor.execute("DROP SEQUENCE tries")
+        cursor.execute("DROP SEQUENCE attempts")
     assert statuses == [200, 503]
     entry = WebhookEvent.objects.get()
     assert (entry.outcome, entry.error_code, entry.attempts) == ("created", "", 2)

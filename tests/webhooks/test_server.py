@@ -1,4 +1,4 @@
-"""The size limit before a real server: what is declared, what is sent in chunks, what never ends."""
+"""Body sizes over HTTP: declared, chunked and incomplete."""
 
 from __future__ import annotations
 
@@ -11,49 +11,49 @@ import pytest
 import requests
 from pytest_django.live_server_helper import LiveServer
 
-from tests.webhooks.deliveries import encoded, envelope, person, signed_headers
+from tests.webhooks.deliveries import encoded, envelope, signed_headers, user_data
 
 pytestmark = pytest.mark.django_db(transaction=True)
-LIMIT = 256 * 1024
+MAX_BODY_BYTES = 256 * 1024
 
 
 @pytest.fixture
-def address(live_server: LiveServer) -> str:
-    """Give the endpoint's address."""
+def url(live_server: LiveServer) -> str:
+    """Return the URL of the endpoint."""
     return f"{live_server.url}/webhooks/clerk"
 
 
-def test_a_delivery_over_http_takes_effect(address: str) -> None:
-    body = encoded(envelope("user.created", person()))
-    answer = requests.post(address, data=body, headers=signed_headers(body), timeout=10)
-    assert (answer.status_code, answer.json()) == (200, {"outcome": "created"})
+def test_delivery_over_http_creates_the_user(url: str) -> None:
+    body = encoded(envelope("user.created", user_data()))
+    response = requests.post(url, data=body, headers=signed_headers(body), timeout=10)
+    assert (response.status_code, response.json()) == (200, {"outcome": "created"})
 
 
-@pytest.mark.parametrize("size", [LIMIT + 1, 4 * LIMIT, 40 * LIMIT])
-def test_a_body_that_is_too_large_gets_an_answer(address: str, size: int) -> None:
-    answer = requests.post(address, data=b"x" * size, timeout=10)
-    assert answer.status_code == 413
-    assert answer.json()["errors"][0]["code"] == "payload_too_large"
+@pytest.mark.parametrize("size", [MAX_BODY_BYTES + 1, 4 * MAX_BODY_BYTES, 40 * MAX_BODY_BYTES])
+def test_too_large_body_is_413(url: str, size: int) -> None:
+    response = requests.post(url, data=b"x" * size, timeout=10)
+    assert response.status_code == 413
+    assert response.json()["errors"][0]["code"] == "payload_too_large"
 
 
-def test_a_declared_length_is_believed_before_the_body_comes(address: str) -> None:
-    parts = urlsplit(address)
-    with socket.create_connection((parts.hostname or "", parts.port or 0), timeout=10) as wire:
-        wire.sendall(
+def test_too_large_declared_length_is_413_before_the_body(url: str) -> None:
+    parts = urlsplit(url)
+    with socket.create_connection((parts.hostname or "", parts.port or 0), timeout=10) as connection:
+        connection.sendall(
             f"POST {parts.path} HTTP/1.1\r\nHost: {parts.netloc}\r\n"
-            f"Content-Length: {LIMIT * 1000}\r\n\r\n".encode()
+            f"Content-Length: {MAX_BODY_BYTES * 1000}\r\n\r\n".encode()
         )
-        answer = http.client.HTTPResponse(wire)
-        answer.begin()
-        assert answer.status == 413
+        response = http.client.HTTPResponse(connection)
+        response.begin()
+        assert response.status == 413
 
 
-def test_chunks_before_a_server_that_does_not_decode_them_are_an_unsigned_body(address: str) -> None:
-    body = encoded(envelope("user.created", person()))
+def test_undecoded_chunked_body_is_an_invalid_signature(url: str) -> None:
+    body = encoded(envelope("user.created", user_data()))
 
     def chunks() -> Iterator[bytes]:
         yield body
 
-    answer = requests.post(address, data=chunks(), headers=signed_headers(body), timeout=10)
-    assert answer.status_code == 400
-    assert answer.json()["errors"][0]["code"] == "invalid_signature"
+    response = requests.post(url, data=chunks(), headers=signed_headers(body), timeout=10)
+    assert response.status_code == 400
+    assert response.json()["errors"][0]["code"] == "invalid_signature"

@@ -1,4 +1,4 @@
-"""Trouble made inside PostgreSQL itself, while a delivery is at work."""
+"""Faults inside PostgreSQL while a delivery is processed."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from django.db import DEFAULT_DB_ALIAS, connections
 
 @contextmanager
 def trigger(sql: str, *, table: str = "accounts_user", using: str = DEFAULT_DB_ALIAS) -> Iterator[None]:
-    """Let every change of the table run `sql` inside the database first."""
+    """Run `sql` in the database before every insert or update of the table."""
     with connections[using].cursor() as cursor:
         cursor.execute(
             "CREATE FUNCTION trouble() RETURNS trigger LANGUAGE plpgsql "
@@ -29,7 +29,7 @@ def trigger(sql: str, *, table: str = "accounts_user", using: str = DEFAULT_DB_A
 
 
 def address(*, using: str = DEFAULT_DB_ALIAS) -> str:
-    """Give the address of the tests' database, for connections that Django does not know."""
+    """Return the connection string of the test database, for connections outside of Django."""
     known = connections[using].get_connection_params()
     names = ("dbname", "user", "password", "host", "port")
     return psycopg.conninfo.make_conninfo(**{name: known[name] for name in names if known.get(name)})

@@ -21,7 +21,7 @@ export type Options<TData extends TDataShape = TDataShape, ThrowOnError extends 
 /**
  * The signed-in user
  *
- * Return the local user, made on the first request and kept in step with Clerk.
+ * Return the user, who is created at the first request and synced with Clerk.
  */
 export const meRetrieve = <ThrowOnError extends boolean = false>(options: Options<MeRetrieveData, ThrowOnError>): RequestResult<MeRetrieveResponses, MeRetrieveErrors, ThrowOnError> => options.client.get<MeRetrieveResponses, MeRetrieveErrors, ThrowOnError>({
     responseValidator: async (data) => await zMeRetrieveResponse.parseAsync(data),
@@ -33,7 +33,7 @@ export const meRetrieve = <ThrowOnError extends boolean = false>(options: Option
 /**
  * The verified session
  *
- * Return what the token of this request says about the session.
+ * Return the session claims of the token.
  */
 export const sessionRetrieve = <ThrowOnError extends boolean = false>(options: Options<SessionRetrieveData, ThrowOnError>): RequestResult<SessionRetrieveResponses, SessionRetrieveErrors, ThrowOnError> => options.client.get<SessionRetrieveResponses, SessionRetrieveErrors, ThrowOnError>({
     responseValidator: async (data) => await zSessionRetrieveResponse.parseAsync(data),
@@ -45,7 +45,7 @@ export const sessionRetrieve = <ThrowOnError extends boolean = false>(options: O
 /**
  * All live users, local staff included
  *
- * For staff. `search` looks in the e-mail, the names and the Clerk id.
+ * For staff. `search` matches the e-mail address, the names and the Clerk id.
  */
 export const usersList = <ThrowOnError extends boolean = false>(options: Options<UsersListData, ThrowOnError>): RequestResult<UsersListResponses, UsersListErrors, ThrowOnError> => options.client.get<UsersListResponses, UsersListErrors, ThrowOnError>({
     responseValidator: async (data) => await zUsersListResponse.parseAsync(data),

@@ -5,25 +5,25 @@ export type ClientOptions = {
 };
 
 /**
- * One thing that went wrong.
+ * One error.
  */
 export type Error = {
     /**
-     * For programs; stable.
+     * A stable code for programs.
      */
     code: string;
     /**
-     * For people; may change.
+     * A message for developers; it may change.
      */
     detail: string;
     /**
-     * The field at fault, if one is.
+     * The invalid field, if the error is about one.
      */
     attr: string | null;
 };
 
 /**
- * Every error of the API.
+ * The body of every error response.
  */
 export type ErrorResponse = {
     type: ErrorTypeEnum;
@@ -40,11 +40,11 @@ export type PaginatedUserList = {
 };
 
 /**
- * The verified session that a request came with.
+ * The verified session of the request.
  */
 export type Session = {
     /**
-     * Null for a token made from a JWT template.
+     * Null for a token of a JWT template.
      */
     readonly session_id: string | null;
     /**
@@ -52,25 +52,25 @@ export type Session = {
      */
     readonly user_id: string;
     /**
-     * Return when the token was made.
+     * Return when the token was issued.
      */
     readonly issued_at: string;
     /**
-     * Return when the token ends.
+     * Return when the token expires.
      */
     readonly expires_at: string;
     /**
-     * The origin that the token was made for.
+     * The origin that the token was issued for.
      */
     readonly authorized_party: string | null;
     /**
-     * The Clerk id of whoever impersonates the user.
+     * The Clerk id of the impersonator, if there is one.
      */
     readonly actor: string | null;
 };
 
 /**
- * A person: the local row.
+ * A user, as stored in this database.
  */
 export type User = {
     readonly id: string;
@@ -193,7 +193,7 @@ export type UsersListData = {
          */
         page?: number;
         /**
-         * Rows on a page, 100 at most.
+         * Rows per page, at most 100.
          */
         page_size?: number;
         /**

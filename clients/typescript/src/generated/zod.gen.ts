@@ -3,7 +3,7 @@
 import * as z from 'zod/mini';
 
 /**
- * One thing that went wrong.
+ * One error.
  */
 export const zError = z.object({
     code: z.string(),
@@ -18,7 +18,7 @@ export const zErrorTypeEnum = z.enum([
 ]);
 
 /**
- * Every error of the API.
+ * The body of every error response.
  */
 export const zErrorResponse = z.object({
     type: zErrorTypeEnum,
@@ -26,7 +26,7 @@ export const zErrorResponse = z.object({
 });
 
 /**
- * The verified session that a request came with.
+ * The verified session of the request.
  */
 export const zSession = z.object({
     session_id: z.nullable(z.readonly(z.string())),
@@ -38,7 +38,7 @@ export const zSession = z.object({
 });
 
 /**
- * A person: the local row.
+ * A user, as stored in this database.
  */
 export const zUser = z.object({
     id: z.readonly(z.uuid()),

@@ -5,25 +5,25 @@ export type ClientOptions = {
 };
 
 /**
- * One thing that went wrong.
+ * One error.
  */
 export type Error = {
     /**
-     * For programs; stable.
+     * A stable code for programs.
      */
     code: string;
     /**
-     * For people; may change.
+     * A message for developers; it may change.
      */
     detail: string;
     /**
-     * The field at fault, if one is.
+     * The invalid field, if the error is about one.
      */
     attr: string | null;
 };
 
 /**
- * Every error of the API.
+ * The body of every error response.
  */
 export type ErrorResponse = {
     type: ErrorTypeEnum;

@@ -3,7 +3,7 @@
 import * as z from 'zod/mini';
 
 /**
- * One thing that went wrong.
+ * One error.
  */
 export const zError = z.object({
     code: z.string(),
@@ -18,7 +18,7 @@ export const zErrorTypeEnum = z.enum([
 ]);
 
 /**
- * Every error of the API.
+ * The body of every error response.
  */
 export const zErrorResponse = z.object({
     type: zErrorTypeEnum,
