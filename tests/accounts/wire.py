@@ -1,4 +1,4 @@
-"""A wire between the Backend API and us that answers for itself now and then."""
+"""A proxy in front of the Backend API that can replace its answers."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Tamper = Callable[[Request, Response], Response]
 
 
 class Wire:
-    """Forwards to the stand-in. `tamper` sees each request with its answer and gives the one to send on."""
+    """Forwards to the emulator. `tamper` gets each request with its answer and returns the answer to send."""
 
     def __init__(self, clerk: LocalClerk, httpserver: HTTPServer) -> None:
         self._clerk = clerk
