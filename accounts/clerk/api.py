@@ -1,32 +1,33 @@
-"""Clerk's Backend API, as far as users go: one page, one person, the count.
+"""The client of Clerk's Backend API: all users in pages, one user, their number, the public keys.
 
-    ClerkAPIError       whatever went wrong: `status`, Clerk's `code`, `trace_id`
+    ClerkAPIError       there was no usable answer: `status`, Clerk's `code`, `trace_id`
 
-Only commands and admin actions call it; a request that is being served never does.
+Only commands and admin actions call the Backend API. API requests and webhooks never do.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
 from http import HTTPStatus
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import quote
 
 import requests
-from requests.adapters import HTTPAdapter
 
 from accounts.clerk.outgoing import NOT_FROM_CLERK, USER_AGENT, read_error
 from accounts.clerk.payloads import read_payload
-from accounts.clerk.retries import patience as patience_of
+from accounts.clerk.retries import Retries
+from accounts.clerk.times import parse_http_date
 
 API_VERSION = "2025-04-10"
 DEFAULT_URL = "https://api.clerk.com"
-PAGE_SIZE = 500  # Clerk's maximum; one more silently gives ten rows
-OFFSET_OVERLAP = 50  # deletions during an offset walk move later people forward by so many rows
-CUT_ANSWERS_MAX = 3
-FOREIGN = "not_from_clerk"  # the code of an answer that something else gave
+PAGE_SIZE = 500  # Clerk's maximum; for a larger number Clerk returns ten rows, and no error
+OFFSET_OVERLAP = 50  # between pages by offset, up to so many deletions skip no user
+FOREIGN = "not_from_clerk"  # the code of an answer that Clerk did not give
+
+Body = TypeVar("Body", list[Any], dict[str, Any])
 
 
 class ClerkAPIError(Exception):
@@ -46,17 +47,17 @@ class ClerkAPIError(Exception):
 
     @property
     def is_from_clerk(self) -> bool:
-        """Return whether Clerk gave the answer: not a firewall or proxy, and not the lack of any answer."""
+        """Return whether there is an answer, and Clerk gave it: not a firewall or proxy."""
         return self.status is not None and (self.code != FOREIGN or self.trace_id is not None)
 
     @property
     def concerns_all(self) -> bool:
-        """Return whether another request would fail in the same way now."""
-        ours = {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.TOO_MANY_REQUESTS}
+        """Return whether a request for another user would fail in the same way now."""
+        key_statuses = {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.TOO_MANY_REQUESTS}
         return (
             self.status is None
             or not self.is_from_clerk
-            or self.status in ours
+            or self.status in key_statuses
             or self.status >= HTTPStatus.INTERNAL_SERVER_ERROR
         )
 
@@ -87,9 +88,9 @@ def _next_step_behind_proxy(status: int) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UsersPage:
-    """Users as Clerk sent them (nothing about their shape is promised) and when, in ms of Clerk's clock.
+    """One page of users, whose shape is not checked, and the time of the answer in ms (Clerk's clock).
 
-    `cursor` is the id after which the next page begins; None when this page names nobody.
+    `cursor` is the id after which the next page begins; None for a page without any id.
     """
 
     users: list[Any]
@@ -99,17 +100,17 @@ class UsersPage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UserAnswer:
-    """One user, or None because Clerk says that there is none, and when it said so (ms of Clerk's clock)."""
+    """One user, or None if there is none in Clerk, and the time of the answer in ms (Clerk's clock)."""
 
     user: dict[str, Any] | None
     answered_at: int | None
 
 
 class ClerkAPI:
-    """Ask the Backend API. Every method raises `ClerkAPIError` and nothing else.
+    """A client for one secret key. Its methods raise `ClerkAPIError` and nothing else.
 
-    `timeout` bounds each wait for the network, `patience` how long 5xx answers and lost connections are
-    tried again; both in seconds. Without patience there is one more try, at once, and no 429 is sat out.
+    `timeout` bounds each wait for the network, `patience` the retries: see `Retries`. Both are in seconds, as
+    are `clock` and `sleep`. Raises ValueError for a key that no HTTP header can carry.
     """
 
     def __init__(
@@ -119,34 +120,34 @@ class ClerkAPI:
         base_url: str = DEFAULT_URL,
         timeout: float = 20.0,
         patience: float = 30.0,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         if not secret_key.isascii() or not secret_key.isprintable() or " " in secret_key or not secret_key:
             raise ValueError(
                 "CLERK_SECRET_KEY must be one word of printable characters (sk_live_... or sk_test_...)."
             )
         self._base_url = base_url.rstrip("/")
-        self._timeout = timeout
+        self._timeout, self._patience = timeout, patience
+        self._clock, self._sleep = clock, sleep
         self._session = requests.Session()
-        # A callable, so that a .netrc entry for the host cannot put its own credentials in the key's place.
+        # A header would be replaced by the credentials that a .netrc file has for the host.
         self._session.auth = _Bearer(secret_key)
         self._session.headers["Clerk-API-Version"] = API_VERSION
         self._session.headers["Accept"] = "application/json"
         self._session.headers["User-Agent"] = USER_AGENT
-        adapter = HTTPAdapter(max_retries=patience_of(seconds=patience))
-        self._session.mount("https://", adapter)
-        self._session.mount("http://", adapter)
 
     def iter_users(self, *, starting_after: str | None = None) -> Iterator[UsersPage]:
-        """Yield every user in pages, oldest first, from the one after `starting_after`.
+        """Yield every user in pages, oldest first, from the one after the id `starting_after`.
 
-        A cursor that Clerk refuses (its user is gone) is replaced by offsets that overlap, from the start of
-        what this walk has seen; then people may come twice.
+        Clerk refuses a cursor whose user is deleted: then overlapping offsets continue, and some users come
+        twice. The offsets count from the first page of this call.
         """
         cursor, seen = starting_after, 0
         used = {cursor}
         while True:
             try:
-                page = self._page({"starting_after": cursor} if cursor else {})
+                page = self._get_page({"starting_after": cursor} if cursor else {})
             except ClerkAPIError as error:
                 if error.status != HTTPStatus.UNPROCESSABLE_ENTITY or cursor is None:
                     raise
@@ -161,90 +162,71 @@ class ClerkAPI:
     def _iter_by_offset(self, offset: int) -> Iterator[UsersPage]:
         used: set[str | None] = {None}
         while True:
-            page = self._page({"offset": str(offset)})
+            page = self._get_page({"offset": str(offset)})
             yield page
             if len(page.users) < PAGE_SIZE:
                 return
             _next_cursor(page, used=used)
             offset += PAGE_SIZE - OFFSET_OVERLAP
 
-    def _page(self, position: Mapping[str, str]) -> UsersPage:
+    def _get_page(self, position: Mapping[str, str]) -> UsersPage:
         params = {"limit": str(PAGE_SIZE), "order_by": "+created_at", **position}
-        response = self._get("/v1/users", params=params)
-        users = _body(response)
-        if not isinstance(users, list):
-            raise ClerkAPIError(status=response.status_code, code="unexpected_answer")
+        response = self._send("/v1/users", params=params)
+        users = _parse_body(response, list)
         return UsersPage(users=users, answered_at=_answered_at(response), cursor=_last_id(users))
 
     def count(self) -> int:
         """Return how many users the instance has."""
-        response = self._get("/v1/users/count")
-        body = _body(response)
-        total = body.get("total_count") if isinstance(body, dict) else None
+        response = self._send("/v1/users/count")
+        total = _parse_body(response, dict).get("total_count")
         if not isinstance(total, int) or isinstance(total, bool):
-            raise ClerkAPIError(status=response.status_code, code="unexpected_answer")
+            raise _unexpected(response)
         return total
 
     def find_user(self, clerk_id: str) -> UserAnswer:
-        """Ask for one user. Only Clerk's own "not found" counts as gone; a 404 of a proxy is an error."""
-        if not clerk_id.strip("."):  # "", "." and ".." would name another address
+        """Return the user, None only for Clerk's own "not found"; a 404 of a proxy raises like any error."""
+        if not clerk_id.strip("."):  # "", "." and ".." would be another address
             return UserAnswer(user=None, answered_at=None)
-        response = self._get(f"/v1/users/{quote(clerk_id, safe='')}", missing_is_answer=True)
-        if response.status_code == HTTPStatus.NOT_FOUND:
+        response = self._send(f"/v1/users/{quote(clerk_id, safe='')}")
+        if _is_not_found(response):
             return UserAnswer(user=None, answered_at=_answered_at(response))
-        user = _body(response)
-        if not isinstance(user, dict) or user.get("id") != clerk_id:
-            raise ClerkAPIError(status=response.status_code, code="unexpected_answer")
+        user = _parse_body(response, dict)
+        if user.get("id") != clerk_id:
+            raise _unexpected(response)
         return UserAnswer(user=user, answered_at=_answered_at(response))
 
-    def get_user(self, clerk_id: str) -> dict[str, Any] | None:
-        """Return one user as Clerk sent it, None when Clerk says that there is none."""
-        return self.find_user(clerk_id).user
-
-    def jwks(self) -> list[Any]:
-        """Return the public keys of the instance that the secret key belongs to."""
-        response = self._get("/v1/jwks")
-        body = _body(response)
-        keys = body.get("keys") if isinstance(body, dict) else None
+    def get_jwks(self) -> list[Any]:
+        """Return the public keys of the secret key's instance, as entries of a JWKS."""
+        response = self._send("/v1/jwks")
+        keys = _parse_body(response, dict).get("keys")
         if not isinstance(keys, list):
-            raise ClerkAPIError(status=response.status_code, code="unexpected_answer")
+            raise _unexpected(response)
         return keys
 
-    def _get(
-        self,
-        path: str,
-        *,
-        params: Mapping[str, str] | None = None,
-        missing_is_answer: bool = False,
-    ) -> requests.Response:
-        response = self._send(path, params)
-        if response.status_code == HTTPStatus.OK:
-            return response
-        error = _error_of(response)
-        if (
-            missing_is_answer
-            and response.status_code == HTTPStatus.NOT_FOUND
-            and error.code.endswith("not_found")
-        ):
-            return response
-        raise error
+    def _send(self, path: str, *, params: Mapping[str, str] | None = None) -> requests.Response:
+        """Return the final answer, whatever its status; raise ClerkAPIError without one.
 
-    def _send(self, path: str, params: Mapping[str, str] | None) -> requests.Response:
-        """Return the answer, whatever its status. No redirect is followed: the key goes to no other host."""
-        for _ in range(CUT_ANSWERS_MAX):
+        No redirect is followed: no other host may get the key.
+        """
+        retries = Retries(patience=self._patience, clock=self._clock)
+        while True:
             try:
-                return self._session.get(
+                with self._session.get(
                     self._base_url + path,
                     params=params,
                     timeout=self._timeout,
                     allow_redirects=False,
-                )
-            except requests.exceptions.ChunkedEncodingError:
-                continue  # cut off inside the body, where urllib3 no longer tries again
+                    stream=True,
+                ) as response:
+                    wait = retries.after_answer(response)
+                    if wait is None:
+                        _ = response.content  # keeps the body, or raises if it is cut off
+                        return response
             except requests.RequestException as error:
-                # The exception's text may hold headers: only the name of its class goes on.
-                raise ClerkAPIError(status=None, code=type(error).__name__) from None
-        raise ClerkAPIError(status=None, code="answer_cut_off")
+                wait = retries.after_error(error)
+                if wait is None:
+                    raise ClerkAPIError(status=None, code=_code_of(error)) from None
+            self._sleep(wait)
 
 
 class _Bearer(requests.auth.AuthBase):
@@ -256,24 +238,39 @@ class _Bearer(requests.auth.AuthBase):
         return request
 
 
-def _body(response: requests.Response) -> object:
+def _code_of(error: requests.RequestException) -> str:
+    """Return a code for the error without its text, which may hold headers."""
+    is_cut_off = isinstance(error, requests.exceptions.ChunkedEncodingError)
+    return "answer_cut_off" if is_cut_off else type(error).__name__
+
+
+def _parse_body(response: requests.Response, kind: type[Body]) -> Body:
+    """Return the body of an answer with status 200; raise ClerkAPIError for any other answer."""
+    if response.status_code != HTTPStatus.OK:
+        error = read_error(response.content)
+        raise ClerkAPIError(status=response.status_code, code=error.code or FOREIGN, trace_id=error.trace_id)
     try:
-        return read_payload(response.content)
+        body = read_payload(response.content)
     except ValueError:
         raise ClerkAPIError(status=response.status_code, code=FOREIGN) from None
+    if not isinstance(body, kind):
+        raise _unexpected(response)
+    return body
 
 
-def _error_of(response: requests.Response) -> ClerkAPIError:
-    error = read_error(response.content)
-    return ClerkAPIError(status=response.status_code, code=error.code or FOREIGN, trace_id=error.trace_id)
+def _unexpected(response: requests.Response) -> ClerkAPIError:
+    return ClerkAPIError(status=response.status_code, code="unexpected_answer")
+
+
+def _is_not_found(response: requests.Response) -> bool:
+    code = read_error(response.content).code if response.status_code == HTTPStatus.NOT_FOUND else None
+    return code is not None and code.endswith("not_found")
 
 
 def _answered_at(response: requests.Response) -> int | None:
-    """Read the Date header, in ms."""
-    try:
-        return int(parsedate_to_datetime(response.headers["Date"]).timestamp() * 1000)
-    except (KeyError, TypeError, ValueError, OverflowError):
-        return None
+    """Return the time of the Date header in ms, or None."""
+    seconds = parse_http_date(response.headers.get("Date"))
+    return None if seconds is None else int(seconds * 1000)
 
 
 def _last_id(users: list[Any]) -> str | None:
@@ -282,7 +279,7 @@ def _last_id(users: list[Any]) -> str | None:
 
 
 def _next_cursor(page: UsersPage, *, used: set[str | None]) -> str:
-    """Return where the next page begins; a place where the walk has been already would go on for ever."""
+    """Return the cursor of the next page; raise ClerkAPIError for one that would repeat a page for ever."""
     if page.cursor is None or page.cursor in used:
         raise ClerkAPIError(status=200, code="pages_do_not_advance")
     used.add(page.cursor)

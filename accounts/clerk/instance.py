@@ -1,14 +1,10 @@
 """Whether the secret key belongs to the Clerk instance whose keys verify tokens.
 
-    InstanceUnconfirmed         nothing may be written that was learned with the secret key
-        OtherInstance           the secret key belongs to another instance
-        VerifyingKeysUnavailable    the keys that verify tokens could not be read
-        PublishedKeysUnavailable    the Backend API published no usable key
-
 Note [The key of another instance]
 With the secret key of another instance every user of this database looks deleted in Clerk, and the users of
-the other instance look missing here. Instances share no signing key, so one public key in common (modulus
-and exponent; the `kid` proves nothing) shows that both are the same instance, also during a rotation.
+the other instance look missing in this database. Instances share no signing key. So one public key in common
+shows that both are the same instance, also during a rotation. Keys are compared by modulus and exponent: the
+same `kid` proves nothing.
 """
 
 from __future__ import annotations
@@ -27,46 +23,33 @@ GetKeys = Callable[[], Collection[RSAPublicKey]]
 
 
 class InstanceUnconfirmed(Exception):
-    """The secret key is not known to belong to this instance. The text holds no secret."""
+    """The secret key belongs to another instance, or that cannot be checked. The text holds no secret."""
 
     def __init__(self, what: str, *, next_step: str) -> None:
         super().__init__(f"{what} Nothing was written. {next_step}")
         self.what, self.next_step = what, next_step
 
 
-class OtherInstance(InstanceUnconfirmed):
-    """The secret key belongs to another instance."""
-
-
-class VerifyingKeysUnavailable(InstanceUnconfirmed):
-    """The keys that verify tokens could not be read."""
-
-
-class PublishedKeysUnavailable(InstanceUnconfirmed):
-    """The Backend API published no usable key for the secret key."""
-
-
 def compare_instances(api: ClerkAPI, *, verifying_keys: Collection[RSAPublicKey]) -> None:
-    """Return if the secret key's instance publishes one of the keys: Note [The key of another instance].
+    """Raise InstanceUnconfirmed unless the secret key's instance publishes one of the keys.
 
-    Raises `OtherInstance`, `VerifyingKeysUnavailable` without any key to compare with,
-    `PublishedKeysUnavailable` and `ClerkAPIError`.
+    The reason is in Note [The key of another instance]. Also raises ClerkAPIError.
     """
     if not verifying_keys:
-        raise VerifyingKeysUnavailable(
+        raise InstanceUnconfirmed(
             "There are no keys that verify tokens, so the instance of CLERK_SECRET_KEY cannot be checked.",
             next_step="Set CLERK_PUBLISHABLE_KEY, or CLERK_JWT_KEY.",
         )
     try:
-        published = usable_keys({"keys": api.jwks()})
+        published = usable_keys({"keys": api.get_jwks()})
     except FetchFailed:
-        raise PublishedKeysUnavailable(
+        raise InstanceUnconfirmed(
             "The Backend API lists no usable key for CLERK_SECRET_KEY, so its instance cannot be checked.",
             next_step="Check CLERK_API_URL and CLERK_SECRET_KEY, then try again.",
         ) from None
     numbers = {key.public_numbers() for key in published.values()}
     if numbers.isdisjoint(key.public_numbers() for key in verifying_keys):
-        raise OtherInstance(
+        raise InstanceUnconfirmed(
             "CLERK_SECRET_KEY belongs to another instance than the public keys that verify tokens.",
             next_step=(
                 "Copy CLERK_PUBLISHABLE_KEY (or CLERK_JWT_KEY) and CLERK_SECRET_KEY from the same page of"
@@ -76,10 +59,10 @@ def compare_instances(api: ClerkAPI, *, verifying_keys: Collection[RSAPublicKey]
 
 
 class InstanceGuard:
-    """Confirm the instance of a secret key, and remember for five minutes that it was the right one.
+    """Confirms that a secret key belongs to the right instance, and keeps the confirmation for five minutes.
 
-    `verifying_keys` returns the keys that verify tokens; it raises `FetchFailed`, or ValueError with a
-    sentence for the operator. `clock` counts seconds.
+    `verifying_keys` returns the keys that verify tokens; it raises FetchFailed, or ValueError with a sentence
+    for the operator. `clock` counts seconds.
     """
 
     def __init__(self, verifying_keys: GetKeys, *, clock: Callable[[], float] = time.monotonic) -> None:
@@ -87,10 +70,10 @@ class InstanceGuard:
         self._confirmed_at: float | None = None
 
     def confirm(self, api: ClerkAPI, *, accept_kept: bool = False) -> None:
-        """Return if the secret key of `api` belongs to the instance whose keys verify tokens.
+        """Raise InstanceUnconfirmed unless the secret key of `api` belongs to the instance of the keys.
 
-        With `accept_kept` a good answer of the last five minutes is enough; a bad one is never kept.
-        Raises `InstanceUnconfirmed` and `ClerkAPIError`.
+        With `accept_kept` a confirmation of the last five minutes is enough; a refusal is never kept. Also
+        raises ClerkAPIError.
         """
         if accept_kept and self._is_kept():
             return
@@ -109,8 +92,8 @@ class InstanceGuard:
             return self._verifying_keys()
         except FetchFailed as failure:
             reason = failure.reason.replace("_", " ")
-            raise VerifyingKeysUnavailable(
+            raise InstanceUnconfirmed(
                 f"{what} (CLERK_JWKS_URL: {reason}).", next_step=failure.next_step
             ) from None
         except ValueError as refusal:
-            raise VerifyingKeysUnavailable(f"{what}.", next_step=str(refusal)) from None
+            raise InstanceUnconfirmed(f"{what}.", next_step=str(refusal)) from None

@@ -83,8 +83,8 @@ def fetch_keys(url: str) -> Mapping[str, RSAPublicKey]:
 def fetch_document(url: str, *, timeout: float = FETCH_TIMEOUT_SECONDS) -> KeyDocument:
     """Fetch the JWKS and return its usable keys with the time of its answer; raise FetchFailed.
 
-    Handshake, head and body end together after FETCH_TIMEOUT_SECONDS. Resolving the name, and connecting to
-    one address after another, may take longer: the caller of a thread that does bounds its own wait.
+    Handshake, head and body end together after `timeout` seconds. Resolving the name, and connecting to one
+    address after another, may take longer: a caller that must not wait longer runs this in a thread.
     """
     adapter = _Adapter(deadline=time.monotonic() + timeout)
     try:

@@ -1,6 +1,6 @@
 """Signed tokens in compact form: parsing, and verification of their signature (RFC 7515).
 
-The payload stays bytes: the caller reads what it says, after the signature is known to be good.
+The payload stays bytes until its signature is verified; the caller decodes it.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ logger = logging.getLogger(__name__)
 
 
 class InvalidToken(Exception):
-    """The token is refused; `reason` is a code of the contract, `detail` is for the log only.
+    """The token is refused; `reason` is a documented code, `detail` is for the log only.
 
-    `is_unexpected`: the refusal stands for an exception that was not foreseen, and that has been logged.
+    `is_unexpected` is true if the cause is an unexpected exception, which has been logged.
     """
 
     def __init__(self, reason: str, *, detail: str = "", is_unexpected: bool = False) -> None:
@@ -61,9 +61,9 @@ def parse_jws(token: object) -> Jws:
     if token.count(".") != 2:  # noqa: PLR2004 - RFC 7515: header, payload, signature
         raise InvalidToken("token_malformed")
     header, payload, signature = token.split(".")
-    # What was decoded is ASCII: only then can it be encoded.
+    # `signed` comes last: decoding refuses text that is not ASCII and could not be encoded.
     return Jws(
-        header=_header(header),
+        header=_decode_header(header),
         payload=_decode(payload),
         signature=_decode(signature),
         signed=f"{header}.{payload}".encode(),
@@ -77,7 +77,7 @@ def check_algorithm(header: Mapping[str, Any]) -> None:
 
 
 def check_parameters(header: Mapping[str, Any]) -> None:
-    """Raise InvalidToken for parameters that change what is signed, and for a `kid` that is no string.
+    """Raise InvalidToken for parameters that change the signed text, and for a `kid` that is no string.
 
     RFC 7515, sections 4.1.4 (`kid`) and 4.1.11 (`crit`); RFC 7797 (`b64`).
     """
@@ -88,14 +88,14 @@ def check_parameters(header: Mapping[str, Any]) -> None:
 
 
 def verify_payload(jws: Jws, keys: KeySource) -> bytes:
-    """Return the payload once a key of the source has verified the signature.
+    """Return the payload if a key of the source verifies the signature.
 
     Raises InvalidToken, or KeysUnavailable if the key source has no key or fails.
     """
-    found = _get_keys(keys, kid=jws.header.get("kid"))
-    if not found:
+    possible = _get_keys(keys, kid=jws.header.get("kid"))
+    if not possible:
         raise InvalidToken("token_unknown_key")
-    for key in found:
+    for key in possible:
         try:
             key.verify(jws.signature, jws.signed, _PADDING, _HASH)
         except InvalidSignature:
@@ -108,7 +108,7 @@ def report_result(keys: KeySource, *, good: bool) -> None:
     """Report to the key source whether a signature was good; raises KeysUnavailable if the source fails."""
     try:
         keys.record_result(good=good)
-    except Exception as error:  # noqa: BLE001 - a key source is foreign code; its failure is never the token's
+    except Exception as error:  # noqa: BLE001 - a failure of the key source is no fault of the token
         raise key_source_failed(error) from None
 
 
@@ -141,10 +141,10 @@ def _get_keys(source: KeySource, *, kid: object) -> Sequence[RSAPublicKey]:
     try:
         keys = source.get_keys(kid)
         if not _are_keys(keys):
-            raise TypeError  # noqa: TRY301 - nonsense is a failure of the source like any other
+            raise TypeError  # noqa: TRY301 - a wrong type is a failure of the source like any other
     except (InvalidToken, KeysUnavailable):
         raise
-    except Exception as error:  # noqa: BLE001 - a key source is foreign code; its failure is never the token's
+    except Exception as error:  # noqa: BLE001 - a failure of the key source is no fault of the token
         raise key_source_failed(error) from None
     return keys
 
@@ -159,8 +159,8 @@ def _are_keys(found: object) -> bool:
 
 
 @lru_cache(maxsize=32)
-def _header(segment: str) -> Mapping[str, Any]:
-    # An instance's headers repeat, but for `oiat`; the memo is small, so that strangers cannot fill memory.
+def _decode_header(segment: str) -> Mapping[str, Any]:
+    # The headers of an instance differ in `oiat` only. The cache is small: forged headers cannot fill memory.
     return MappingProxyType(decode_object(_decode(segment)))
 
 
@@ -171,15 +171,15 @@ def _decode(segment: str) -> bytes:
         raise InvalidToken("token_malformed") from None
 
 
-def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _build_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) != len(pairs):
-        raise ValueError("a name stands twice")
+        raise ValueError("duplicate name")
     return found
 
 
-def _no_constant(name: str) -> NoReturn:
+def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(name)
 
 
-_JSON = json.JSONDecoder(object_pairs_hook=_without_duplicates, parse_constant=_no_constant)
+_JSON = json.JSONDecoder(object_pairs_hook=_build_object, parse_constant=_refuse_constant)

@@ -180,8 +180,8 @@ class KeyStore:
             return ()
         snapshot = self._current()
         if snapshot is None:
-            has_rested = partial(self._has_rested, RETRY_WITHOUT_KEY_SECONDS)
-            _wait(self._start_fetch(permitted=has_rested), seconds=MAX_WAIT_SECONDS)
+            is_permitted = partial(self._is_fetch_older_than, RETRY_WITHOUT_KEY_SECONDS)
+            _wait(self._start_fetch(permitted=is_permitted), seconds=MAX_WAIT_SECONDS)
             snapshot = self._current()
             if snapshot is None:
                 raise KeysUnavailable
@@ -217,9 +217,9 @@ class KeyStore:
         if snapshot is None:
             return True
         age = self._clock() - snapshot.fetched_at
-        return age > FRESH_SECONDS - REFRESH_AHEAD_SECONDS and self._has_rested(RETRY_SECONDS)
+        return age > FRESH_SECONDS - REFRESH_AHEAD_SECONDS and self._is_fetch_older_than(RETRY_SECONDS)
 
-    def _has_rested(self, seconds: float) -> bool:
+    def _is_fetch_older_than(self, seconds: float) -> bool:
         return self._clock() - self._fetch_began_at >= seconds
 
     def _get_unknown_key(self, kid: str) -> Sequence[RSAPublicKey]:
@@ -278,9 +278,9 @@ class KeyStore:
         while self._refresher is threading.current_thread():
             if self._is_due():
                 _wait(self._start_fetch(permitted=self._is_due), seconds=MAX_WAIT_SECONDS)
-            time.sleep(self._seconds_to_next_look() * JITTER.uniform(0.8, 1.0))
+            time.sleep(self._seconds_until_next_check() * JITTER.uniform(0.8, 1.0))
 
-    def _seconds_to_next_look(self) -> float:
+    def _seconds_until_next_check(self) -> float:
         snapshot = self._current()
         if snapshot is None:
             return RETRY_AT_START_SECONDS

@@ -135,7 +135,7 @@ def parse_claims_map(text: str) -> ClaimsMap:
         if field not in CLAIM_FIELDS:
             raise ValueError(f"'{field}' is not a field; the fields are {', '.join(CLAIM_FIELDS)}")
         if field in mapping:
-            raise ValueError(f"'{field}' is there twice; write alternatives as {field}=one|two")
+            raise ValueError(f"'{field}' appears twice; write alternatives as {field}=one|two")
         mapping[field] = names
     return mapping
 

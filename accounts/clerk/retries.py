@@ -1,78 +1,77 @@
-"""How long to try again when Clerk is busy or unwell."""
+"""The retries of one call of the Backend API."""
 
 from __future__ import annotations
 
-import time
+import random
+from collections.abc import Callable
 from http import HTTPStatus
-from typing import Any, Self
 
-from urllib3.exceptions import InvalidHeader
-from urllib3.response import BaseHTTPResponse
-from urllib3.util.retry import Retry
+import requests
 
-RETRY_AFTER_MAX = 60  # seconds; urllib3 alone would believe six hours
-THROTTLED_MAX = 10
+from accounts.clerk.times import parse_http_date
+
+RETRY_AFTER_MAX_SECONDS = 60.0
+THROTTLED_MAX = 10  # answers with status 429
+CUT_ANSWERS_MAX = 3
+BACKOFF_SECONDS, BACKOFF_MAX_SECONDS, JITTER_SECONDS = 0.5, 8.0, 0.5
+JITTER = random.SystemRandom()  # applications may seed the shared generator
 
 
-def patience(*, seconds: float) -> Patience:
-    """Give up after so many seconds of nothing but 5xx answers and lost connections; sit a 429 out.
+class Retries:
+    """The retries of one call: whether to try again, and after how many seconds.
 
-    With none: after one more try, which comes at once, and after a 429.
+    Server errors (5xx) and lost connections are retried until nothing else has come for `patience` seconds,
+    a 429 after the time that it asks for, and an answer whose body is cut off at once. Without patience there
+    is one retry, at once, and none after a 429. `clock` counts seconds.
     """
-    policy = Patience(
-        total=None,
-        status_forcelist=[HTTPStatus.TOO_MANY_REQUESTS, *range(500, 600)],
-        allowed_methods=["GET"],
-        backoff_factor=0.5,
-        backoff_max=8,
-        backoff_jitter=0.5,
-        retry_after_max=RETRY_AFTER_MAX,
-        raise_on_status=False,  # the last answer is wanted, for its trace id
-    )
-    policy.seconds = seconds
-    return policy
+
+    def __init__(self, *, patience: float, clock: Callable[[], float]) -> None:
+        self._patience, self._clock = patience, clock
+        self._tries = self._throttled = self._cut = 0
+        self._give_up_at: float | None = None
+
+    def after_answer(self, answer: requests.Response) -> float | None:
+        """Return the seconds until the next try; None if this answer is final. Its body is not read."""
+        if answer.status_code == HTTPStatus.TOO_MANY_REQUESTS:
+            return self._after_throttling(answer)
+        return self._after_failure() if answer.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR else None
+
+    def after_error(self, error: requests.RequestException) -> float | None:
+        """Return the seconds until the next try; None if this error is final."""
+        if isinstance(error, requests.exceptions.ChunkedEncodingError):  # the body is cut off
+            self._cut += 1
+            return 0.0 if self._cut < CUT_ANSWERS_MAX else None
+        is_network_error = isinstance(error, requests.ConnectionError | requests.Timeout)
+        return self._after_failure() if is_network_error else None
+
+    def _after_throttling(self, answer: requests.Response) -> float | None:
+        self._give_up_at = None
+        self._throttled += 1
+        if self._throttled > THROTTLED_MAX or not self._patience:
+            return None
+        return _retry_after(answer) or self._backoff()
+
+    def _after_failure(self) -> float | None:
+        now, backoff = self._clock(), self._backoff()
+        if self._give_up_at is None:
+            self._give_up_at = now + self._patience
+        elif now >= self._give_up_at:
+            return None
+        return min(backoff, self._give_up_at - now)
+
+    def _backoff(self) -> float:
+        """Return the seconds until the next try: 0 at first, then 1, 2, 4 and 8, with a random addition."""
+        seconds = BACKOFF_SECONDS * 2**self._tries + JITTER.uniform(0, JITTER_SECONDS) if self._tries else 0.0
+        self._tries += 1
+        return min(seconds, BACKOFF_MAX_SECONDS)
 
 
-class Patience(Retry):
-    """A `Retry` that counts seconds where urllib3 counts attempts, and treats 429 apart."""
-
-    seconds: float
-    give_up_at: float | None = None
-
-    def new(self, **changes: Any) -> Self:
-        """Copy, as urllib3 does before each further attempt."""
-        copy = super().new(**changes)
-        copy.seconds, copy.give_up_at = self.seconds, self.give_up_at
-        return copy
-
-    def increment(self, *request: Any, **trouble: Any) -> Self:
-        """Return the state for the next attempt, or end the attempts as urllib3 does."""
-        now = time.monotonic()
-        if _is_throttled(trouble.get("response")):
-            throttled = sum(past.status == HTTPStatus.TOO_MANY_REQUESTS for past in self.history)
-            over, give_up_at = throttled >= THROTTLED_MAX or not self.seconds, None
-        else:
-            over = self.give_up_at is not None and now >= self.give_up_at
-            give_up_at = self.give_up_at or now + self.seconds
-        retry = Retry.increment(self.new(total=0) if over else self, *request, **trouble)
-        retry.give_up_at = give_up_at
-        return retry
-
-    def parse_retry_after(self, retry_after: str) -> float:
-        """Read the header; one that makes no sense leaves the waiting to the backoff."""
-        try:
-            return super().parse_retry_after(retry_after)
-        except InvalidHeader:
-            return 0.0
-
-    def sleep(self, response: BaseHTTPResponse | None = None) -> None:
-        """Wait as long as a 429 asks, otherwise for the backoff, but not past the end of patience."""
-        if _is_throttled(response):
-            super().sleep(response)
-        elif self.give_up_at is not None:
-            left = self.give_up_at - time.monotonic()
-            time.sleep(max(0.0, min(left, self.get_backoff_time())))
-
-
-def _is_throttled(response: BaseHTTPResponse | None) -> bool:
-    return response is not None and response.status == HTTPStatus.TOO_MANY_REQUESTS
+def _retry_after(answer: requests.Response) -> float:
+    """Return the seconds of the Retry-After header, at most a minute; 0 if it is missing or malformed."""
+    text = answer.headers.get("Retry-After", "").strip()
+    if text.isascii() and text.isdigit():
+        seconds = float(text)
+    else:
+        until, now = parse_http_date(text), parse_http_date(answer.headers.get("Date"))
+        seconds = 0.0 if until is None or now is None else until - now
+    return max(0.0, min(seconds, RETRY_AFTER_MAX_SECONDS))

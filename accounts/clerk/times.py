@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from email.utils import parsedate_to_datetime
+
 # A later time would freeze the row: no other version could be greater until then.
 MAX_AHEAD_SECONDS = 300
 MAX_AHEAD_MILLISECONDS = MAX_AHEAD_SECONDS * 1000
@@ -21,3 +23,11 @@ def plausible_milliseconds(moment: object, *, now: int) -> int | None:
 def to_milliseconds(moment: float) -> float:
     """Convert a time to ms if its size shows that it is in seconds."""
     return moment if moment > MAX_SECONDS else moment * 1000
+
+
+def parse_http_date(text: str | None) -> float | None:
+    """Return the epoch seconds of an HTTP date; None if it is missing or malformed."""
+    try:
+        return parsedate_to_datetime(text).timestamp() if text else None
+    except (TypeError, ValueError, OverflowError):
+        return None

@@ -1,7 +1,7 @@
 """Verification of Clerk's session tokens.
 
-The order of the checks is part of the contract: the first failure decides the code, and no claim is looked at
-before the signature is known to be good. Sources: Clerk's `authenticateRequest`, RFC 7515, RFC 7519.
+The order of the checks is part of the contract: the first failure decides the code, and no claim is checked
+before the signature is verified. Sources: Clerk's `authenticateRequest`, RFC 7515, RFC 7519.
 """
 
 from __future__ import annotations
@@ -37,16 +37,16 @@ __all__ = [
     "verify_signature",
 ]
 
-# Clerk's classes of token, all signed by the same key (clerk/javascript, packages/backend).
+# Categories of Clerk's tokens, all signed by the same key (clerk/javascript, packages/backend).
 CAT_SESSION, CAT_TEMPLATE, CAT_IGNORE = "cl_B7d4PD111AAA", "cl_B7d4PD222AAA", "cl_I7d4PD111III"
 
-_YEAR_1, _YEAR_9999 = -62_135_596_800, 253_402_300_799  # what a datetime can hold
+_YEAR_1, _YEAR_9999 = -62_135_596_800, 253_402_300_799  # the range of a datetime, in epoch seconds
 
 logger = logging.getLogger(__name__)
 
 
 class VerificationFailed(Exception):
-    """An unexpected exception came after the signature was good: a fault of ours, logged by its class."""
+    """An unexpected exception after the signature was verified; it has been logged. Not the token's fault."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +65,10 @@ class SessionClaims:
 
 @dataclass(frozen=True, slots=True)
 class SessionVerifier:
-    """The rules of one Clerk instance. The `allow_...` options each weaken them, and are documented so."""
+    """The verification rules of one Clerk instance; each `allow_...` option weakens them.
+
+    Any `azp` is accepted if `authorized_parties` is None, any `aud` if `audience` is. `leeway` is in seconds.
+    """
 
     keys: KeySource
     issuer: str
@@ -78,23 +81,23 @@ class SessionVerifier:
     allow_impersonation: bool = True
 
     def verify(self, token: str, *, now: float | None = None) -> SessionClaims:
-        """Return the session's claims.
+        """Return the verified claims of the session; `now` is in epoch seconds, by default the current time.
 
-        Raises InvalidToken, the fault being the token's own; KeysUnavailable if no key can be had or the key
-        source fails; VerificationFailed for an unexpected exception once the signature is known to be good.
+        Raises InvalidToken for a fault of the token, KeysUnavailable if the key source has no key or fails,
+        and VerificationFailed for an unexpected exception after the signature was verified.
         """
         try:
             header, payload = self._verify_signature(token)
         except (InvalidToken, KeysUnavailable):
             raise
-        except Exception as error:  # noqa: BLE001 - nothing that a token holds may become an error of the server
+        except Exception as error:  # noqa: BLE001 - no content of a token may cause a server error
             raise refuse_unexpected(error) from None
         try:
             claims = decode_object(payload)
-            return self._session(header, claims, now=time.time() if now is None else now)
+            return self._check_claims(header, claims, now=time.time() if now is None else now)
         except InvalidToken:
             raise
-        except Exception as error:  # noqa: BLE001 - Clerk has signed this token: the fault is ours
+        except Exception as error:  # noqa: BLE001 - Clerk signed the token: it is not the token's fault
             log_unexpected(logger, "Unexpected error after a signature was verified", error=error)
             raise VerificationFailed from None
 
@@ -104,36 +107,38 @@ class SessionVerifier:
         if "typ" in jws.header and jws.header["typ"] != "JWT":
             raise InvalidToken("token_type_mismatch")
         check_parameters(jws.header)
-        self._check_class(jws.header)
+        self._check_category(jws.header)
         try:
             payload = verify_payload(jws, self.keys)
         except InvalidToken as refusal:
-            if refusal.reason == "token_invalid_signature" and self._names_us(jws.payload):
+            if refusal.reason == "token_invalid_signature" and self._has_own_issuer(jws.payload):
                 report_result(self.keys, good=False)
             raise
         report_result(self.keys, good=True)
         return jws.header, payload
 
-    def _names_us(self, payload: bytes) -> bool:
-        """Return whether an unverified payload names our issuer; nothing but a count may follow from it."""
+    def _has_own_issuer(self, payload: bytes) -> bool:
+        """Return whether `iss` is our issuer. The payload is not verified: the result may only be counted."""
         try:
             return decode_object(payload).get("iss") == self.issuer
         except InvalidToken:
             return False
 
-    def _check_class(self, header: Mapping[str, Any]) -> None:
+    def _check_category(self, header: Mapping[str, Any]) -> None:
         category = header.get("cat", CAT_SESSION)
-        template = self.allow_template_tokens and category == CAT_TEMPLATE
-        if category not in (CAT_SESSION, CAT_IGNORE) and not template:
+        is_allowed_template = self.allow_template_tokens and category == CAT_TEMPLATE
+        if category not in (CAT_SESSION, CAT_IGNORE) and not is_allowed_template:
             raise InvalidToken("token_type_mismatch")
 
-    def _session(self, header: Mapping[str, Any], payload: dict[str, Any], *, now: float) -> SessionClaims:
+    def _check_claims(
+        self, header: Mapping[str, Any], payload: dict[str, Any], *, now: float
+    ) -> SessionClaims:
         if payload.get("iss") != self.issuer:
             raise InvalidToken("token_invalid_issuer")
-        user_id = _user_id(payload.get("sub"))
-        session_id = self._session_id(payload)
-        issued_at, expires_at = self._times(payload, now=now)
-        party = self._party(payload)
+        user_id = _check_user_id(payload.get("sub"))
+        session_id = self._check_session_id(payload)
+        issued_at, expires_at = self._check_times(payload, now=now)
+        party = self._check_party(payload)
         self._check_audience(payload.get("aud"))
         self._check_status(payload.get("sts", "active"))
         return SessionClaims(
@@ -142,12 +147,12 @@ class SessionVerifier:
             issued_at=issued_at,
             expires_at=expires_at,
             authorized_party=party,
-            actor=self._actor(payload.get("act")),
-            read_at=_read_at(header.get("oiat"), issued_at=issued_at, now=now),
+            actor=self._check_actor(payload.get("act")),
+            read_at=_choose_read_at(header.get("oiat"), issued_at=issued_at, now=now),
             payload=payload,
         )
 
-    def _session_id(self, payload: Mapping[str, Any]) -> str | None:
+    def _check_session_id(self, payload: Mapping[str, Any]) -> str | None:
         if "sid" not in payload and self.allow_template_tokens:
             return None
         session_id = payload.get("sid")
@@ -155,9 +160,9 @@ class SessionVerifier:
             raise InvalidToken("token_invalid_claims")
         return session_id
 
-    def _times(self, payload: Mapping[str, Any], *, now: float) -> tuple[int, int]:
-        expires, issued = _moment(payload.get("exp")), _moment(payload.get("iat"))
-        begins = _moment(payload["nbf"]) if "nbf" in payload else 0
+    def _check_times(self, payload: Mapping[str, Any], *, now: float) -> tuple[int, int]:
+        expires, issued = _check_time(payload.get("exp")), _check_time(payload.get("iat"))
+        begins = _check_time(payload["nbf"]) if "nbf" in payload else 0
         if expires <= now - self.leeway:
             raise InvalidToken("token_expired", detail=f"expired {now - expires:.0f} s ago")
         if begins > now + self.leeway:
@@ -166,7 +171,7 @@ class SessionVerifier:
             raise InvalidToken("token_iat_in_the_future", detail=f"issued in {issued - now:.0f} s")
         return int(issued), int(expires)
 
-    def _party(self, payload: Mapping[str, Any]) -> str | None:
+    def _check_party(self, payload: Mapping[str, Any]) -> str | None:
         parties = self.authorized_parties
         if "azp" not in payload and (parties is None or self.allow_missing_azp):
             return None
@@ -178,8 +183,8 @@ class SessionVerifier:
     def _check_audience(self, audience: object) -> None:
         if self.audience is None:
             return
-        named = audience if isinstance(audience, list) else [audience]
-        if self.audience not in named or not all(isinstance(each, str) for each in named):
+        audiences = audience if isinstance(audience, list) else [audience]
+        if self.audience not in audiences or not all(isinstance(each, str) for each in audiences):
             raise InvalidToken("token_invalid_audience")
 
     def _check_status(self, status: object) -> None:
@@ -189,7 +194,7 @@ class SessionVerifier:
         elif status != "active":
             raise InvalidToken("token_invalid_claims")
 
-    def _actor(self, act: object) -> str | None:
+    def _check_actor(self, act: object) -> str | None:
         if act is None:
             return None
         if not self.allow_impersonation:
@@ -201,7 +206,7 @@ class SessionVerifier:
 
 
 def verify_signature(token: str, keys: KeySource) -> bytes:
-    """Return the payload of an RS256 JWS as it was signed; raises InvalidToken or KeysUnavailable."""
+    """Return the bytes that an RS256 JWS signs as its payload; raises InvalidToken or KeysUnavailable."""
     try:
         jws = parse_jws(token)
         check_algorithm(jws.header)
@@ -209,29 +214,29 @@ def verify_signature(token: str, keys: KeySource) -> bytes:
         return verify_payload(jws, keys)
     except (InvalidToken, KeysUnavailable):
         raise
-    except Exception as error:  # noqa: BLE001 - nothing that a token holds may become an error of the server
+    except Exception as error:  # noqa: BLE001 - no content of a token may cause a server error
         raise refuse_unexpected(error) from None
 
 
 def _is_text(value: object) -> TypeGuard[str]:
-    # JSON can spell half a surrogate pair, with which no answer and no log line could be written.
+    # JSON can contain half a surrogate pair, which cannot be encoded in a response or a log line.
     return isinstance(value, str) and value.isprintable()
 
 
-def _user_id(subject: object) -> str:
+def _check_user_id(subject: object) -> str:
     if is_clerk_id(subject):
         return subject
-    machine = isinstance(subject, str) and subject.startswith("mch_")
-    raise InvalidToken("token_type_mismatch" if machine else "token_invalid_claims")
+    is_machine = isinstance(subject, str) and subject.startswith("mch_")
+    raise InvalidToken("token_type_mismatch" if is_machine else "token_invalid_claims")
 
 
-def _moment(value: object) -> float:
+def _check_time(value: object) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not _YEAR_1 <= value <= _YEAR_9999:
         raise InvalidToken("token_invalid_claims")
     return value
 
 
-def _read_at(oiat: object, *, issued_at: int, now: float) -> int:
+def _choose_read_at(oiat: object, *, issued_at: int, now: float) -> int:
     if isinstance(oiat, int) and not isinstance(oiat, bool) and 0 < oiat <= now + MAX_AHEAD_SECONDS:
         return oiat
     return issued_at

@@ -1,6 +1,6 @@
-"""Unexpected exceptions: logged by class and place, never by text.
+"""The log line of an unexpected exception: its class and place, never its text.
 
-The text of an exception, and the source lines and values of a traceback, may hold the token or a row.
+The text and the traceback of an exception may hold a token or the values of a row.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import logging
 
 
 def log_unexpected(logger: logging.Logger, message: str, *, error: Exception) -> None:
-    """Log the constant `message` as an error, with the exception's class and the place that raised it."""
+    """Log the constant `message` as an error, with the exception's class and the line that raised it."""
     logger.error(message, extra={"error": type(error).__name__, "place": _place(error)})
 
 

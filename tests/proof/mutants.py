@@ -30,6 +30,14 @@ MINIMUM_SCORE = 0.90
 TIME_LIMIT_SECONDS = 3600
 CONCURRENT_MODULES = 2
 CLERK = "tests/accounts/clerk"
+TOKEN_TESTS = (
+    f"{CLERK}/test_signature.py",
+    f"{CLERK}/test_tokens.py",
+    f"{CLERK}/test_token_claims.py",
+    f"{CLERK}/test_token_headers.py",
+    f"{CLERK}/test_token_signatures.py",
+    f"{CLERK}/test_token_texts.py",
+)
 # The tests of each module, the slowest module first, so that both workers end at about the same time.
 MODULES: dict[str, Sequence[str]] = {
     "accounts/clerk/keys.py": (
@@ -61,11 +69,10 @@ MODULES: dict[str, Sequence[str]] = {
     ),
     "accounts/merge.py": ("tests/accounts/test_merge.py", "tests/accounts/test_merge_histories.py"),
     "accounts/clerk/tokens.py": (
-        f"{CLERK}/test_tokens.py",
-        f"{CLERK}/test_signature.py",
+        *TOKEN_TESTS,
         f"{CLERK}/test_pem.py",
     ),
-    "accounts/clerk/jws.py": (f"{CLERK}/test_signature.py", f"{CLERK}/test_tokens.py"),
+    "accounts/clerk/jws.py": TOKEN_TESTS,
     "accounts/clerk/jwks.py": (
         f"{CLERK}/test_jwks.py",
         f"{CLERK}/test_jwks_tls.py",

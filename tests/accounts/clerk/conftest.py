@@ -1,4 +1,4 @@
-"""A real key, and tokens that are signed with it."""
+"""A real key with tokens signed by it, and a client of the Backend API."""
 
 from __future__ import annotations
 
@@ -7,11 +7,18 @@ from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+from pytest_httpserver import HTTPServer
 
+from accounts.clerk.api import ClerkAPI
 from accounts.clerk.jwks import usable_keys
 from accounts.clerk.keys import KeysStatus, KeyStore
 from accounts.clerk.tokens import SessionVerifier
+from devclerk.emulator import Emulator
+from devclerk.fixtures import LocalClerk
+from devclerk.server import Server
 from devclerk.tokens import Keyring
+from tests.accounts.clerk.api_server import SECRET, RawServer, SleepClock
+from tests.accounts.clerk.instances import replace_users
 from tests.accounts.clerk.keyserver import KeyServer, document, serving
 from tests.clock import Clock
 
@@ -91,3 +98,44 @@ def server(keyring: Keyring) -> Iterator[KeyServer]:
 @pytest.fixture
 def store(server: KeyServer, clock: Clock) -> KeyStore:
     return KeyStore(server.url, allow_http=True, clock=clock)
+
+
+@pytest.fixture
+def sleep_clock() -> SleepClock:
+    return SleepClock()
+
+
+@pytest.fixture
+def clerk_api(httpserver: HTTPServer, sleep_clock: SleepClock) -> ClerkAPI:
+    """Return a client with 30 seconds of patience that waits on its clock only."""
+    url = httpserver.url_for("")
+    return ClerkAPI(SECRET, base_url=url, timeout=5, clock=sleep_clock, sleep=sleep_clock.sleep)
+
+
+@pytest.fixture
+def raw_server() -> Iterator[RawServer]:
+    server = RawServer()
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def raw_api(raw_server: RawServer, sleep_clock: SleepClock) -> ClerkAPI:
+    """Return a client of the raw server."""
+    url = raw_server.address
+    return ClerkAPI(SECRET, base_url=url, timeout=5, clock=sleep_clock, sleep=sleep_clock.sleep)
+
+
+@pytest.fixture(scope="session")
+def other_server() -> Iterator[Server]:
+    with Server(Emulator()) as server:
+        yield server
+
+
+@pytest.fixture
+def other(other_server: Server) -> LocalClerk:
+    """Return another instance, with its own keys and users."""
+    other_server.emulator.reset()
+    other = LocalClerk(other_server)
+    replace_users(other, name="other", number=0)
+    return other

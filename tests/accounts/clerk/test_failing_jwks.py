@@ -1,4 +1,4 @@
-"""Key store: a JWKS address that hangs, drips, breaks off or answers nonsense."""
+"""Key store: a JWKS address that hangs, sends slowly, breaks off or sends no keys."""
 
 from __future__ import annotations
 

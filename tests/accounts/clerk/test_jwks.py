@@ -47,9 +47,7 @@ def test_fetch_returns_the_keys_by_id(server: KeyServer, keyring: Keyring) -> No
     assert keys[keyring.kid].key_size == 2048
 
 
-def test_the_request_asks_for_no_compression_and_has_our_own_user_agent(
-    server: KeyServer, keyring: Keyring
-) -> None:
+def test_request_accepts_no_compression_and_has_our_user_agent(server: KeyServer, keyring: Keyring) -> None:
     asked: list[tuple[str, str | None, str | None]] = []
 
     def behave(handler: BaseHTTPRequestHandler) -> None:
@@ -84,7 +82,7 @@ CLERKS = b'{"errors": [{"code": "internal_clerk_error"}], "clerk_trace_id": "t1"
         (keyserver.reset, False),
     ],
 )
-def test_an_answer_of_a_firewall_has_its_own_next_step(
+def test_answer_of_a_firewall_has_its_own_next_step(
     server: KeyServer, behave: Behaviour, *, is_foreign: bool
 ) -> None:
     server.behave = behave
@@ -95,7 +93,7 @@ def test_an_answer_of_a_firewall_has_its_own_next_step(
     assert ("See that this machine reaches" in caught.value.next_step) is not is_foreign
 
 
-def test_a_document_says_when_it_was_sent_and_how_long_it_took(server: KeyServer, keyring: Keyring) -> None:
+def test_document_has_its_date_and_its_duration(server: KeyServer, keyring: Keyring) -> None:
     body = json.dumps(keyring.jwks()).encode()
     server.behave = answer(body, after=0.3, Age="7")
     got = fetch_document(server.url)
@@ -104,7 +102,7 @@ def test_a_document_says_when_it_was_sent_and_how_long_it_took(server: KeyServer
     assert 0.3 <= got.seconds < 2
 
 
-def test_a_longer_deadline_waits_for_a_slow_document(server: KeyServer, keyring: Keyring) -> None:
+def test_longer_deadline_waits_for_a_slow_document(server: KeyServer, keyring: Keyring) -> None:
     server.behave = document(keyring.jwks(), after=2.3)
     assert list(fetch_document(server.url, timeout=5).keys) == [keyring.kid]
 

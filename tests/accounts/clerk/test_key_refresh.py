@@ -47,16 +47,16 @@ def test_status_has_the_age_the_last_error_and_the_fetches(
 @pytest.mark.parametrize(
     ("age", "pause"), [(0, 30), (450, 30), (460, 20), (479, 1), (479.5, 1), (480, 1), (5000, 1)]
 )
-def test_refresher_looks_again_in_time_for_the_refresh(
+def test_refresher_checks_again_in_time_for_the_refresh(
     store: KeyStore, keyring: Keyring, clock: Clock, age: float, pause: float
 ) -> None:
     store.get_keys(keyring.kid)
     clock.now += age
-    assert store._seconds_to_next_look() == pause
+    assert store._seconds_until_next_check() == pause
 
 
-def test_refresher_looks_again_in_two_seconds_without_a_key(store: KeyStore) -> None:
-    assert store._seconds_to_next_look() == 2
+def test_refresher_checks_again_in_two_seconds_without_a_key(store: KeyStore) -> None:
+    assert store._seconds_until_next_check() == 2
 
 
 def test_refresher_and_its_fetch_are_two_daemon_threads(server: KeyServer, keyring: Keyring) -> None:

@@ -1,4 +1,4 @@
-"""Public keys as people paste them, and the suspicion that they were rotated."""
+"""Configured public keys: the forms that are accepted, and the suspicion of a rotation."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def body_of(pem: str) -> str:
     return "".join(pem.splitlines()[1:-1])
 
 
-SPELLINGS: dict[str, Callable[[str], str]] = {
+FORMS: dict[str, Callable[[str], str]] = {
     "as it is": lambda pem: pem,
     "with literal line ends": lambda pem: pem.replace("\n", "\\n"),
     "with Windows line ends": lambda pem: pem.replace("\n", "\r\n"),
@@ -45,19 +45,19 @@ SPELLINGS: dict[str, Callable[[str], str]] = {
 }
 
 
-@pytest.mark.parametrize("spelling", SPELLINGS)
-def test_a_key_is_understood_as_people_paste_it(keyring: Keyring, spelling: str) -> None:
-    (key,) = keys_of_pem(SPELLINGS[spelling](keyring.pem))
+@pytest.mark.parametrize("form", FORMS)
+def test_pasted_key_is_read(keyring: Keyring, form: str) -> None:
+    (key,) = keys_of_pem(FORMS[form](keyring.pem))
     (plain,) = keys_of_pem(keyring.pem)
     assert key.public_numbers() == plain.public_numbers()
 
 
 @pytest.mark.parametrize("between", ["", "\n", "\\n", " "])
-def test_several_keys_are_each_tried_whatever_the_kid(keyring: Keyring, mint: Mint, between: str) -> None:
+def test_each_of_several_keys_is_tried_with_any_kid(keyring: Keyring, mint: Mint, between: str) -> None:
     other = Keyring()
     text = f"{other.pem.strip()}{between}{keyring.pem}"
     verifier = SessionVerifier(pem_keys(text.replace("\n", "\\n")), ISSUER, (PARTY,))
-    assert verifier.verify(mint(header={"kid": "ins_whatever"}), now=NOW).user_id == "user_ada"
+    assert verifier.verify(mint(header={"kid": "ins_any"}), now=NOW).user_id == "user_ada"
     assert (
         verifier.verify(other.mint("user_b", issuer=ISSUER, azp=PARTY, now=NOW), now=NOW).user_id == "user_b"
     )
@@ -71,7 +71,7 @@ def _public(key: RSAPublicKey) -> str:
     return key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
 
 
-def test_a_private_key_is_refused_and_not_repeated() -> None:
+def test_private_key_is_refused_and_not_repeated() -> None:
     pem = _private(rsa_key(65537, 2048))
     with pytest.raises(ValueError, match=r"^This is a private key") as caught:
         keys_of_pem(pem)
@@ -79,17 +79,17 @@ def test_a_private_key_is_refused_and_not_repeated() -> None:
 
 
 @pytest.mark.parametrize("text", ["x", "-----BEGIN PUBLIC KEY-----", "pk_test_abc", "AAAA", "\\n"])
-def test_what_is_no_key_is_refused_with_what_to_do(text: str) -> None:
+def test_text_that_is_no_key_is_refused_with_the_next_step(text: str) -> None:
     with pytest.raises(ValueError, match=r"^This is no PEM public key\. Copy the whole block"):
         keys_of_pem(text)
 
 
-def test_a_second_block_that_is_broken_is_not_passed_over(keyring: Keyring) -> None:
+def test_malformed_second_block_is_refused(keyring: Keyring) -> None:
     with pytest.raises(ValueError, match="no PEM"):
         keys_of_pem(f"{keyring.pem}-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----")
 
 
-def test_a_second_block_without_its_end_is_not_passed_over(keyring: Keyring) -> None:
+def test_second_block_without_its_end_is_refused(keyring: Keyring) -> None:
     with pytest.raises(ValueError, match=r"^One of the keys is cut off"):
         keys_of_pem(f"{keyring.pem}{Keyring().pem[:200]}")
 
@@ -101,18 +101,18 @@ def test_another_kind_of_key_is_refused() -> None:
         keys_of_pem(text)
 
 
-def test_a_key_that_is_too_short_is_refused() -> None:
+def test_key_that_is_too_short_is_refused() -> None:
     with pytest.raises(ValueError, match=r"^The key must be an RSA public key of 2048"):
         keys_of_pem(_public(rsa_key(65537, 1024).public_key()))  # noqa: S505 - that is the point
 
 
-def test_a_bare_public_key_of_the_older_form_is_understood(keyring: Keyring) -> None:
+def test_public_key_in_the_pkcs1_form_is_read(keyring: Keyring) -> None:
     (key,) = keys_of_pem(keyring.pem)
     older = key.public_bytes(Encoding.PEM, PublicFormat.PKCS1).decode()
     assert keys_of_pem(older)[0].public_numbers() == key.public_numbers()
 
 
-def test_most_signatures_failing_for_five_minutes_make_a_rotation_suspect(
+def test_mostly_bad_signatures_for_five_minutes_are_a_suspected_rotation(
     keyring: Keyring, mint: Mint
 ) -> None:
     moment = [0.0]
@@ -137,7 +137,7 @@ def test_most_signatures_failing_for_five_minutes_make_a_rotation_suspect(
 
 
 @pytest.mark.parametrize("kid", [None, True, 1, ["ins"], {"ins": 1}])
-def test_a_kid_that_is_no_string_is_malformed_though_it_is_not_used(keyring: Keyring, kid: object) -> None:
+def test_kid_that_is_no_string_is_malformed_with_configured_keys(keyring: Keyring, kid: object) -> None:
     verifier = SessionVerifier(pem_keys(keyring.pem), ISSUER, (PARTY,))
     with pytest.raises(InvalidToken, match="token_malformed"):
         verifier.verify(
@@ -146,7 +146,7 @@ def test_a_kid_that_is_no_string_is_malformed_though_it_is_not_used(keyring: Key
 
 
 @pytest.mark.parametrize("kid", [ABSENT, "", "ins_other"])
-def test_any_kid_that_is_a_string_is_accepted_and_not_used(keyring: Keyring, kid: object) -> None:
+def test_any_kid_that_is_a_string_is_accepted(keyring: Keyring, kid: object) -> None:
     verifier = SessionVerifier(pem_keys(keyring.pem), ISSUER, (PARTY,))
     token = keyring.mint("user_a", issuer=ISSUER, azp=PARTY, now=NOW, header={"kid": kid})
     assert verifier.verify(token, now=NOW).user_id == "user_a"
@@ -166,7 +166,7 @@ GOOD, BAD = True, False
         ([[GOOD, GOOD, GOOD], [BAD, BAD, GOOD, GOOD]], False),
     ],
 )
-def test_after_five_minutes_the_majority_of_three_or_more_decides(
+def test_majority_of_three_or_more_results_decides_after_five_minutes(
     keyring: Keyring, windows: list[list[bool]], *, suspect: bool
 ) -> None:
     moment = [3600.0]
@@ -186,7 +186,9 @@ def test_configured_keys_are_held_from_the_start(keyring: Keyring) -> None:
 
 
 @pytest.mark.parametrize("forgeries", [1, 2])
-def test_a_forgery_or_two_on_a_quiet_night_are_no_rotation(keyring: Keyring, forgeries: int) -> None:
+def test_one_or_two_forgeries_without_other_requests_are_no_rotation(
+    keyring: Keyring, forgeries: int
+) -> None:
     moment = [0.0]
     keys = PemKeys(keys_of_pem(keyring.pem), clock=lambda: moment[0])
     for _ in range(forgeries):
@@ -196,7 +198,7 @@ def test_a_forgery_or_two_on_a_quiet_night_are_no_rotation(keyring: Keyring, for
     assert not keys.status().suspect_rotation
 
 
-def test_a_burst_of_forgeries_is_no_rotation_if_good_tokens_follow(keyring: Keyring) -> None:
+def test_forgeries_followed_by_good_tokens_are_no_rotation(keyring: Keyring) -> None:
     moment = [3600.0]
     keys = PemKeys(keys_of_pem(keyring.pem), clock=lambda: moment[0])
     for good in [False] * 5 + [True] * 6:
@@ -206,7 +208,7 @@ def test_a_burst_of_forgeries_is_no_rotation_if_good_tokens_follow(keyring: Keyr
     assert not keys.status().suspect_rotation
 
 
-def test_a_few_forgeries_among_many_good_tokens_are_no_rotation(keyring: Keyring) -> None:
+def test_few_forgeries_among_many_good_tokens_are_no_rotation(keyring: Keyring) -> None:
     moment = [0.0]
     keys = PemKeys(keys_of_pem(keyring.pem), clock=lambda: moment[0])
     for number in range(400):

@@ -1,4 +1,4 @@
-"""The signature seam, judged by vectors that are not ours."""
+"""Verification of signatures alone, with the test vector of RFC 7515."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ RFC_SIGNATURE = (
 
 
 class OneKey(FixedKeys):
-    """One key for every kid, and for none: as in PEM mode."""
+    """One key for every kid, and for tokens without one: as in PEM mode."""
 
     def get_keys(self, kid: object) -> Sequence[RSAPublicKey]:
         return list(self.keys.values())
@@ -46,14 +46,14 @@ def rfc_key() -> OneKey:
     return OneKey({"keys": [{**RFC_KEY, "kid": "rfc"}]})
 
 
-def test_the_vector_of_the_rfc_is_good(rfc_key: OneKey) -> None:
+def test_vector_of_the_rfc_is_accepted(rfc_key: OneKey) -> None:
     payload = verify_signature(f"{RFC_HEADER}.{RFC_PAYLOAD}.{RFC_SIGNATURE}", rfc_key)
     assert json.loads(payload) == {"iss": "joe", "exp": 1300819380, "http://example.com/is_root": True}
 
 
 @pytest.mark.parametrize("part", [0, 1, 2])
 @pytest.mark.parametrize("place", [1, 7, -8])
-def test_a_letter_changed_anywhere_is_refused(rfc_key: OneKey, part: int, place: int) -> None:
+def test_any_changed_letter_is_refused(rfc_key: OneKey, part: int, place: int) -> None:
     parts = [RFC_HEADER, RFC_PAYLOAD, RFC_SIGNATURE]
     letters = list(parts[part])
     letters[place] = "A" if letters[place] != "A" else "B"
@@ -65,12 +65,12 @@ def test_a_letter_changed_anywhere_is_refused(rfc_key: OneKey, part: int, place:
 @pytest.mark.parametrize(
     "thing", [None, 5, b"e30.e30.e30", ["e30"], f"{RFC_HEADER}.\ud800.e30", f"{RFC_HEADER}.e30.\u0661"]
 )
-def test_what_is_no_token_is_malformed_here_too(rfc_key: OneKey, thing: Any) -> None:
+def test_text_that_is_no_token_is_malformed(rfc_key: OneKey, thing: Any) -> None:
     with pytest.raises(InvalidToken, match="token_malformed"):
         verify_signature(thing, rfc_key)
 
 
-def test_a_payload_that_is_no_json_is_returned_as_it_was_signed(keyring: Keyring, keys: FixedKeys) -> None:
+def test_payload_that_is_no_json_is_returned_as_it_was_signed(keyring: Keyring, keys: FixedKeys) -> None:
     token = keyring.sign({"alg": "RS256", "kid": keyring.kid}, b"\x00\xff, no JSON")
     assert verify_signature(token, keys) == b"\x00\xff, no JSON"
 
@@ -88,7 +88,7 @@ def test_a_payload_that_is_no_json_is_returned_as_it_was_signed(keyring: Keyring
         ({"alg": "RS256"}, "token_unknown_key"),
     ],
 )
-def test_a_header_that_is_not_ours_is_refused(
+def test_other_header_is_refused(
     keyring: Keyring, keys: FixedKeys, header: dict[str, object], reason: str
 ) -> None:
     with pytest.raises(InvalidToken, match=reason):

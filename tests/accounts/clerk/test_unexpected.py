@@ -1,4 +1,4 @@
-"""Exceptions that no rule foresees: whose fault they are, and what the log learns of them."""
+"""Unexpected exceptions: whether they are the fault of the token, and what is logged."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ def verify(token: Any, keys: Any) -> object:
     return SessionVerifier(keys, ISSUER, (PARTY,)).verify(token, now=NOW)
 
 
-both_seams = pytest.mark.parametrize("check", [verify, verify_signature])
+both_functions = pytest.mark.parametrize("check", [verify, verify_signature])
 
 
 @pytest.fixture(autouse=True)
 def log(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFixture]:
-    """Collect the lines; none of them may hold the text of an exception, a traceback or the token."""
+    """Collect the log; no line may have the text of an exception, a traceback or the token."""
     with caplog.at_level(logging.DEBUG):
         yield caplog
     assert CANARY not in "".join(repr(vars(record)) for record in caplog.records)
@@ -46,7 +46,7 @@ def logged(log: pytest.LogCaptureFixture) -> list[tuple[str, str, str]]:
 
 
 class KeysThat(FixedKeys):
-    """A key source that returns or raises what it was made with."""
+    """A key source that returns, or raises, its second argument."""
 
     def __init__(self, document: Any, answer: Any) -> None:
         super().__init__(document)
@@ -60,7 +60,7 @@ class KeysThat(FixedKeys):
 
 
 class KeysThatCannotCount(FixedKeys):
-    """A key source that fails when it learns whether a signature was good."""
+    """A key source whose `record_result` fails."""
 
     def record_result(self, *, good: bool) -> None:
         raise ArithmeticError(CANARY)
@@ -76,14 +76,14 @@ class Text(str):
 
 
 class AnyKey:
-    """Accepts every signature, as a test double might."""
+    """A key of another type that accepts every signature."""
 
     def verify(self, *_: object) -> None:
         """Return, which means that the signature is good."""
 
 
-@both_seams
-def test_before_the_signature_it_is_a_malformed_token(
+@both_functions
+def test_unexpected_error_before_the_signature_is_a_malformed_token(
     mint: Mint, keys: FixedKeys, log: pytest.LogCaptureFixture, check: Check
 ) -> None:
     with pytest.raises(InvalidToken) as caught:
@@ -92,8 +92,8 @@ def test_before_the_signature_it_is_a_malformed_token(
     assert logged(log) == [("Unexpected error before a signature was verified", "RuntimeError", "split")]
 
 
-@both_seams
-def test_a_refusal_that_a_rule_foresees_is_not_logged_as_an_error(
+@both_functions
+def test_expected_refusal_is_not_logged_as_an_error(
     mint: Mint, keys: FixedKeys, log: pytest.LogCaptureFixture, check: Check
 ) -> None:
     with pytest.raises(InvalidToken) as caught:
@@ -102,9 +102,9 @@ def test_a_refusal_that_a_rule_foresees_is_not_logged_as_an_error(
     assert logged(log) == []
 
 
-@both_seams
+@both_functions
 @pytest.mark.parametrize("error", [LookupError(CANARY), RecursionError(CANARY), TypeError(CANARY)])
-def test_a_key_source_that_raises_leaves_no_key(
+def test_key_source_that_raises_is_keys_unavailable(
     mint: Mint, keyring: Keyring, log: pytest.LogCaptureFixture, check: Check, error: Exception
 ) -> None:
     with pytest.raises(KeysUnavailable) as caught:
@@ -114,26 +114,26 @@ def test_a_key_source_that_raises_leaves_no_key(
     assert logged(log) == [("The key source failed", type(error).__name__, "get_keys")]
 
 
-@both_seams
+@both_functions
 @pytest.mark.parametrize(
-    "nonsense",
+    "wrong",
     [
         *(None, 0, False, 5, "", "a key", b"", {}, {"kid": 1}, set(), object()),
         *([None], ["a key"], (AnyKey(),), [Ed25519PrivateKey.generate().public_key()], iter(())),
     ],
 )
-def test_a_key_source_that_returns_no_list_of_keys_leaves_no_key(
-    mint: Mint, keyring: Keyring, log: pytest.LogCaptureFixture, check: Check, nonsense: object
+def test_key_source_that_returns_no_list_of_keys_is_keys_unavailable(
+    mint: Mint, keyring: Keyring, log: pytest.LogCaptureFixture, check: Check, wrong: object
 ) -> None:
     with pytest.raises(KeysUnavailable) as caught:
-        check(mint(), KeysThat(keyring.jwks(), nonsense))
+        check(mint(), KeysThat(keyring.jwks(), wrong))
     assert caught.value.is_unexpected
     assert [line[:2] for line in logged(log)] == [("The key source failed", "TypeError")]
 
 
-@both_seams
+@both_functions
 @pytest.mark.parametrize("refusal", [InvalidToken("token_unknown_key"), KeysUnavailable()])
-def test_a_refusal_of_the_key_source_stays_as_it_is(
+def test_refusal_of_the_key_source_is_raised_unchanged(
     mint: Mint, keyring: Keyring, log: pytest.LogCaptureFixture, check: Check, refusal: Exception
 ) -> None:
     with pytest.raises(type(refusal)) as caught:
@@ -143,7 +143,7 @@ def test_a_refusal_of_the_key_source_stays_as_it_is(
     assert logged(log) == []
 
 
-def test_a_key_source_that_fails_at_a_result_leaves_no_key(
+def test_key_source_that_fails_to_record_a_result_is_keys_unavailable(
     mint: Mint, keyring: Keyring, log: pytest.LogCaptureFixture
 ) -> None:
     keys = KeysThatCannotCount(keyring.jwks())
@@ -159,7 +159,7 @@ def test_a_key_source_that_fails_at_a_result_leaves_no_key(
     ("options", "error"),
     [({"leeway": "five"}, "TypeError"), ({"authorized_parties": 5}, "TypeError")],
 )
-def test_after_the_signature_it_is_a_fault_of_ours(
+def test_unexpected_error_after_the_signature_is_not_the_fault_of_the_token(
     mint: Mint, keys: FixedKeys, log: pytest.LogCaptureFixture, options: dict[str, Any], error: str
 ) -> None:
     usual: dict[str, Any] = {"authorized_parties": (PARTY,)}
@@ -169,7 +169,7 @@ def test_after_the_signature_it_is_a_fault_of_ours(
     assert [line[:2] for line in logged(log)] == [("Unexpected error after a signature was verified", error)]
 
 
-def test_a_signed_payload_that_cannot_be_read_is_the_token_s_fault(
+def test_signed_payload_that_is_no_json_is_the_fault_of_the_token(
     keyring: Keyring, keys: FixedKeys, log: pytest.LogCaptureFixture
 ) -> None:
     with pytest.raises(InvalidToken) as caught:
