@@ -1,10 +1,5 @@
 """Whether the secret key belongs to the Clerk instance whose keys verify tokens.
 
-    InstanceUnconfirmed             the answers to the secret key must not be written
-        OtherInstance               the secret key belongs to another instance
-        VerifyingKeysUnavailable    the keys that verify tokens could not be read
-        PublishedKeysUnavailable    the Backend API published no usable key
-
 Note [The key of another instance]
 With the secret key of another instance every user of this database looks deleted in Clerk, and the users of
 the other instance look missing in this database. Instances share no signing key. So one public key in common
@@ -28,46 +23,33 @@ GetKeys = Callable[[], Collection[RSAPublicKey]]
 
 
 class InstanceUnconfirmed(Exception):
-    """It is not known that the secret key belongs to this instance. The text holds no secret."""
+    """The secret key belongs to another instance, or that cannot be checked. The text holds no secret."""
 
     def __init__(self, what: str, *, next_step: str) -> None:
         super().__init__(f"{what} Nothing was written. {next_step}")
         self.what, self.next_step = what, next_step
 
 
-class OtherInstance(InstanceUnconfirmed):
-    """The secret key belongs to another instance."""
-
-
-class VerifyingKeysUnavailable(InstanceUnconfirmed):
-    """The keys that verify tokens could not be read."""
-
-
-class PublishedKeysUnavailable(InstanceUnconfirmed):
-    """The Backend API published no usable key for the secret key."""
-
-
 def compare_instances(api: ClerkAPI, *, verifying_keys: Collection[RSAPublicKey]) -> None:
-    """Raise OtherInstance unless the secret key's instance publishes one of the keys.
+    """Raise InstanceUnconfirmed unless the secret key's instance publishes one of the keys.
 
-    Note [The key of another instance]. Also raises VerifyingKeysUnavailable if there are no keys to compare
-    with, PublishedKeysUnavailable and ClerkAPIError.
+    The reason is in Note [The key of another instance]. Also raises ClerkAPIError.
     """
     if not verifying_keys:
-        raise VerifyingKeysUnavailable(
+        raise InstanceUnconfirmed(
             "There are no keys that verify tokens, so the instance of CLERK_SECRET_KEY cannot be checked.",
             next_step="Set CLERK_PUBLISHABLE_KEY, or CLERK_JWT_KEY.",
         )
     try:
         published = usable_keys({"keys": api.get_jwks()})
     except FetchFailed:
-        raise PublishedKeysUnavailable(
+        raise InstanceUnconfirmed(
             "The Backend API lists no usable key for CLERK_SECRET_KEY, so its instance cannot be checked.",
             next_step="Check CLERK_API_URL and CLERK_SECRET_KEY, then try again.",
         ) from None
     numbers = {key.public_numbers() for key in published.values()}
     if numbers.isdisjoint(key.public_numbers() for key in verifying_keys):
-        raise OtherInstance(
+        raise InstanceUnconfirmed(
             "CLERK_SECRET_KEY belongs to another instance than the public keys that verify tokens.",
             next_step=(
                 "Copy CLERK_PUBLISHABLE_KEY (or CLERK_JWT_KEY) and CLERK_SECRET_KEY from the same page of"
@@ -110,8 +92,8 @@ class InstanceGuard:
             return self._verifying_keys()
         except FetchFailed as failure:
             reason = failure.reason.replace("_", " ")
-            raise VerifyingKeysUnavailable(
+            raise InstanceUnconfirmed(
                 f"{what} (CLERK_JWKS_URL: {reason}).", next_step=failure.next_step
             ) from None
         except ValueError as refusal:
-            raise VerifyingKeysUnavailable(f"{what}.", next_step=str(refusal)) from None
+            raise InstanceUnconfirmed(f"{what}.", next_step=str(refusal)) from None
