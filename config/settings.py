@@ -67,6 +67,7 @@ MIDDLEWARE = [
     "config.caching.NoStoreMiddleware",
     "api.middleware.RequestIDMiddleware",
     "health.middleware.ProbeMiddleware",
+    "api.https.HTTPSRequiredMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "corsheaders.middleware.CorsMiddleware",
