@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NoReturn
 
+from django.conf import settings
 from django.contrib.auth.views import redirect_to_login
 from django.http.response import HttpResponseBase
 from drf_spectacular.renderers import (
@@ -54,8 +55,10 @@ class DocsView(SpectacularSwaggerSplitView):
 
     @extend_schema(exclude=True)
     def get(self, request: Request, *args: object, **kwargs: object) -> HttpResponseBase:
-        """Return the page, or a redirect to the login of the admin."""
+        """Return the page, or a redirect to the login of the admin; without the admin it is 403."""
         if not IsStaffOrDebug().has_permission(request, self):
+            if not settings.ADMIN_ENABLED:
+                raise PermissionDenied
             return redirect_to_login(request.get_full_path(), "admin:login")
         response: HttpResponseBase = super().get(request, *args, **kwargs)  # type: ignore[no-untyped-call]
         return response
