@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 from typing import NoReturn
 
+from django.conf import settings
 from django.contrib.auth.views import redirect_to_login
 from django.http.response import HttpResponseBase
 from drf_spectacular.renderers import (
@@ -17,9 +19,14 @@ from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitVie
 from rest_framework.authentication import SessionAuthentication
 from rest_framework.exceptions import PermissionDenied
 from rest_framework.request import Request
+from rest_framework.response import Response
 
 from api.permissions import IsStaffOrDebug
 from api.views import READ_ONLY
+
+# drf-spectacular resolves its extensions at the first generation, in globals without a lock: parallel first
+# requests failed with an AttributeError.
+_generation = threading.Lock()
 
 
 class SchemaView(SpectacularAPIView):
@@ -34,6 +41,13 @@ class SchemaView(SpectacularAPIView):
         OpenApiYamlRenderer2,
         OpenApiYamlRenderer,
     ]
+
+    @extend_schema(exclude=True)
+    def get(self, request: Request, *args: object, **kwargs: object) -> Response:
+        """Return the schema; one thread generates it at a time."""
+        with _generation:
+            response: Response = super().get(request, *args, **kwargs)  # type: ignore[no-untyped-call]
+        return response
 
     def permission_denied(
         self,
@@ -54,8 +68,10 @@ class DocsView(SpectacularSwaggerSplitView):
 
     @extend_schema(exclude=True)
     def get(self, request: Request, *args: object, **kwargs: object) -> HttpResponseBase:
-        """Return the page, or a redirect to the login of the admin."""
+        """Return the page, or a redirect to the login of the admin; without the admin it is 403."""
         if not IsStaffOrDebug().has_permission(request, self):
+            if not settings.ADMIN_ENABLED:
+                raise PermissionDenied
             return redirect_to_login(request.get_full_path(), "admin:login")
         response: HttpResponseBase = super().get(request, *args, **kwargs)  # type: ignore[no-untyped-call]
         return response

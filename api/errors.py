@@ -93,6 +93,12 @@ def permission_denied(request: HttpRequest, exception: Exception) -> HttpRespons
     return _envelope(HTTPStatus.FORBIDDEN, code="permission_denied", detail="This request is not allowed.")
 
 
+def https_required(request: HttpRequest) -> HttpResponse:
+    """Refuse credentials that were sent over plain http, at any address."""
+    detail = "Credentials must not be sent over plain http: use https."
+    return _envelope(HTTPStatus.FORBIDDEN, code="https_required", detail=detail)
+
+
 @csrf_exempt  # otherwise a POST to an unknown path is a CSRF failure
 def not_found(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
     """Handle a path without a view, for any method."""

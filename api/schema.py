@@ -45,6 +45,9 @@ class ErrorSerializer(serializers.Serializer[object]):
             code="impersonation_of_staff",
             detail="Users who are staff or have permissions cannot be impersonated.",
         ),
+        _example(
+            403, code="https_required", detail="Credentials must not be sent over plain http: use https."
+        ),
         _example(403, code="permission_denied", detail="You do not have permission to perform this action."),
         _example(404, code="not_found", detail="Not found."),
         _example(405, code="method_not_allowed", detail='Method "POST" not allowed.'),

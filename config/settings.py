@@ -29,6 +29,8 @@ if not SECRET_KEY:
         env.reject("DJANGO_SECRET_KEY", message="must be set outside debug: a long random text, kept secret")
 ALLOWED_HOSTS = list(env.hosts("DJANGO_ALLOWED_HOSTS"))
 ALLOW_SQLITE = env.flag("ALLOW_SQLITE")
+# False leaves the addresses of the admin out of this process.
+ADMIN_ENABLED = env.flag("DJANGO_ADMIN", default=True)
 
 ROOT_URLCONF = "config.urls"
 WSGI_APPLICATION = "config.wsgi.application"
@@ -67,6 +69,7 @@ MIDDLEWARE = [
     "config.caching.NoStoreMiddleware",
     "api.middleware.RequestIDMiddleware",
     "health.middleware.ProbeMiddleware",
+    "api.https.HTTPSRequiredMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "corsheaders.middleware.CorsMiddleware",
@@ -76,6 +79,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "accounts.login_limit.LoginLimitMiddleware",
 ]
 TEMPLATES = [
     {
@@ -116,9 +120,11 @@ HTTPS = env.flag("DJANGO_HTTPS", default=not DEBUG)
 SECURE_SSL_REDIRECT = HTTPS
 SECURE_REDIRECT_EXEMPT = [r"^health/", r"^metrics$"]
 SECURE_HSTS_SECONDS = 31_536_000 if HTTPS else 0
-# The host of the API and its subdomains; browsers preload only a domain that its owner submits.
+# The host of the API and its subdomains.
 SECURE_HSTS_INCLUDE_SUBDOMAINS = HTTPS
-SECURE_HSTS_PRELOAD = HTTPS
+# The owner of a domain decides: once browsers have it on their list, it takes months to remove it.
+SECURE_HSTS_PRELOAD = HTTPS and env.flag("DJANGO_HSTS_PRELOAD")
+SILENCED_SYSTEM_CHECKS = ["security.W021"]  # recommends preload
 # Trusted only with DJANGO_HTTPS, which promises that the proxy in front sets it.
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if HTTPS else None
 SESSION_COOKIE_SECURE = HTTPS

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from django.conf import settings
 from django.contrib import admin
-from django.urls import include, path, re_path
+from django.urls import URLPattern, URLResolver, include, path, re_path
 
 import config.admin  # noqa: F401 - config is not an app, so autodiscovery does not import it
 from api.errors import not_found
@@ -13,11 +14,13 @@ handler403 = "api.errors.permission_denied"
 handler404 = "api.errors.not_found"
 handler500 = "api.errors.server_error"
 
-urlpatterns = [
-    path("admin/", admin.site.urls),
+urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("api.urls")),
     path("", include("webhooks.urls")),
     path("", include("health.urls")),
     # A route, because in debug Django shows its own page instead of `handler404`.
     re_path(r"^(api|webhooks)/", not_found),
 ]
+
+if settings.ADMIN_ENABLED:
+    urlpatterns.insert(0, path("admin/", admin.site.urls))

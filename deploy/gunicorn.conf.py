@@ -7,9 +7,11 @@ The number of workers is WEB_CONCURRENCY, gunicorn's own variable.
 from __future__ import annotations
 
 import os
+import socket
 from pathlib import Path
 
-bind = "0.0.0.0:8000"
+# All addresses, of IPv6 too where the kernel has it.
+bind = "[::]:8000" if socket.has_dualstack_ipv6() else "0.0.0.0:8000"
 # Threads, because requests wait for the database. Not preloaded: each worker fetches its keys after the fork.
 worker_class = "gthread"
 workers = int(os.environ.get("WEB_CONCURRENCY") or 2)

@@ -31,6 +31,15 @@ def forget_unwritten_failures() -> Iterator[None]:
     recorder.clear()
 
 
+@pytest.fixture(autouse=True)
+def forget_failed_logins() -> Iterator[None]:
+    """Forget the failed logins of a test, which would limit those of the next one."""
+    yield
+    from accounts.login_limit import login_limiter
+
+    login_limiter.clear()
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark tests that use the database only through a fixture, so that `-m django_db` selects them too."""

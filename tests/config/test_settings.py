@@ -105,6 +105,14 @@ def test_a_proxy_is_trusted_only_with_https() -> None:
     ]
 
 
+def test_hsts_preload_is_set_only_when_asked_for() -> None:
+    assert settings_of({})["SECURE_HSTS_PRELOAD"] is False
+    assert settings_of({"DJANGO_HSTS_PRELOAD": "true"})["SECURE_HSTS_PRELOAD"] is True
+    assert (
+        settings_of({"DJANGO_HSTS_PRELOAD": "true", "DJANGO_HTTPS": "false"})["SECURE_HSTS_PRELOAD"] is False
+    )
+
+
 def test_production_settings_pass_the_deployment_checks() -> None:
     done = run("manage.py", "check", "--deploy", "--fail-level", "WARNING", variables=PRODUCTION)
 

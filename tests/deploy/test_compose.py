@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 import yaml
+from django.urls import reverse
 
+from accounts.login_limit import MAX_CONCURRENT_HASHES
 from config.env import read_dotenv
 from tests.deploy.conftest import run_in
 from tests.deploy.context import ROOT, gunicorn_setting, known_settings
@@ -95,6 +97,16 @@ def test_the_proxy_forwards_only_complete_bodies() -> None:
     (buffered,) = re.findall(r"^\s*request_buffers (\d+)MB$", text, re.MULTILINE)
 
     assert int(largest) <= int(buffered)
+
+
+def test_the_proxy_limits_the_pages_that_check_a_password() -> None:
+    text = (ROOT / "deploy" / "Caddyfile").read_text()
+    (paths,) = re.findall(r"^\t@passwords path (.+)$", text, re.MULTILINE)
+    (connections,) = re.findall(r"^\t\t\tmax_conns_per_host (\d+)$", text, re.MULTILINE)
+
+    assert paths.split() == [f"{reverse(name)}*" for name in ("admin:login", "admin:password_change")]
+    assert "reverse_proxy @passwords {" in text
+    assert int(connections) == MAX_CONCURRENT_HASHES
 
 
 def test_the_files_that_it_names_exist() -> None:

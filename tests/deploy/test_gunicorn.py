@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import runpy
 import signal
+import socket
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -12,7 +15,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from tests.deploy.conftest import Serve, wait_until
+from tests.deploy.conftest import Serve, Site, wait_until
+from tests.deploy.context import ROOT
 from tests.deploy.test_image import health_command
 from tests.postgres import ThrowawayPostgres
 
@@ -37,6 +41,24 @@ def test_a_request_in_flight_is_answered_after_sigterm(
 
         assert answer.result(timeout=10) == 200
     assert site.process.wait(timeout=10) == 0
+
+
+def test_it_listens_on_ipv4_and_ipv6(tmp_path: Path) -> None:
+    bind = runpy.run_path(str(ROOT / "deploy" / "gunicorn.conf.py"))["bind"]
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    command = ["gunicorn", "--no-control-socket", "--bind", bind.replace(":8000", f":{port}")]
+    with subprocess.Popen(
+        [sys.executable, "-m", *command, "wsgiref.simple_server:demo_app"],
+        cwd=tmp_path,
+        stderr=subprocess.DEVNULL,
+    ) as server:
+        try:
+            for host in ("127.0.0.1", "[::1]") if socket.has_dualstack_ipv6() else ("127.0.0.1",):
+                site = Site(server, f"http://{host}:{port}", tmp_path / "log")
+                wait_until(lambda site=site: site.status("/") == 200)  # type: ignore[misc]
+        finally:
+            server.terminate()
 
 
 def has_lock_waiter(server: ThrowawayPostgres) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from collections.abc import Iterator
 from typing import Any
@@ -95,7 +96,28 @@ def test_each_pod_has_few_rights(pod: dict[str, Any]) -> None:
         "readOnlyRootFilesystem": True,
         "capabilities": {"drop": ["ALL"]},
     }
-    assert container["envFrom"] == [{"configMapRef": {"name": NAME}}, {"secretRef": {"name": NAME}}]
+
+
+@pytest.mark.parametrize("name", PODS)
+def test_each_pod_has_only_the_secrets_that_it_needs(name: str) -> None:
+    own = {NAME: [f"{NAME}-web"], f"{NAME}-reconcile": [f"{NAME}-backend"]}
+    (container,) = PODS[name]["containers"]
+    secrets = [{"secretRef": {"name": each}} for each in (NAME, *own.get(name, []))]
+    assert container["envFrom"] == [{"configMapRef": {"name": NAME}}, *secrets]
+
+
+def test_the_secrets_are_described_and_known() -> None:
+    text = (FOLDER / "kustomization.yaml").read_text()
+    described = {
+        name: set(re.findall(r"[A-Z_]+", keys))
+        for name, keys in re.findall(rf"^#     ({NAME}\S*) +([A-Z_, ]+):", text, re.MULTILINE)
+    }
+    assert described == {
+        NAME: {"DATABASE_URL", "DJANGO_SECRET_KEY"},
+        f"{NAME}-web": {"CLERK_WEBHOOK_SIGNING_SECRET", "HEALTH_TOKEN"},
+        f"{NAME}-backend": {"CLERK_SECRET_KEY"},
+    }
+    assert set().union(*described.values()) <= known_settings(secret=True)
 
 
 def test_the_settings_are_known_and_not_secret() -> None:

@@ -8,6 +8,7 @@ from tests.proof.backfills import backfill_during_traffic, kill_backfills
 from tests.proof.canaries import search_for_canaries
 from tests.proof.databases import ERRORS, fail_at_writes
 from tests.proof.keys import BROKEN, break_jwks_address, serve_known_keys
+from tests.proof.logins import flood_the_login
 from tests.proof.outages import kill_during_webhooks, restart_under_load
 from tests.proof.races import delete_during_first_requests, send_first_requests
 
@@ -50,6 +51,10 @@ def test_a_misbehaving_jwks_address_affects_no_known_key() -> None:
 
 def test_known_keys_are_served_half_an_hour_without_the_jwks_address() -> None:
     assert serve_known_keys(BROKEN["500"]).startswith("180 x valid")
+
+
+def test_a_login_flood_of_three_seconds_leaves_live_and_me_quick() -> None:
+    assert flood_the_login(seed=1, seconds=3)["responses to the flood"]
 
 
 def test_no_canary_is_found() -> None:
