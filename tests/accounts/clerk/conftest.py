@@ -101,6 +101,20 @@ def store(server: KeyServer, clock: Clock) -> KeyStore:
 
 
 @pytest.fixture
+def start() -> Iterator[Callable[[KeyStore], None]]:
+    """Return a function that starts the refresher of a store; the refresher ends after the test."""
+    stores: list[KeyStore] = []
+
+    def start_store(store: KeyStore) -> None:
+        stores.append(store)
+        store.start()
+
+    yield start_store
+    for store in stores:
+        store._refresher = None
+
+
+@pytest.fixture
 def sleep_clock() -> SleepClock:
     return SleepClock()
 

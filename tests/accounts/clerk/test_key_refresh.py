@@ -6,6 +6,7 @@ import random
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
@@ -17,6 +18,8 @@ from tests.accounts.clerk import keyserver
 from tests.accounts.clerk.key_stores import key_threads, wait_until
 from tests.accounts.clerk.keyserver import KeyServer, answer, document
 from tests.clock import Clock
+
+Start = Callable[[KeyStore], None]
 
 
 def test_status_has_the_age_the_last_error_and_the_fetches(
@@ -59,10 +62,10 @@ def test_refresher_checks_again_in_two_seconds_without_a_key(store: KeyStore) ->
     assert store._seconds_until_next_check() == 2
 
 
-def test_refresher_and_its_fetch_are_two_daemon_threads(server: KeyServer, keyring: Keyring) -> None:
+def test_refresher_and_its_fetch_are_two_daemon_threads(server: KeyServer, start: Start) -> None:
     server.behave = keyserver.hang
     before = key_threads()
-    KeyStore(server.url, allow_http=True).start()
+    start(KeyStore(server.url, allow_http=True))
     names = {"clerk-keys", "clerk-keys-fetch"}
     assert wait_until(lambda: {each.name for each in key_threads() - before} == names)
     assert all(each.daemon for each in key_threads())
@@ -110,20 +113,20 @@ def test_failed_refresh_is_retried_after_30_seconds(
         assert server.asked == asked
 
 
-def test_start_fetches_before_the_first_request_with_one_thread(server: KeyServer, keyring: Keyring) -> None:
+def test_start_fetches_before_the_first_request_with_one_thread(server: KeyServer, start: Start) -> None:
     before = key_threads()
     store = KeyStore(server.url, allow_http=True)
-    store.start()
-    store.start()
+    start(store)
+    start(store)
     assert wait_until(lambda: store.status().held)
     assert wait_until(lambda: [each.name for each in key_threads() - before] == ["clerk-keys"])
     assert server.asked == 1
 
 
-def test_refresher_retries_until_there_is_a_key(server: KeyServer) -> None:
+def test_refresher_retries_until_there_is_a_key(server: KeyServer, start: Start) -> None:
     healthy, server.behave = server.behave, answer(b"", status=503)
     store = KeyStore(server.url, allow_http=True)
-    store.start()
+    start(store)
     assert wait_until(lambda: store.status().fetches == {"failed": 1})
     server.behave = healthy
     assert wait_until(lambda: store.status().held)
@@ -153,9 +156,11 @@ def test_forked_process_fetches_for_itself(server: KeyServer, keyring: Keyring) 
     assert 2 <= server.asked <= 3
 
 
-def test_refresher_does_not_use_the_shared_random_generator(store: KeyStore, server: KeyServer) -> None:
+def test_refresher_does_not_use_the_shared_random_generator(
+    store: KeyStore, server: KeyServer, start: Start
+) -> None:
     state = random.getstate()
-    store.start()
+    start(store)
     assert wait_until(lambda: server.asked == 1)
     time.sleep(0.2)
     assert random.getstate() == state
