@@ -59,6 +59,7 @@ check:
 	.venv/bin/lint-imports
 	.venv/bin/deptry .
 	$(CHECK_ENVIRONMENT) $(PYTHON) manage.py makemigrations --check --dry-run
+	$(CHECK_ENVIRONMENT) $(PYTHON) .ci/migrations
 	@mkdir -p test-output
 	$(CHECK_ENVIRONMENT) $(PYTHON) manage.py spectacular --validate --fail-on-warn --file test-output/openapi.yaml
 	@diff -u api/openapi.yaml test-output/openapi.yaml || \

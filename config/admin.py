@@ -1,4 +1,4 @@
-"""The admin page of a user, with links to the rows of other packages; `config.urls` imports it."""
+"""The admin page of a user, with links to the rows of other packages."""
 
 from __future__ import annotations
 

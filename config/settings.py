@@ -60,6 +60,7 @@ INSTALLED_APPS = [
     "api",
     "webhooks",
     "health",
+    "config",  # its command `migrate` and its admin pages
 ]
 if find_spec("devclerk"):
     # The production image does not contain it.

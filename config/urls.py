@@ -6,7 +6,6 @@ from django.conf import settings
 from django.contrib import admin
 from django.urls import URLPattern, URLResolver, include, path, re_path
 
-import config.admin  # noqa: F401 - config is not an app, so autodiscovery does not import it
 from api.errors import not_found
 
 handler400 = "api.errors.bad_request"

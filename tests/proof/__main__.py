@@ -47,6 +47,8 @@ PROOFS: tuple[Proof, ...] = (
     Proof("keys.a_misbehaving_jwks_address_affects_no_known_key", 200),
     Proof("keys.known_keys_are_served_half_an_hour_without_the_jwks_address", 150),
     Proof("logins.a_login_flood_leaves_live_and_me_quick", 120),
+    Proof("versions.the_last_release_serves_on_the_newest_tables", 180),
+    Proof("versions.this_version_waits_for_its_migrations", 120),
     Proof("canaries.no_input_is_logged_stored_or_returned", 240),
     Proof("fuzz.no_altered_token_is_accepted", 180),
     Proof("fuzz.no_invalid_signed_claims_are_accepted", 90),

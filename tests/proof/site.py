@@ -38,10 +38,21 @@ def wait_until(
 
 
 class Site:
-    """A production-like site: DEBUG off, the key as PEM. `variables` change its environment."""
+    """A production-like site: DEBUG off, the key as PEM. `variables` change its environment.
 
-    def __init__(self, clerk: LocalClerk, *, database: str, workers: int, **variables: str) -> None:
-        self._clerk, self._workers = clerk, workers
+    `code` is the folder of another version of the project.
+    """
+
+    def __init__(
+        self,
+        clerk: LocalClerk,
+        *,
+        database: str,
+        workers: int,
+        code: Path | str | None = None,
+        **variables: str,
+    ) -> None:
+        self._clerk, self._workers, self._code = clerk, workers, code
         with socket.create_server(("127.0.0.1", 0)) as listener:
             self.port = int(listener.getsockname()[1])
         self.url = f"http://127.0.0.1:{self.port}"
@@ -78,6 +89,7 @@ class Site:
         """Start a management command; the caller waits for it or kills it."""
         return subprocess.Popen(
             [sys.executable, "manage.py", *arguments],
+            cwd=self._code,
             env=self.environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -93,6 +105,7 @@ class Site:
                     *(sys.executable, "-m", "gunicorn", "config.wsgi", "-b", f"127.0.0.1:{self.port}"),
                     *(f"--workers={self._workers}", "--no-control-socket", f"--worker-tmp-dir={self.folder}"),
                 ],
+                cwd=self._code,
                 env=self.environment,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
