@@ -17,6 +17,7 @@ the lock see what the previous holder wrote; a system check refuses any other le
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from hashlib import blake2b
@@ -26,6 +27,7 @@ from django.contrib.auth import get_user_model
 from django.db import Error, InterfaceError, OperationalError, connections, models, router, transaction
 
 from accounts.clerk.unexpected import log_unexpected
+from accounts.pool import discard_connection
 
 if TYPE_CHECKING:
     from django.db.backends.base.base import BaseDatabaseWrapper
@@ -109,18 +111,20 @@ def retry_on_dead_connection(work: Callable[[], T]) -> T:
     """Run `work`; if the write connection was dead, replace it and run `work` once more.
 
     Inside a transaction it never retries: earlier statements of the transaction are lost. Raises what
-    `work` raises.
+    `work` raises, and django.db.Error without a connection.
     """
     connection = write_connection()
-    held = connection.connection
-    if held is None or connection.in_atomic_block:
+    if connection.in_atomic_block:
         return work()
+    # A pool lends a connection per request, perhaps a dead one; `work` may have returned it when it fails.
+    connection.ensure_connection()
+    held, started_at = connection.connection, time.monotonic()
     try:
         return work()
     except (OperationalError, InterfaceError):
         if not getattr(held, "closed", False):
             raise
-        connection.close()
+        discard_connection(connection, started_at=started_at)
         return work()
 
 

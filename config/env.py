@@ -15,7 +15,7 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any, NamedTuple, TypeVar
 
-from config import values
+from config import database, values
 
 T = TypeVar("T")
 ASSIGNMENT = re.compile(r"(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=\s*(.*)")
@@ -99,10 +99,10 @@ class Environment:
         """Return Django's entry for the database of a (secret) address."""
         text = self.secret(name) or default
         try:
-            return values.database(text, root=root)
+            return database.parse(text, root=root)
         except values.Malformed as error:
             self.reject(name, message=str(error))
-            return values.database(default, root=root)
+            return database.parse(default, root=root)
 
     def folder(self, name: str) -> str:
         """Return a writable folder, created if it is missing; empty if that is not possible."""

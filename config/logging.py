@@ -54,6 +54,8 @@ def logging_config(*, debug: bool) -> dict[str, Any]:
             "django.request": {"level": "ERROR"},
             # It logs each retry; the caller logs or reports the result.
             "urllib3": {"level": "ERROR"},
+            # Its warnings hold the database's error text; the work that fails is reported by its code.
+            "psycopg.pool": {"level": "ERROR"},
         },
     }
 

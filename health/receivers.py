@@ -39,7 +39,13 @@ def record_failure(sender: object, *, clerk_id: str | None, source: str, reason:
 @receiver(request_finished, dispatch_uid="health")
 def write_pending_failures(sender: object, **_: Any) -> None:
     """Write the failures that are due, after any response."""
+    connection = write_connection()
+    is_returned = connection.connection is None
     recorder.flush(now=timezone.now())
+    if is_returned:
+        # Django has ended the request's use of its connection: a pool would miss the one of this write until
+        # the next request of this thread.
+        connection.close_if_unusable_or_obsolete()
 
 
 @receiver(user_synced, dispatch_uid="health")

@@ -21,7 +21,7 @@ from tests.deploy.context import unpack
 
 ISSUER = "https://clerk.example.com"
 AUTHORIZED_PARTY = "https://app.example.com"
-Serve = Callable[[str], "Site"]
+Serve = Callable[..., "Site"]
 
 
 class Site(NamedTuple):
@@ -83,19 +83,20 @@ def sign_in(private_key: rsa.RSAPrivateKey) -> Callable[[str], dict[str, str]]:
 
 @pytest.fixture
 def serve(app: Path, private_key: rsa.RSAPrivateKey, tmp_path: Path) -> Iterator[Serve]:
-    """Return a function that migrates a database and serves the product on it."""
+    """Return a function that migrates a database and serves the product on it, with further `variables`."""
     pem = private_key.public_key().public_bytes(
         serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
     )
     sites = []
 
-    def start(database: str) -> Site:
+    def start(database: str, **more: str) -> Site:
         variables = PRODUCTION | {
             "DATABASE_URL": database,
             "CLERK_JWT_KEY": pem.decode(),
             "DJANGO_ALLOWED_HOSTS": "127.0.0.1",
             "DJANGO_HTTPS": "false",
             "PROMETHEUS_MULTIPROC_DIR": str(tmp_path / "series"),
+            **more,
         }
         run_in(app, "manage.py", "migrate", "-v0", **variables)
         with socket.create_server(("127.0.0.1", 0)) as listener:
