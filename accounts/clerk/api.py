@@ -131,8 +131,13 @@ class ClerkAPI:
         self._timeout, self._patience = timeout, patience
         self._clock, self._sleep = clock, sleep
         self._session = requests.Session()
-        # A header would be replaced by the credentials that a .netrc file has for the host.
-        self._session.auth = _Bearer(secret_key)
+
+        def authorize(request: requests.PreparedRequest) -> requests.PreparedRequest:
+            request.headers["Authorization"] = f"Bearer {secret_key}"
+            return request
+
+        # A header of the session would be replaced by the credentials that a .netrc file has for the host.
+        self._session.auth = authorize
         self._session.headers["Clerk-API-Version"] = API_VERSION
         self._session.headers["Accept"] = "application/json"
         self._session.headers["User-Agent"] = USER_AGENT
@@ -227,15 +232,6 @@ class ClerkAPI:
                 if wait is None:
                     raise ClerkAPIError(status=None, code=_code_of(error)) from None
             self._sleep(wait)
-
-
-class _Bearer(requests.auth.AuthBase):
-    def __init__(self, secret_key: str) -> None:
-        self._value = f"Bearer {secret_key}"
-
-    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        request.headers["Authorization"] = self._value
-        return request
 
 
 def _code_of(error: requests.RequestException) -> str:
