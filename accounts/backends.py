@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from asgiref.sync import sync_to_async
 from django.contrib.auth import get_user_model
-from django.contrib.auth.backends import ModelBackend
+from django.contrib.auth.backends import BaseBackend, ModelBackend
 from django.contrib.auth.models import Permission
 from django.db.models import QuerySet
 from django.http import HttpRequest
@@ -47,7 +46,7 @@ class StaffBackend(ModelBackend):
         **kwargs: Any,
     ) -> Any:
         """Do the same in a thread; Django's own method would hash without a limit."""
-        return await sync_to_async(self.authenticate)(request, username, password, **kwargs)
+        return await BaseBackend.aauthenticate(self, request, username=username, password=password, **kwargs)
 
     def user_can_authenticate(self, user: Any) -> bool:
         """Return whether the user is active, not deleted and not banned, as the API requires."""
