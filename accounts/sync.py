@@ -59,7 +59,10 @@ class UserDeleted(Exception):
 
 
 class RestoreRefused(Exception):
-    """The row cannot be restored; `reason` is `live_row_exists`, `not_deleted` or `deleted_meanwhile`."""
+    """The row cannot be restored.
+
+    `reason` is `row_missing`, `not_deleted`, `live_row_exists` or `deleted_meanwhile`.
+    """
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
@@ -219,20 +222,31 @@ def restore_user(user: User, *, at: int) -> User:
     """Undo a deletion; `at` (ms, Clerk's clock) is a moment at which the user existed in Clerk.
 
     `user` is the row as it was before the request to Clerk. A deletion event older than `at` is then stale.
-    Raises RestoreRefused if a live row exists, if the row does not exist any more, or if the user was deleted
-    again after `user` was read; and django.db.Error.
+    Raises RestoreRefused if the row does not exist any more or is not deleted, if another row of the Clerk id
+    is live, or if the user was deleted again after `user` was read; and django.db.Error.
     """
     with locked_transaction(user.clerk_id or str(user.pk)):
         rows = get_rows(user.clerk_id) if user.clerk_id else list(User.objects.filter(pk=user.pk))
-        if any(each.deleted_at is None for each in rows):
-            raise RestoreRefused("live_row_exists")
         row = next((each for each in rows if each.pk == user.pk), None)
-        if row is None:
-            raise RestoreRefused("not_deleted")
-        if (row.deleted_by, row.deleted_at) != (user.deleted_by, user.deleted_at):
-            raise RestoreRefused("deleted_meanwhile")
-        _restore(row, at=datetime.fromtimestamp(at / 1000, UTC))
+        reason = _get_restore_refusal(row, rows=rows, seen=user)
+        if row is not None and not reason:
+            _restore(row, at=datetime.fromtimestamp(at / 1000, UTC))
+    # After the block: an exception inside it would roll back the caller's transaction.
+    if row is None or reason:
+        raise RestoreRefused(reason)
     return row
+
+
+def _get_restore_refusal(row: User | None, *, rows: Collection[User], seen: User) -> str:
+    """Return why the row may not be restored, or ""; `seen` is the row as it was before the call to Clerk."""
+    if row is None:
+        return "row_missing"
+    if row.deleted_at is None:
+        return "not_deleted"
+    if any(each.deleted_at is None for each in rows):
+        return "live_row_exists"
+    is_same_deletion = (row.deleted_by, row.deleted_at) == (seen.deleted_by, seen.deleted_at)
+    return "" if is_same_deletion else "deleted_meanwhile"
 
 
 def _restore(row: User, *, at: datetime) -> None:

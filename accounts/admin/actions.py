@@ -1,7 +1,7 @@
 """Actions of the admin on users: each asks for confirmation, reports its result per user and logs it.
 
-    ActionFailed            nothing was done for this user; the text is for the operator
-        ClerkUnavailable    Clerk cannot be called at all, so the action ends
+A failure for one user is a message, and the action goes on with the next user: ActionFailed, and every
+django.db.Error. ClerkUnavailable ends the action.
 
 Note [Time limit of a page]
 A command may wait until an outage of Clerk is over; a page may not. gunicorn ends a worker after 30 seconds,
@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from django.contrib import admin, messages
 from django.core.exceptions import ImproperlyConfigured
-from django.db import DatabaseError
+from django.db import Error
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.template.response import TemplateResponse
@@ -29,6 +29,7 @@ from accounts.clerk.api import ClerkAPI, ClerkAPIError
 from accounts.clerk.instance import InstanceUnconfirmed
 from accounts.clerk.profiles import UnusableProfile
 from accounts.conf import get_clerk_api
+from accounts.db import failure_reason, write_connection
 from accounts.models import User
 from accounts.sync import Outcome, RestoreRefused, delete_locally, restore_user
 
@@ -42,8 +43,9 @@ ACTION_ROWS_MAX = 100  # one page of the list; most actions call Clerk once for 
 CLERK_TIMEOUT_SECONDS = 5.0
 ACTION_SECONDS_MAX = 12.0
 RESTORE_REFUSALS = {
-    "live_row_exists": "another row of the same user is live",
+    "row_missing": "the row does not exist any more",
     "not_deleted": "the row is not deleted",
+    "live_row_exists": "another row of the same user is live",
     "deleted_meanwhile": "the user was deleted during the call to Clerk; check the row and try again",
 }
 T = TypeVar("T")
@@ -141,7 +143,10 @@ def run_action(
     *,
     action: Callable[[Any], str],
 ) -> None:
-    """Run the action on each row, show its result and log it: Note [Time limit of a page]."""
+    """Run the action on each row, show its result and log it: Note [Time limit of a page].
+
+    A failure of the database is an error message for the row, never an exception.
+    """
     remaining, deadline = list(rows), time.monotonic() + ACTION_SECONDS_MAX
     while remaining and time.monotonic() < deadline:
         row = remaining.pop(0)
@@ -150,15 +155,31 @@ def run_action(
         except ActionFailed as failure:
             result, level = str(failure), messages.ERROR
             deadline = 0.0 if isinstance(failure, ClerkUnavailable) else deadline
+        except Error as error:
+            result, level = _describe_database_failure(row, error=error), messages.ERROR
         model_admin.message_user(request, result, level)
-        model_admin.log_change(request, row, result)
+        try:
+            model_admin.log_change(request, row, result)
+        except Error as error:
+            result = _describe_database_failure(row, error=error)
+            model_admin.message_user(request, f"Not in the history: {result}", messages.WARNING)
     if remaining:
         text = f"Nothing was done for the other {len(remaining)}: select them again later."
         model_admin.message_user(request, text, messages.WARNING)
 
 
+def _describe_database_failure(row: Any, *, error: Error) -> str:
+    """Return the text for the operator, and replace the connection if it is dead."""
+    write_connection().close_if_unusable_or_obsolete()
+    code = failure_reason(error)
+    return f"The database failed at the row {row.pk} ({code}). Check the row, then run the action again."
+
+
 def fetch_again(clerk_id: str) -> str:
-    """Fetch a user from Clerk, merge the profile and return the result as text. Raises ActionFailed."""
+    """Fetch a user from Clerk, merge the profile and return the result as text.
+
+    Raises ActionFailed and django.db.Error.
+    """
     synced = _call_clerk(clerk_id, lambda: refresh_user(_get_api(), clerk_id, clock=timezone.now))
     if synced is None:
         raise ActionFailed(
@@ -219,7 +240,7 @@ def _restore(user: User) -> str:
 
 
 def _call_clerk(clerk_id: str, call: Callable[[], T]) -> T:
-    """Return what the call returns. Raises ActionFailed, with what to do, in place of its errors."""
+    """Return what the call returns. Raises ActionFailed, with what to do, in place of errors of Clerk."""
     try:
         return call()
     except (ImproperlyConfigured, InstanceUnconfirmed) as error:
@@ -230,8 +251,4 @@ def _call_clerk(clerk_id: str, call: Callable[[], T]) -> T:
     except UnusableProfile as refusal:
         raise ActionFailed(
             f"Clerk's answer for {clerk_id} cannot be used ({refusal.reason}). Check the user in Clerk."
-        ) from None
-    except DatabaseError:
-        raise ActionFailed(
-            f"Fetched {clerk_id}, but the database did not store it. Try again in a minute."
         ) from None

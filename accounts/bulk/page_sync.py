@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from django.db import DatabaseError
+from django.db import DatabaseError, Error
 from django.utils import timezone
 
 from accounts.clerk.profiles import FIELDS, ClerkProfile
@@ -61,7 +61,7 @@ def sync_page(profiles: Sequence[ClerkProfile], *, source: str, dry_run: bool = 
             plan = _plan(profiles)
             User.objects.bulk_create(plan.created)
             User.objects.bulk_update(plan.updated, _WRITTEN, batch_size=500)
-    except DatabaseError:
+    except Error:
         return _sync_each(profiles, source=source)
     _notify(profiles, source=source, outcomes=plan.outcomes)
     return PageResult(outcomes=plan.outcomes)
@@ -121,7 +121,7 @@ def _sync_each(profiles: Sequence[ClerkProfile], *, source: str) -> PageResult:
     for profile in sorted(profiles, key=lambda profile: profile.clerk_id):
         try:
             outcomes[profile.clerk_id] = sync_user(profile, source=source).outcome
-        except DatabaseError as error:
+        except Error as error:
             failed.append(profile.clerk_id)
             notify_failed(profile.clerk_id, source=source, reason=failure_reason(error))
     if not outcomes:

@@ -8,7 +8,7 @@ from contextlib import closing, contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 
-from django.db import DatabaseError, Error
+from django.db import Error
 from django.db.models import Q
 
 from accounts.db import write_connection
@@ -97,7 +97,7 @@ def record_run(run: SyncRun, *, clock: Clock) -> Iterator[SyncRun]:
         run.status = SyncRun.Status.INTERRUPTED if is_stopped else SyncRun.Status.FAILED
         run.error = type(error).__name__
         # If the database has failed, the row stays "running", and the next run resumes it.
-        with suppress(DatabaseError):
+        with suppress(Error):
             _finish(run, at=clock())
         raise
     if run.status == SyncRun.Status.RUNNING:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+from django.db import transaction
 
 from accounts.clerk.profiles import Source
 from accounts.models import DeletedBy, User
@@ -87,7 +88,7 @@ def test_live_row_cannot_be_restored() -> None:
     assert live
     with pytest.raises(RestoreRefused) as caught:
         restore_user(live, at=T)
-    assert caught.value.reason == "live_row_exists"
+    assert caught.value.reason == "not_deleted"
 
 
 def test_removed_row_cannot_be_restored() -> None:
@@ -97,7 +98,17 @@ def test_removed_row_cannot_be_restored() -> None:
     User.objects.filter(clerk_id="user_ada").delete()
     with pytest.raises(RestoreRefused) as caught:
         restore_user(removed, at=T)
-    assert caught.value.reason == "not_deleted"
+    assert caught.value.reason == "row_missing"
+
+
+def test_refused_restoration_keeps_the_transaction_of_the_caller() -> None:
+    live = sync_user(profile(CLAIMS)).user
+    assert live
+    with transaction.atomic():
+        with pytest.raises(RestoreRefused):
+            restore_user(live, at=T)
+        delete_locally(live)
+    assert [row.deleted_by for row in rows()] == [DeletedBy.LOCAL]
 
 
 def test_restoration_leaves_deleted_rows_of_other_users() -> None:

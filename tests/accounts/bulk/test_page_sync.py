@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from django.db import DatabaseError, connection
+from django.db import DatabaseError, InterfaceError, connection
 from django.test.utils import CaptureQueriesContext
 
 from accounts.bulk.page_sync import sync_page
@@ -193,3 +193,17 @@ def test_page_without_any_stored_user_is_an_error() -> None:
             [profile(Source.API, clerk_id="user_1"), profile(Source.API, clerk_id="user_2")],
             source="backfill",
         )
+
+
+def test_page_on_a_dead_connection_is_stored_user_by_user() -> None:
+    pending = [InterfaceError()]
+
+    def fail_once(execute: Any, sql: str, params: Any, many: Any, context: Any) -> Any:
+        if pending and sql.startswith("INSERT"):
+            raise pending.pop()
+        return execute(sql, params, many, context)
+
+    with connection.execute_wrapper(fail_once):
+        result = sync_page([profile(Source.API, clerk_id=f"user_{number}") for number in "12"], source="x")
+
+    assert result.outcomes == {"user_1": Outcome.CREATED, "user_2": Outcome.CREATED}

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from django.contrib.admin.models import LogEntry
+from django.db import Error, InterfaceError, OperationalError, connection
 from django.test import Client
+from django.utils import timezone
 from pytest_django import Settings
 
 from accounts.models import DeletedBy, User
@@ -44,6 +48,49 @@ def test_an_action_never_locks_out_its_own_operator(
     assert (superuser.is_active, superuser.deleted_at) == (True, None)
     ada.refresh_from_db()
     assert not ada.is_active or ada.deleted_at
+
+
+@pytest.mark.parametrize("error", [OperationalError, InterfaceError])
+@pytest.mark.parametrize("action", ["deactivate", "activate", "delete_here", "restore"])
+def test_database_failure_of_one_user_is_a_message(
+    run_action: RunAction, action: str, error: type[Error]
+) -> None:
+    first, second, third = UserFactory.create_batch(3, clerk_id=None)
+    if action == "restore":
+        User.objects.filter(is_staff=False).update(deleted_at=timezone.now(), deleted_by=DeletedBy.LOCAL)
+
+    def fail_at_second(execute: Any, sql: str, params: Any, many: Any, context: Any) -> Any:
+        if sql.startswith("UPDATE") and "accounts_user" in sql and str(second.pk.hex) in _hex(params):
+            raise error
+        return execute(sql, params, many, context)
+
+    with connection.execute_wrapper(fail_at_second):
+        text = run_action(action, first, second, third)
+
+    assert f"The database failed at the row {second.pk} (database_error)." in text
+    assert LogEntry.objects.count() == 3
+    for user in (first, third):
+        assert f"ed the row {user.pk}" in text
+
+
+def _hex(params: Any) -> str:
+    """Return the parameters of a statement as text, with UUIDs as SQLite stores them."""
+    return repr(params).replace("-", "")
+
+
+def test_database_failure_of_the_history_is_a_warning(run_action: RunAction) -> None:
+    ada = UserFactory.create()
+
+    def fail(execute: Any, sql: str, params: Any, many: Any, context: Any) -> Any:
+        if "INSERT" in sql and "django_admin_log" in sql:
+            raise OperationalError
+        return execute(sql, params, many, context)
+
+    with connection.execute_wrapper(fail):
+        text = run_action("deactivate", ada)
+
+    assert f"Deactivated {ada.clerk_id}." in text
+    assert "Not in the history" in text
 
 
 def test_more_than_100_users_are_refused(run_action: RunAction) -> None:

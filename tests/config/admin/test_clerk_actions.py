@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import socket
 import time
+from typing import Any
 
 import pytest
 from django.contrib.admin.models import LogEntry
-from django.db import connections
+from django.db import InterfaceError, connection, connections
 from django.utils import timezone
 from pytest_django import Settings
 from pytest_httpserver import HTTPServer
@@ -52,6 +53,24 @@ def test_restore_is_refused_beside_a_live_row(
     delete_locally(old)
     UserFactory.create(clerk_id=old.clerk_id)
     assert "another row of the same user is live" in run_action("restore", old)
+
+
+def test_database_failure_after_a_restoration_is_a_message(
+    run_action: RunAction, clerk: LocalClerk, clerk_settings: Settings
+) -> None:
+    ada = UserFactory.create(clerk_id=clerk.person("ada").id, first_name="Old")
+    delete_locally(ada)
+
+    def fail_at_merge(execute: Any, sql: str, params: Any, many: Any, context: Any) -> Any:
+        if sql.startswith("UPDATE") and '"first_name"' in sql:
+            raise InterfaceError
+        return execute(sql, params, many, context)
+
+    with connection.execute_wrapper(fail_at_merge):
+        text = run_action("restore", ada)
+
+    assert f"The database failed at the row {ada.pk} (database_error). Check the row" in text
+    assert User.objects.live().filter(pk=ada.pk, first_name="Old").exists()
 
 
 @pytest.mark.postgresql
