@@ -11,7 +11,7 @@ from rest_framework.authentication import BaseAuthentication
 from rest_framework.exceptions import APIException, AuthenticationFailed, PermissionDenied
 from rest_framework.request import Request
 
-from accounts.clerk.jws import key_source_failed
+from accounts.clerk.jws import log_key_source_failure
 from accounts.clerk.keys import KeysUnavailable
 from accounts.clerk.profiles import ClerkProfile, profile_from_claims
 from accounts.clerk.tokens import InvalidToken, SessionClaims, SessionVerifier, VerificationFailed
@@ -44,7 +44,7 @@ class UserInactive(PermissionDenied):
     """403: the user is deactivated locally or banned in Clerk."""
 
     default_code = "user_inactive"
-    default_detail = "This account is deactivated. Ask the support team to activate it."
+    default_detail = "This account is banned or deactivated. Contact the support team."
 
 
 class ImpersonationOfStaff(PermissionDenied):
@@ -78,7 +78,7 @@ class ClerkAuthentication(BaseAuthentication):
         Raises TokenRefused (401), UserInactive or ImpersonationOfStaff (403), or ServiceUnavailable (503);
         no other exception. Sends `authentication_decided` with "ok" or the code of the exception.
         """
-        token = bearer_token(request)
+        token = read_bearer_token(request)
         if token is None:
             return None
         try:
@@ -94,7 +94,7 @@ class ClerkAuthentication(BaseAuthentication):
         return "Bearer"
 
 
-def bearer_token(request: Request) -> str | None:
+def read_bearer_token(request: Request) -> str | None:
     """Return what follows the scheme `Bearer` in the header, or None if there is no such header."""
     scheme, _, token = request.META.get("HTTP_AUTHORIZATION", "").strip().partition(" ")
     return token.strip() if scheme.lower() == "bearer" else None
@@ -146,7 +146,7 @@ def _get_verifier() -> SessionVerifier:
     try:
         get_key_source()
     except Exception as error:  # noqa: BLE001 - a wrong setting is no fault of the token
-        raise key_source_failed(error) from None
+        raise log_key_source_failure(error) from None
     return get_verifier()
 
 
@@ -174,7 +174,10 @@ def get_or_sync_user(profile: ClerkProfile) -> User:
 
 
 def refuse_blocked(user: User, claims: SessionClaims) -> None:
-    """Raise UserInactive for a blocked user, ImpersonationOfStaff if an actor would get a user's rights."""
+    """Raise UserInactive for a blocked user, ImpersonationOfStaff if an actor would get a user's rights.
+
+    Raises django.db.Error if the rights cannot be read.
+    """
     if user.banned or not user.is_active:
         raise UserInactive
     if claims.actor is not None and has_rights(user):

@@ -24,13 +24,13 @@ from accounts.clerk.profiles import FIELDS, ClerkProfile, Source, Value
 
 Version = tuple[int, int]
 NO_VERSION: Version = (0, 0)
-# The stored form of null; for every other field it is the empty text.
+# What null is stored as; the empty text for a field that is not listed.
 EMPTY: Mapping[str, Value] = {"email": None, "email_verified": False, "banned": False}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MergeResult:
-    """The values to write, and all versions if one of them rose. `stale`: the row holds newer data."""
+    """The values to write, and all versions if one of them rose. `stale`: the row has newer data."""
 
     values: Mapping[str, Value]
     versions: Mapping[str, Version] | None
@@ -38,15 +38,15 @@ class MergeResult:
 
 
 def merge(values: Mapping[str, Value], versions: Mapping[str, Version], profile: ClerkProfile) -> MergeResult:
-    """Merge a profile into the values and versions of a row; the arguments stay as they are."""
+    """Merge a profile into the values and versions of a row; the arguments are not changed."""
     new_values, new_versions = dict(values), dict(versions)
-    stated_count = older_count = older_changes = 0
+    present_count = older_count = rejected_changes = 0
     is_accepted = False
     for field in FIELDS:
         stored_version = new_versions.get(field, NO_VERSION)
-        if not _states_field(profile, field, address=new_values["email"], stored_version=stored_version):
+        if not _applies_to(profile, field, address=new_values["email"], stored_version=stored_version):
             continue
-        stated_count += 1
+        present_count += 1
         value = _as_stored(profile, field)
         is_change = value != new_values[field]
         version = _incoming_version(profile, stored_version, is_change=is_change)
@@ -57,9 +57,9 @@ def merge(values: Mapping[str, Value], versions: Mapping[str, Version], profile:
             new_values[field], new_versions[field] = value, version
         elif version < stored_version:
             older_count += 1
-            older_changes += is_change
+            rejected_changes += is_change
     if not is_accepted:
-        is_stale = bool(older_changes or (older_count and older_count == stated_count))
+        is_stale = bool(rejected_changes or (older_count and older_count == present_count))
         return MergeResult(values={}, versions=None, stale=is_stale)
     changed = {field: new_values[field] for field in FIELDS if new_values[field] != values[field]}
     return MergeResult(
@@ -67,7 +67,8 @@ def merge(values: Mapping[str, Value], versions: Mapping[str, Version], profile:
     )
 
 
-def _states_field(profile: ClerkProfile, field: str, *, address: Value, stored_version: Version) -> bool:
+def _applies_to(profile: ClerkProfile, field: str, *, address: Value, stored_version: Version) -> bool:
+    """Return whether the profile has a statement on the field that counts: the two Notes of this module."""
     if field not in profile.values:
         return False
     if profile.source is Source.CLAIMS and profile.values[field] in (None, ""):

@@ -20,7 +20,8 @@ from accounts.models import CreatedVia, DeletedBy, User, opaque_username
 from accounts.signals import sync_failed, user_synced
 
 _SOURCE_NAMES = {Source.CLAIMS: "request", Source.WEBHOOK: "webhook", Source.API: "api"}
-_VIA = {
+# An API answer creates a row only by a command or an action; all of them count as a backfill.
+_CREATED_VIA = {
     Source.CLAIMS: CreatedVia.REQUEST,
     Source.WEBHOOK: CreatedVia.WEBHOOK,
     Source.API: CreatedVia.BACKFILL,
@@ -48,7 +49,7 @@ class Decision(Enum):
 
 @dataclass(frozen=True, slots=True)
 class SyncResult:
-    """The live row of the user, or None without one, and the outcome."""
+    """The outcome of a sync, and the live row (None if there is none)."""
 
     user: User | None
     outcome: Outcome
@@ -70,7 +71,7 @@ class RestoreRefused(Exception):
 
 
 def decide(*, is_live: bool, deleted_by: Collection[str], source: Source) -> Decision:
-    """Return what a profile of this source may do for a Clerk id, for single rows and for pages.
+    """Return the effect of a profile on the rows of its Clerk id; single users and pages use this rule.
 
     `is_live` says whether a live row exists; `deleted_by` holds the `DeletedBy` of each deleted row. Deleted
     in Clerk is final: a session is refused, other sources are ignored. After a local deletion only a sign-in
@@ -84,7 +85,9 @@ def decide(*, is_live: bool, deleted_by: Collection[str], source: Source) -> Dec
 
 
 def sync_user(profile: ClerkProfile, *, source: str | None = None) -> SyncResult:
-    """Apply a profile to the row of its user and return the row; `source` names the caller for observers.
+    """Apply a profile to the row of its user; return the row and the outcome.
+
+    `source` names the caller for observers, by default the source of the profile.
 
     Raises UserDeleted for a session of a user deleted in Clerk, django.db.Error if nothing could be stored.
     """
@@ -138,7 +141,10 @@ def _create(profile: ClerkProfile, *, predecessor: User | None) -> SyncResult:
 
 
 def build_user(profile: ClerkProfile, *, predecessor: User | None = None) -> User:
-    """Build the unsaved row of a new user; a ban or deactivation of the predecessor is inherited."""
+    """Build the unsaved row of a new user, without access to the database.
+
+    A ban or a deactivation of the predecessor, the last deleted row, is inherited.
+    """
     user = _build_empty_user(profile.clerk_id, source=profile.source)
     if predecessor is not None:
         user.banned, user.is_active = predecessor.banned, predecessor.is_active
@@ -152,13 +158,18 @@ def build_user(profile: ClerkProfile, *, predecessor: User | None = None) -> Use
 
 
 def _build_empty_user(clerk_id: str, *, source: Source) -> User:
-    # As `set_unusable_password` does, whose random draws would take a third of the time of a page.
+    # Like `set_unusable_password`, but with one random draw: its own take a third of the time of a page.
     password = UNUSABLE_PASSWORD_PREFIX + token_urlsafe(30)
-    return User(clerk_id=clerk_id, username=opaque_username(), password=password, created_via=_VIA[source])
+    return User(
+        clerk_id=clerk_id, username=opaque_username(), password=password, created_via=_CREATED_VIA[source]
+    )
 
 
 def merge_profile(user: User, profile: ClerkProfile) -> MergeResult:
-    """Return the merge of a profile into a row; nothing is written."""
+    """Return the merge of a profile into a row; nothing is written.
+
+    Raises django.db.Error if `field_versions` is deferred and cannot be loaded.
+    """
     return merge_values({field: getattr(user, field) for field in FIELDS}, user.field_versions, profile)
 
 
@@ -204,7 +215,7 @@ def _delete(clerk_id: str, *, at: datetime, source: Source) -> Outcome:
 
 
 def delete_locally(user: User) -> Outcome:
-    """Delete a user locally: the Clerk id is free, and the next valid sign-in creates a new row.
+    """Delete a user locally. The next valid sign-in with this Clerk id creates a new row.
 
     Returns STALE if the row was already deleted. Raises django.db.Error.
     """
@@ -253,13 +264,17 @@ def _restore(row: User, *, at: datetime) -> None:
     row.deleted_at, row.deleted_by = None, ""
     row.restored_at, row.updated_at = at, timezone.now()
     row.save(update_fields=["deleted_at", "deleted_by", "restored_at", "updated_at"])
-    # A Clerk id with a live row has no row that is deleted in Clerk.
+    # Other rows of this id that were deleted in Clerk become local deletions: otherwise `decide` would refuse
+    # the user after the next local deletion.
     deleted = User.objects.filter(clerk_id=row.clerk_id, deleted_at__isnull=False, deleted_by=DeletedBy.CLERK)
     deleted.update(deleted_by=DeletedBy.LOCAL)
 
 
 def get_rows(clerk_id: str) -> list[User]:
-    """Return all rows of a Clerk id, the last deleted first."""
+    """Return all rows of a Clerk id by the time of deletion (of a live row: creation), the newest first.
+
+    Raises django.db.Error.
+    """
     return sorted(
         User.objects.live_or_deleted().filter(clerk_id=clerk_id),
         key=lambda row: (row.deleted_at or row.created_at, row.created_at),

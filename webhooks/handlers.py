@@ -46,8 +46,8 @@ def process_event(event: Event, *, svix_id: str, received_at: int) -> str:
     entry = WebhookEvent(
         svix_id=svix_id,
         type=event.label,
-        occurred_at=_datetime(event.occurred_at),
-        received_at=_datetime(received_at),
+        occurred_at=_to_datetime(event.occurred_at),
+        received_at=_to_datetime(received_at),
     )
     try:
         plan = plan_effect(event, received_at=received_at)
@@ -63,7 +63,10 @@ def process_event(event: Event, *, svix_id: str, received_at: int) -> str:
 
 
 def plan_effect(event: Event, *, received_at: int) -> Plan:
-    """Return what the event asks for, without doing it; `received_at` is in milliseconds."""
+    """Return what the event asks for, without doing it or reading the database; raise nothing.
+
+    `received_at` is in milliseconds.
+    """
     effect = EFFECTS.get(event.type)
     if effect is None:
         return Plan(outcome=EventOutcome.IGNORED)
@@ -107,7 +110,7 @@ def _apply_once(entry: WebhookEvent, *, effect: Callable[[], str] | None = None)
 
 def _handle_failure(entry: WebhookEvent, *, error: Exception) -> None:
     """Record the failure if the database is available, then log it and notify observers."""
-    entry.outcome, entry.error_code = EventOutcome.FAILED, _failure_code(error)
+    entry.outcome, entry.error_code = EventOutcome.FAILED, _get_failure_code(error)
     # No connection means that none could be opened: do not wait for a second attempt.
     if write_connection().connection is not None:
         with suppress(Error):
@@ -116,11 +119,11 @@ def _handle_failure(entry: WebhookEvent, *, error: Exception) -> None:
     sync_failed.send_robust(WebhookEvent, clerk_id=entry.clerk_id, source="webhook", reason=entry.error_code)
 
 
-def _failure_code(error: Exception) -> str:
+def _get_failure_code(error: Exception) -> str:
     if isinstance(error, Error):
         return failure_reason(error)
     # The text of the exception may hold values of the event, so only its class is logged.
-    log_unexpected(logger, "Webhook handler broke", error=error)
+    log_unexpected(logger, "Unexpected error in a webhook handler", error=error)
     return "unexpected_error"
 
 
@@ -142,5 +145,5 @@ def _notify_received(entry: WebhookEvent, *, outcome: str) -> None:
     webhook_received.send_robust(WebhookEvent, event_type=entry.type, outcome=outcome, lag_seconds=lag)
 
 
-def _datetime(milliseconds: int) -> datetime:
+def _to_datetime(milliseconds: int) -> datetime:
     return datetime.fromtimestamp(milliseconds / 1000, UTC)

@@ -6,7 +6,7 @@ django.db.Error. ClerkUnavailable ends the action.
 Note [Time limit of a page]
 A command may wait until an outage of Clerk is over; a page may not. gunicorn ends a worker after 30 seconds,
 and then the operator sees no message. So a call to Clerk is retried once, at once, and the first
-`ClerkUnavailable` ends the action. If Clerk answers slowly, the action ends after `ACTION_SECONDS_MAX`.
+`ClerkUnavailable` ends the action. If Clerk answers slowly, the action ends after `MAX_ACTION_SECONDS`.
 """
 
 from __future__ import annotations
@@ -38,10 +38,10 @@ if TYPE_CHECKING:
 else:
     ModelAdmin = object
 
-ACTION_ROWS_MAX = 100  # one page of the list; most actions call Clerk once for each row
+MAX_ACTION_ROWS = 100  # one page of the list; most actions call Clerk once for each row
 # Together these stay below the 30 seconds of gunicorn.
 CLERK_TIMEOUT_SECONDS = 5.0
-ACTION_SECONDS_MAX = 12.0
+MAX_ACTION_SECONDS = 12.0
 RESTORE_REFUSALS = {
     "row_missing": "the row does not exist any more",
     "not_deleted": "the row is not deleted",
@@ -99,7 +99,10 @@ class UserActions(ModelAdmin):
     @admin.action(description="Restore", permissions=["delete_here"])
     def restore(self, request: HttpRequest, queryset: QuerySet[User]) -> TemplateResponse | None:
         """Undo a deletion if the user exists in Clerk and has no live row."""
-        effect = "Each user is fetched from Clerk. Users who exist there and have no live row are restored."
+        effect = (
+            "Each user is fetched from Clerk. Users who exist in Clerk and have no live row are restored."
+            " Local staff are restored without a call."
+        )
         return self._confirm_and_run(request, queryset, name="restore", effect=effect, action=_restore)
 
     def has_delete_here_permission(self, request: HttpRequest) -> bool:
@@ -127,11 +130,14 @@ class UserActions(ModelAdmin):
 
 
 def select_rows(model_admin: admin.ModelAdmin[Any], request: HttpRequest, rows: QuerySet[Any]) -> list[Any]:
-    """Return the rows; none, with a message, if there are more than `ACTION_ROWS_MAX`."""
-    selected = list(rows[: ACTION_ROWS_MAX + 1])
-    if len(selected) <= ACTION_ROWS_MAX:
+    """Return the rows; none, with a message, if there are more than `MAX_ACTION_ROWS`.
+
+    Raises django.db.Error.
+    """
+    selected = list(rows[: MAX_ACTION_ROWS + 1])
+    if len(selected) <= MAX_ACTION_ROWS:
         return selected
-    text = f"Nothing was done: select at most {ACTION_ROWS_MAX} rows."
+    text = f"Nothing was done: select at most {MAX_ACTION_ROWS} rows."
     model_admin.message_user(request, text, messages.ERROR)
     return []
 
@@ -147,7 +153,7 @@ def run_action(
 
     A failure of the database is an error message for the row, never an exception.
     """
-    remaining, deadline = list(rows), time.monotonic() + ACTION_SECONDS_MAX
+    remaining, deadline = list(rows), time.monotonic() + MAX_ACTION_SECONDS
     while remaining and time.monotonic() < deadline:
         row = remaining.pop(0)
         try:

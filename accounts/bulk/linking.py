@@ -1,11 +1,11 @@
-"""Linking: existing Django users become the rows of their Clerk users, before the project goes live.
+"""Link existing Django users to Clerk users, before the project goes live.
 
 Note [Why linking is a command and never happens at a request]
 An e-mail address identifies a user only if both sides agree on who verified it and no two accounts have it.
 The command reads all of Clerk's list before it decides, an operator reads the decisions, and users in doubt
-are not linked. The old password becomes unusable: another person may have set it.
+are not linked. The old password becomes unusable: someone other than the user may have set it.
 
-Note [Only A to Z have two cases]
+Note [Compare addresses by ASCII case]
 In Unicode the lower case of the Kelvin sign is k. So a user who verified mar\u212a@example.com would get the
 row of mark@example.com. The database has its own rules of case, and only finds the rows to compare.
 """
@@ -96,9 +96,10 @@ class _PageRows:
 
 
 def decide(api: ClerkAPI, *, clock: Clock) -> list[Decision]:
-    """Return a decision for each Clerk user with a row to link; write nothing. Raises ClerkAPIError.
+    """Return a decision for each Clerk user with a row to link; write nothing.
 
-    Users without a matching row, and users that are linked already, need no decision.
+    Users without a matching row, and users that are linked already, need no decision. Raises
+    ClerkAPIError and django.db.Error.
     """
     decisions: list[Decision] = []
     clerk_ids_by_row: defaultdict[UUID, set[str]] = defaultdict(set)
@@ -121,7 +122,9 @@ def link(api: ClerkAPI, decisions: Iterable[Decision], *, clock: Clock) -> list[
     """
     wanted = {decision.clerk_id: decision for decision in decisions if decision.is_link}
     final: list[Decision] = [decision for decision in decisions if not decision.is_link]
-    for users in _iter_users(api, clock=clock) if wanted else ():
+    if not wanted:
+        return final
+    for users in _iter_users(api, clock=clock):
         for user in users:
             decision = wanted.pop(user.profile.clerk_id, None)
             if decision:
@@ -158,7 +161,7 @@ def _parse_key(text: object) -> UUID | None:
 
 
 def _fold(address: str) -> str:
-    """Return the address in the form that is compared: Note [Only A to Z have two cases]."""
+    """Return the address in the form that is compared: Note [Compare addresses by ASCII case]."""
     return address.translate(_LOWER_CASE)
 
 
@@ -172,17 +175,15 @@ def _decide_for_user(user: ClerkUser, *, rows: _PageRows) -> Decision | None:
     by_key = rows.get_by_key(user)
     matches = [by_key] if by_key else rows.get_by_address(user)
     if user.profile.clerk_id in rows.live:
-        # Linked already, or created at a sign-in. Report only a row of theirs that can no longer be linked.
+        # Linked already, or created at a sign-in. Report only rows that match but can no longer be linked.
         matches = [row for row in matches if row.clerk_id is None and not _is_staff(row)]
         verdict = Verdict.HAS_ROW
     elif user.profile.clerk_id in rows.deleted:
         verdict = Verdict.DELETED_USER
     elif len(matches) > 1:
         verdict = Verdict.SEVERAL_ROWS
-    else:
-        verdict = next(map(_get_refusal, matches), None) or (
-            Verdict.BY_EXTERNAL_ID if by_key else Verdict.BY_EMAIL
-        )
+    elif matches:
+        verdict = _get_refusal(matches[0]) or (Verdict.BY_EXTERNAL_ID if by_key else Verdict.BY_EMAIL)
     if not matches:
         return None
     row = matches[0].pk if len(matches) == 1 else None
@@ -231,6 +232,7 @@ def _link(user: ClerkUser, *, decision: Decision) -> bool:
     """Link the row unless the facts behind the decision have changed; return whether it was linked."""
     clerk_id = user.profile.clerk_id
     with locked_transaction(clerk_id):
+        # `decision.row` may be None, which finds no row in this form.
         row = User.objects.select_for_update().filter(pk__in=[decision.row]).first()
         if row is None or _get_refusal(row) or get_rows(clerk_id):
             return False

@@ -41,7 +41,7 @@ def reconcile(
     run = SyncRun(kind=SyncRun.Kind.RECONCILE, started_at=clock())
     with single_run(SyncRun.Kind.RECONCILE), record_run(run, clock=clock):
         reconciliation = _Reconciliation(api, clock=clock, apply=apply)
-        reconciliation.compare_pages(report)
+        reconciliation.sync_pages(report)
         reconciliation.check_missing(created_before=run.started_at, allow_mass_deletion=allow_mass_deletion)
         reconciliation.check_deleted()
         reconciliation.result.shared_addresses = _get_shared_addresses()
@@ -59,24 +59,30 @@ class _Reconciliation:
         self._apply = apply
         # Before this run stores anything: Note [When no row is deleted].
         self._live_rows = User.objects.live().exclude(clerk_id=None).count()
-        # Hashes, since those of ten million users take 0.7 GB and the ids 1.2 GB. An equal hash can only keep
-        # a missing user from being found.
+        # Hashes take 0.7 GB for ten million users, ids 1.2 GB. A collision can only hide a missing user; it
+        # never deletes one.
         self._listed_hashes: set[int] = set()
         # Listed by Clerk, marked in this database as deleted in Clerk.
-        self._deleted_in_clerk: list[str] = []
+        self._wrongly_deleted: list[str] = []
 
-    def compare_pages(self, report: Callable[[DriftReport], None]) -> None:
-        """Compare Clerk's list, page by page."""
+    def sync_pages(self, report: Callable[[DriftReport], None]) -> None:
+        """Compare each page of Clerk's list, and store it if `apply`.
+
+        Raises ClerkAPIError and django.db.Error.
+        """
         self.result.expected = self._api.count()
         for page in iter_pages(self._api, clock=self._clock):
             self._listed_hashes.update(hash(profile.clerk_id) for profile in page.profiles)
             self.result.listed += len(page.profiles) + page.unusable
-            self._compare(page)
+            self._sync_page(page)
             report(self.result)
             reset_queries()
 
     def check_missing(self, *, created_before: datetime, allow_mass_deletion: bool) -> None:
-        """Fetch each user whose live row Clerk's list lacks, and delete the row if Clerk has no such user."""
+        """Fetch each user whose live row Clerk's list lacks.
+
+        If Clerk has no such user, delete the row if `apply`. Raises ClerkAPIError and django.db.Error.
+        """
         rows = _iter_live_clerk_ids(created_before=created_before)
         missing = [clerk_id for clerk_id in rows if hash(clerk_id) not in self._listed_hashes]
         self.result.stopped = self._get_stop_reason(len(missing), allow_mass_deletion=allow_mass_deletion)
@@ -86,14 +92,17 @@ class _Reconciliation:
         for clerk_id in missing:
             answer, at = fetch_user(self._api, clerk_id, clock=self._clock)
             if answer.user is not None:
-                self._compare(self._read_page(answer))
+                self._sync_page(self._read_page(answer))
                 continue
             is_deleted = self._apply and delete_user(clerk_id, at=at, source=Source.API) != Outcome.STALE
             self.result.tallies[Drift.DELETED_IN_CLERK].add([clerk_id], fixed=is_deleted)
 
     def check_deleted(self) -> None:
-        """Fetch each listed user whose row is marked as deleted in Clerk, and restore the row."""
-        for clerk_id in self._deleted_in_clerk:
+        """Fetch each listed user whose row is marked as deleted in Clerk; restore the row if `apply`.
+
+        Raises ClerkAPIError and django.db.Error.
+        """
+        for clerk_id in self._wrongly_deleted:
             deleted = User.objects.filter(clerk_id=clerk_id, deleted_at__isnull=False)
             row = deleted.filter(deleted_by=DeletedBy.CLERK).order_by("-deleted_at").first()
             answer, at = fetch_user(self._api, clerk_id, clock=self._clock)
@@ -101,7 +110,7 @@ class _Reconciliation:
                 is_restored = self._apply and self._restore(row, answer=answer, at=at)
                 self.result.tallies[Drift.WRONGLY_DELETED].add([clerk_id], fixed=is_restored)
 
-    def _compare(self, page: ProfilePage) -> None:
+    def _sync_page(self, page: ProfilePage) -> None:
         result = store_page(page, source=SOURCE, dry_run=not self._apply)
         for clerk_id, outcome in result.outcomes.items():
             if outcome in DRIFT_BY_OUTCOME:
@@ -121,7 +130,7 @@ class _Reconciliation:
         found = list(rows.values_list("clerk_id", "deleted_at", "deleted_by"))
         live = {clerk_id for clerk_id, deleted_at, _ in found if deleted_at is None}
         in_clerk = {clerk_id for clerk_id, _, deleted_by in found if deleted_by == DeletedBy.CLERK} - live
-        self._deleted_in_clerk += [clerk_id for clerk_id in stale if clerk_id in in_clerk]
+        self._wrongly_deleted += [clerk_id for clerk_id in stale if clerk_id in in_clerk]
         self.result.deleted_here += len({clerk_id for clerk_id, _, _ in found} - live - in_clerk)
 
     def _get_stop_reason(self, missing: int, *, allow_mass_deletion: bool) -> StopReason | None:

@@ -61,7 +61,7 @@ def parse_jws(token: object) -> Jws:
     if token.count(".") != 2:  # noqa: PLR2004 - RFC 7515: header, payload, signature
         raise InvalidToken("token_malformed")
     header, payload, signature = token.split(".")
-    # `signed` comes last: decoding refuses text that is not ASCII and could not be encoded.
+    # `signed` is evaluated last: `_decode` has then refused text that is not ASCII and may not be encodable.
     return Jws(
         header=_decode_header(header),
         payload=_decode(payload),
@@ -77,9 +77,9 @@ def check_algorithm(header: Mapping[str, Any]) -> None:
 
 
 def check_parameters(header: Mapping[str, Any]) -> None:
-    """Raise InvalidToken for parameters that change the signed text, and for a `kid` that is no string.
+    """Raise InvalidToken for an extension that is not supported here, and for a `kid` that is no string.
 
-    RFC 7515, sections 4.1.4 (`kid`) and 4.1.11 (`crit`); RFC 7797 (`b64`).
+    RFC 7515, sections 4.1.4 (`kid`) and 4.1.11 (`crit`); RFC 7797 (`b64`); RFC 7516 (`zip`).
     """
     if not header.keys().isdisjoint(("crit", "b64", "zip")):
         raise InvalidToken("token_malformed")
@@ -92,10 +92,10 @@ def verify_payload(jws: Jws, keys: KeySource) -> bytes:
 
     Raises InvalidToken, or KeysUnavailable if the key source has no key or fails.
     """
-    possible = _get_keys(keys, kid=jws.header.get("kid"))
-    if not possible:
+    possible_keys = _get_keys(keys, kid=jws.header.get("kid"))
+    if not possible_keys:
         raise InvalidToken("token_unknown_key")
-    for key in possible:
+    for key in possible_keys:
         try:
             key.verify(jws.signature, jws.signed, _PADDING, _HASH)
         except InvalidSignature:
@@ -109,7 +109,7 @@ def report_result(keys: KeySource, *, good: bool) -> None:
     try:
         keys.record_result(good=good)
     except Exception as error:  # noqa: BLE001 - a failure of the key source is no fault of the token
-        raise key_source_failed(error) from None
+        raise log_key_source_failure(error) from None
 
 
 def decode_object(text: bytes) -> dict[str, Any]:
@@ -124,13 +124,13 @@ def decode_object(text: bytes) -> dict[str, Any]:
 
 
 def refuse_unexpected(error: Exception) -> InvalidToken:
-    """Log an exception that came before the signature was known to be good; return the refusal to raise."""
+    """Log an exception from before the signature was verified; return the InvalidToken to raise."""
     log_unexpected(logger, "Unexpected error before a signature was verified", error=error)
     return InvalidToken("token_malformed", is_unexpected=True)
 
 
-def key_source_failed(error: Exception) -> KeysUnavailable:
-    """Log an unexpected exception of a key source; return the refusal to raise."""
+def log_key_source_failure(error: Exception) -> KeysUnavailable:
+    """Log an unexpected exception of a key source; return the KeysUnavailable to raise."""
     log_unexpected(logger, "The key source failed", error=error)
     unavailable = KeysUnavailable()
     unavailable.is_unexpected = True
@@ -145,11 +145,12 @@ def _get_keys(source: KeySource, *, kid: object) -> Sequence[RSAPublicKey]:
     except (InvalidToken, KeysUnavailable):
         raise
     except Exception as error:  # noqa: BLE001 - a failure of the key source is no fault of the token
-        raise key_source_failed(error) from None
+        raise log_key_source_failure(error) from None
     return keys
 
 
 def _are_keys(found: object) -> bool:
+    # The two usual types come first, since `Sequence` is slow to check. A text is a sequence too.
     if not isinstance(found, _LISTS) and (isinstance(found, _TEXTS) or not isinstance(found, Sequence)):
         return False
     for key in found:  # noqa: SIM110 - `all` with a generator costs every request three times as much

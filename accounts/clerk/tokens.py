@@ -14,7 +14,6 @@ from typing import Any, TypeGuard
 
 from accounts.clerk.ids import is_clerk_id
 from accounts.clerk.jws import (
-    MAX_TOKEN_LENGTH,
     InvalidToken,
     check_algorithm,
     check_parameters,
@@ -29,12 +28,10 @@ from accounts.clerk.times import MAX_AHEAD_SECONDS
 from accounts.clerk.unexpected import log_unexpected
 
 __all__ = [
-    "MAX_TOKEN_LENGTH",
     "InvalidToken",
     "SessionClaims",
     "SessionVerifier",
     "VerificationFailed",
-    "verify_signature",
 ]
 
 # Categories of Clerk's tokens, all signed by the same key (clerk/javascript, packages/backend).
@@ -65,8 +62,9 @@ class SessionClaims:
 
 @dataclass(frozen=True, slots=True)
 class SessionVerifier:
-    """The verification rules of one Clerk instance; each `allow_...` option weakens them.
+    """The verification rules of one Clerk instance; each `allow_...` option that is true weakens them.
 
+    `allow_impersonation` is true by default: the authentication class then checks the user's permissions.
     Any `azp` is accepted if `authorized_parties` is None, any `aud` if `audience` is. `leeway` is in seconds.
     """
 
@@ -203,19 +201,6 @@ class SessionVerifier:
         if not _is_text(actor) or not actor:
             raise InvalidToken("token_invalid_claims")
         return actor
-
-
-def verify_signature(token: str, keys: KeySource) -> bytes:
-    """Return the bytes that an RS256 JWS signs as its payload; raises InvalidToken or KeysUnavailable."""
-    try:
-        jws = parse_jws(token)
-        check_algorithm(jws.header)
-        check_parameters(jws.header)
-        return verify_payload(jws, keys)
-    except (InvalidToken, KeysUnavailable):
-        raise
-    except Exception as error:  # noqa: BLE001 - no content of a token may cause a server error
-        raise refuse_unexpected(error) from None
 
 
 def _is_text(value: object) -> TypeGuard[str]:

@@ -1,9 +1,9 @@
-// A frontend as small as it can be: the real client, and a session that stands in for Clerk's.
+// A small frontend: the real client, and a session that imitates Clerk's.
 const at = (id) => document.getElementById(id);
 const api = document.body.dataset.api;
 
-let person = null; // who is signed in
-let token = null; // what the session holds; Clerk's would be renewed before its end, this one only when asked
+let user = null; // the user who is signed in
+let token = null; // of the session. Clerk's is renewed before it expires, this one only on request
 
 function log(text, kind = "") {
   const line = document.createElement("li");
@@ -26,24 +26,24 @@ async function control(path, body) {
   return answer;
 }
 
-const ours = (action, body = {}) => control(`people/${encodeURIComponent(person.id)}/${action}`, body);
+const ours = (action, body = {}) => control(`people/${encodeURIComponent(user.id)}/${action}`, body);
 
-// What Clerk's session offers: with skipCache a fresh token, otherwise the one that is held.
+// As getToken of Clerk's session: with skipCache a fresh token, otherwise the stored one.
 async function getToken({ skipCache = false } = {}) {
-  if (!person) {
-    log("getToken: nobody is signed in");
+  if (!user) {
+    log("getToken: no user is signed in");
     return null;
   }
   if (token && !skipCache) {
-    log("getToken: the token that is held");
+    log("getToken: the stored token");
     return token;
   }
   try {
     token = (await ours("token", { azp: location.origin })).token;
     log(skipCache ? "getToken, skipCache: a fresh token" : "getToken: a first token");
   } catch {
-    token = null; // as for somebody whose session has ended
-    log("getToken: Clerk knows no such person any more", "bad");
+    token = null; // as after the end of a session
+    log("getToken: Clerk has no such user any more", "bad");
   }
   return token;
 }
@@ -68,9 +68,9 @@ function signedOut() {
 }
 
 function forget(text) {
-  person = token = null;
+  user = token = null;
   at("state").textContent = text;
-  fill("row", { "nobody yet": "" });
+  fill("row", { "no user yet": "" });
   fill("claims", { "nothing yet": "" });
 }
 
@@ -125,7 +125,7 @@ function wire({ createApiClient, createUserEndpoints }) {
   };
   const expire = async () => {
     token = (await ours("token", { azp: location.origin, fault: "expired" })).token;
-    log("the session now holds a token that ended an hour ago");
+    log("the token of the session ended an hour ago");
   };
   const actions = {
     me,
@@ -155,28 +155,28 @@ async function guarded(act) {
   try {
     await act();
   } catch (error) {
-    notice(person ? error.message : "Sign in first.");
+    notice(user ? error.message : "Sign in first.");
   }
 }
 
 async function signIn(me) {
-  const { people } = await control("people");
-  person = people.find(({ id }) => id === at("who").value);
+  const { people: users } = await control("people");
+  user = users.find(({ id }) => id === at("who").value);
   token = null;
-  at("state").textContent = `Signed in as ${person.handle}, ${person.id}.`;
-  at("first").value = person.first_name ?? "";
-  at("last").value = person.last_name ?? "";
-  log(`signed in as ${person.handle}`);
+  at("state").textContent = `Signed in as ${user.handle}, ${user.id}.`;
+  at("first").value = user.first_name ?? "";
+  at("last").value = user.last_name ?? "";
+  log(`signed in as ${user.handle}`);
   await me();
 }
 
 async function start() {
   at("here").textContent = location.origin;
-  if (!api) return notice("There is no API to speak to: start both with `make run`.");
+  if (!api) return notice("No API is running: start both with `make run`.");
   const client = await import("/client.js").catch(() => null);
   if (!client) return notice("The client is not built: run `make client` (it needs Node 20 or newer), then reload this page.");
-  const { people } = await control("people");
-  at("who").append(...people.map(({ id, handle }) => new Option(handle, id)));
+  const { people: users } = await control("people");
+  at("who").append(...users.map(({ id, handle }) => new Option(handle, id)));
   wire(client);
   at("desk").hidden = false;
 }

@@ -94,9 +94,9 @@ def test_an_expired_token_is_renewed_automatically(sandbox: Page, site: Site, sh
     press(sandbox, "GET /me")
     expect(log(sandbox).last).to_contain_text("200")
     assert log_lines(sandbox) == [
-        "getToken: the token that is held",
+        "getToken: the stored token",
         "GET /api/v1/me: 401 token_expired",
-        "getToken: the token that is held",
+        "getToken: the stored token",
         "getToken, skipCache: a fresh token",
         "GET /api/v1/me: 200",
     ]
@@ -136,7 +136,7 @@ def test_a_user_deleted_in_clerk_is_refused_without_a_retry(sandbox: Page, site:
     press(sandbox, "Clear")
     press(sandbox, "Delete the user")
     expect(row(sandbox)).to_contain_text("ApiError 401 user_deleted")
-    assert log_lines(sandbox)[2:4] == ["getToken: the token that is held", "GET /api/v1/me: 401 user_deleted"]
+    assert log_lines(sandbox)[2:4] == ["getToken: the stored token", "GET /api/v1/me: 401 user_deleted"]
     shoot(sandbox, "sandbox-deleted")
     press(sandbox, "Expire the token")
     expect(sandbox.locator("#notice")).to_contain_text("No user is called")

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from accounts.clerk.tokens import MAX_TOKEN_LENGTH, InvalidToken, SessionVerifier
+from accounts.clerk.jws import MAX_TOKEN_LENGTH
+from accounts.clerk.tokens import InvalidToken, SessionVerifier
 from devclerk.tokens import Keyring
 from tests.accounts.clerk.conftest import ISSUER, NOW, PARTY, FixedKeys, Mint
 from tests.accounts.clerk.refusals import (
