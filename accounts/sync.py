@@ -60,10 +60,7 @@ class UserDeleted(Exception):
 
 
 class RestoreRefused(Exception):
-    """The row cannot be restored.
-
-    `reason` is `row_missing`, `not_deleted`, `live_row_exists` or `deleted_meanwhile`.
-    """
+    """No restoration; `reason`: `row_missing`, `not_deleted`, `live_row_exists` or `deleted_meanwhile`."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
