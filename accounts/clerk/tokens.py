@@ -32,6 +32,7 @@ __all__ = [
     "SessionClaims",
     "SessionVerifier",
     "VerificationFailed",
+    "verify_signature",
 ]
 
 # Categories of Clerk's tokens, all signed by the same key (clerk/javascript, packages/backend).
@@ -201,6 +202,19 @@ class SessionVerifier:
         if not _is_text(actor) or not actor:
             raise InvalidToken("token_invalid_claims")
         return actor
+
+
+def verify_signature(token: str, keys: KeySource) -> bytes:
+    """Return the bytes that an RS256 JWS signs as its payload; raises InvalidToken or KeysUnavailable."""
+    try:
+        jws = parse_jws(token)
+        check_algorithm(jws.header)
+        check_parameters(jws.header)
+        return verify_payload(jws, keys)
+    except (InvalidToken, KeysUnavailable):
+        raise
+    except Exception as error:  # noqa: BLE001 - no content of a token may cause a server error
+        raise refuse_unexpected(error) from None
 
 
 def _is_text(value: object) -> TypeGuard[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import pytest
@@ -12,15 +12,19 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
 from accounts.clerk.jws import InvalidToken
 from accounts.clerk.keys import KeysUnavailable
-from accounts.clerk.tokens import SessionVerifier, VerificationFailed
+from accounts.clerk.tokens import SessionVerifier, VerificationFailed, verify_signature
 from devclerk.tokens import Keyring
 from tests.accounts.clerk.conftest import ISSUER, NOW, PARTY, FixedKeys, Mint
 
 CANARY = "canary-51c7"
+Check = Callable[[Any, Any], object]
 
 
 def verify(token: Any, keys: Any) -> object:
     return SessionVerifier(keys, ISSUER, (PARTY,)).verify(token, now=NOW)
+
+
+both_functions = pytest.mark.parametrize("check", [verify, verify_signature])
 
 
 @pytest.fixture(autouse=True)
@@ -78,35 +82,39 @@ class AnyKey:
         """Return, which means that the signature is good."""
 
 
+@both_functions
 def test_unexpected_error_before_the_signature_is_a_malformed_token(
-    mint: Mint, keys: FixedKeys, log: pytest.LogCaptureFixture
+    mint: Mint, keys: FixedKeys, log: pytest.LogCaptureFixture, check: Check
 ) -> None:
     with pytest.raises(InvalidToken) as caught:
-        verify(Text(mint()), keys)
+        check(Text(mint()), keys)
     assert (caught.value.reason, caught.value.is_unexpected) == ("token_malformed", True)
     assert logged(log) == [("Unexpected error before a signature was verified", "RuntimeError", "split")]
 
 
+@both_functions
 def test_expected_refusal_is_not_logged_as_an_error(
-    mint: Mint, keys: FixedKeys, log: pytest.LogCaptureFixture
+    mint: Mint, keys: FixedKeys, log: pytest.LogCaptureFixture, check: Check
 ) -> None:
     with pytest.raises(InvalidToken) as caught:
-        verify(mint(header={"kid": "other"}), keys)
+        check(mint(header={"kid": "other"}), keys)
     assert (caught.value.reason, caught.value.is_unexpected) == ("token_unknown_key", False)
     assert logged(log) == []
 
 
+@both_functions
 @pytest.mark.parametrize("error", [LookupError(CANARY), RecursionError(CANARY), TypeError(CANARY)])
 def test_key_source_that_raises_is_keys_unavailable(
-    mint: Mint, keyring: Keyring, log: pytest.LogCaptureFixture, error: Exception
+    mint: Mint, keyring: Keyring, log: pytest.LogCaptureFixture, check: Check, error: Exception
 ) -> None:
     with pytest.raises(KeysUnavailable) as caught:
-        verify(mint(), KeysThat(keyring.jwks(), error))
+        check(mint(), KeysThat(keyring.jwks(), error))
     assert caught.value.is_unexpected
     assert caught.value.retry_after > 0
     assert logged(log) == [("The key source failed", type(error).__name__, "get_keys")]
 
 
+@both_functions
 @pytest.mark.parametrize(
     "wrong",
     [
@@ -115,20 +123,21 @@ def test_key_source_that_raises_is_keys_unavailable(
     ],
 )
 def test_key_source_that_returns_no_list_of_keys_is_keys_unavailable(
-    mint: Mint, keyring: Keyring, log: pytest.LogCaptureFixture, wrong: object
+    mint: Mint, keyring: Keyring, log: pytest.LogCaptureFixture, check: Check, wrong: object
 ) -> None:
     with pytest.raises(KeysUnavailable) as caught:
-        verify(mint(), KeysThat(keyring.jwks(), wrong))
+        check(mint(), KeysThat(keyring.jwks(), wrong))
     assert caught.value.is_unexpected
     assert [line[:2] for line in logged(log)] == [("The key source failed", "TypeError")]
 
 
+@both_functions
 @pytest.mark.parametrize("refusal", [InvalidToken("token_unknown_key"), KeysUnavailable()])
 def test_refusal_of_the_key_source_is_raised_unchanged(
-    mint: Mint, keyring: Keyring, log: pytest.LogCaptureFixture, refusal: Exception
+    mint: Mint, keyring: Keyring, log: pytest.LogCaptureFixture, check: Check, refusal: Exception
 ) -> None:
     with pytest.raises(type(refusal)) as caught:
-        verify(mint(), KeysThat(keyring.jwks(), refusal))
+        check(mint(), KeysThat(keyring.jwks(), refusal))
     assert caught.value is refusal
     assert not caught.value.is_unexpected  # type: ignore[attr-defined]
     assert logged(log) == []
