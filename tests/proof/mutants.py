@@ -67,7 +67,7 @@ MODULES: dict[str, Sequence[str]] = {
         "tests/webhooks/test_ledger.py",
         "tests/webhooks/test_observability.py",
     ),
-    "accounts/lookup.py": ("tests/accounts/test_models.py", "tests/accounts/test_authentication.py"),
+    "accounts/lookup.py": ("tests/accounts/test_lookup.py",),
     "accounts/merge.py": ("tests/accounts/test_merge.py", "tests/accounts/test_merge_histories.py"),
     "accounts/clerk/tokens.py": (
         *TOKEN_TESTS,
