@@ -18,11 +18,13 @@ from accounts.clerk.tokens import InvalidToken, SessionClaims, SessionVerifier, 
 from accounts.clerk.unexpected import log_unexpected
 from accounts.conf import get_claims_map, get_key_source, get_verifier
 from accounts.db import failure_reason, retry_on_dead_connection
+from accounts.deadline import Breaker, database_deadline
 from accounts.models import User
 from accounts.signals import authentication_decided, sync_failed
 from accounts.sync import UserDeleted, merge_profile, sync_user
 
 logger = logging.getLogger(__name__)
+breaker = Breaker("authentication")
 
 
 class AuthenticatedRequest(Request):
@@ -100,6 +102,7 @@ def read_bearer_token(request: Request) -> str | None:
     return token.strip() if scheme.lower() == "bearer" else None
 
 
+@database_deadline(breaker)
 def sign_in(token: str) -> tuple[User, SessionClaims]:
     """Return the user and the session of a token.
 
@@ -160,7 +163,7 @@ def get_or_sync_user(profile: ClerkProfile) -> User:
     try:
         user = retry_on_dead_connection(lambda: User.objects.by_clerk_id(profile.clerk_id))
         if user is None or _has_changes(user, profile):
-            user = sync_user(profile).user
+            user = retry_on_dead_connection(lambda: sync_user(profile).user)
         else:
             for field in profile.unusable:
                 _notify_failed(profile.clerk_id, reason=f"unusable_field:{field}")

@@ -24,9 +24,10 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING, Self, TypeVar
 
 from django.contrib.auth import get_user_model
-from django.db import Error, InterfaceError, OperationalError, connections, models, router, transaction
+from django.db import Error, connections, models, router, transaction
 
 from accounts.clerk.unexpected import log_unexpected
+from accounts.deadline import current_deadline
 from accounts.pool import discard_connection
 
 if TYPE_CHECKING:
@@ -37,6 +38,9 @@ M = TypeVar("M", bound=models.Model)
 
 # A longer wait is a fault, not contention.
 LOCK_TIMEOUT_MS = 5000
+# SQLSTATEs
+LOCK_NOT_AVAILABLE = "55P03"
+READ_ONLY_TRANSACTION = "25006"
 
 logger = logging.getLogger(__name__)
 
@@ -104,28 +108,33 @@ def after_commit(callback: Callable[[], object]) -> None:
 
 def failure_reason(error: Error) -> str:
     """Return the code of a database failure; the text of the error may contain values of the row."""
-    return "lock_timeout" if getattr(error.__cause__, "sqlstate", None) == "55P03" else "database_error"
+    return "lock_timeout" if _sqlstate(error) == LOCK_NOT_AVAILABLE else "database_error"
 
 
 def retry_on_dead_connection(work: Callable[[], T]) -> T:
-    """Run `work`; if the write connection was dead, replace it and run `work` once more.
+    """Run `work`; if the write connection was dead or read-only, replace it and run `work` once more.
 
-    Inside a transaction it never retries: earlier statements of the transaction are lost. Raises what
-    `work` raises, and django.db.Error without a connection.
+    Read-only is the connection to a server that a fail-over has made a standby: the name may lead to the new
+    primary by now. Inside a transaction it never retries: earlier statements of the transaction are lost.
+    Raises what `work` raises, django.db.Error without a connection, and DeadlinePassed at the end of the
+    block's `database_deadline`.
     """
     connection = write_connection()
+    _start_deadline(connection)
     if connection.in_atomic_block:
-        return work()
+        return _run(work)
     # A pool lends a connection per request, perhaps a dead one; `work` may have returned it when it fails.
     connection.ensure_connection()
     held, started_at = connection.connection, time.monotonic()
     try:
-        return work()
-    except (OperationalError, InterfaceError):
-        if not getattr(held, "closed", False):
+        return _run(work)
+    except Error as error:
+        if not (getattr(held, "closed", False) or _sqlstate(error) == READ_ONLY_TRANSACTION):
             raise
-        discard_connection(connection, started_at=started_at)
-        return work()
+    # A connection that the deadline has cut says nothing about the server: this raises DeadlinePassed.
+    _start_deadline(connection)
+    discard_connection(connection, started_at=started_at)
+    return _run(work)
 
 
 @contextmanager
@@ -135,6 +144,7 @@ def locked_transaction(*clerk_ids: str) -> Iterator[None]:
     The locks last until the transaction ends and are taken in sorted order: Note [The lock]. Raises
     OperationalError if a lock is not free within `LOCK_TIMEOUT_MS`.
     """
+    _start_deadline(write_connection())
     with transaction.atomic(using=write_alias(), savepoint=False):
         connection = write_connection()
         if connection.vendor == "postgresql":
@@ -146,6 +156,25 @@ def locked_transaction(*clerk_ids: str) -> Iterator[None]:
                     f"SELECT pg_advisory_xact_lock(key) FROM unnest(ARRAY{keys}::bigint[]) AS key"
                 )
         yield
+
+
+def _start_deadline(connection: BaseDatabaseWrapper) -> None:
+    """Apply the deadline of the block, if there is one: Note [A database that does not answer]."""
+    deadline = current_deadline()
+    if deadline is not None:
+        deadline.start(connection)
+
+
+def _run(work: Callable[[], T]) -> T:
+    result = work()
+    deadline = current_deadline()
+    if deadline is not None:
+        deadline.record_answer()
+    return result
+
+
+def _sqlstate(error: Error) -> str | None:
+    return getattr(error.__cause__, "sqlstate", None)
 
 
 def lock_key(clerk_id: str) -> int:

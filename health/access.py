@@ -7,6 +7,8 @@ from django.db import Error
 from django.http import HttpRequest
 from django.utils.crypto import constant_time_compare
 
+from accounts.db import retry_on_dead_connection
+
 
 def may_read_details(request: HttpRequest) -> bool:
     """Return whether the request has HEALTH_TOKEN as bearer token or comes from staff in the admin."""
@@ -24,7 +26,7 @@ def _is_staff(request: HttpRequest) -> bool:
     # Without a session cookie, `ProbeMiddleware` calls the view before the request has a user.
     user = getattr(request, "user", None)
     try:
-        return bool(user is not None and user.is_active and user.is_staff)
+        return user is not None and retry_on_dead_connection(lambda: user.is_active and user.is_staff)
     except Error:
         # Sessions are in the database. The view must still answer when the database is down.
         return False

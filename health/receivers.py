@@ -17,6 +17,7 @@ from django.dispatch import receiver
 from django.utils import timezone
 
 from accounts.db import after_commit, retry_on_dead_connection, write_connection
+from accounts.deadline import Breaker, database_deadline
 from accounts.signals import authentication_decided, page_synced, sync_failed, user_synced
 from health import metrics
 from health.models import SyncFailure
@@ -24,6 +25,7 @@ from health.recorder import recorder
 from webhooks.signals import webhook_received
 
 logger = logging.getLogger(__name__)
+breaker = Breaker("failures")
 
 
 @receiver(sync_failed, dispatch_uid="health")
@@ -37,6 +39,7 @@ def record_failure(sender: object, *, clerk_id: str | None, source: str, reason:
 
 
 @receiver(request_finished, dispatch_uid="health")
+@database_deadline(breaker)
 def write_pending_failures(sender: object, **_: Any) -> None:
     """Write the failures that are due, after any response."""
     connection = write_connection()

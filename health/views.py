@@ -11,6 +11,7 @@ from django.views.decorators.http import require_safe
 from django.views.decorators.vary import vary_on_headers
 from prometheus_client import CONTENT_TYPE_LATEST
 
+from accounts.deadline import database_deadline
 from health.access import may_read_details
 from health.checks import READINESS, NotReady
 from health.metrics import key_sampler, render_series
@@ -29,6 +30,7 @@ def live(request: HttpRequest) -> JsonResponse:
 @cache_control(no_store=True)
 @vary_on_headers("Authorization")
 @require_safe
+@database_deadline()
 def ready(request: HttpRequest) -> JsonResponse:
     """Answer 200 if this process can serve requests, else 503 with a one-word status."""
     try:
@@ -45,6 +47,7 @@ def ready(request: HttpRequest) -> JsonResponse:
 @cache_control(no_store=True)
 @vary_on_headers("Authorization")
 @require_safe
+@database_deadline()
 def sync(request: HttpRequest) -> JsonResponse:
     """Return the sync report to authorized requests, only its status to all others."""
     if not may_read_details(request):
@@ -57,6 +60,7 @@ def sync(request: HttpRequest) -> JsonResponse:
 @cache_control(no_store=True)
 @vary_on_headers("Authorization")
 @require_safe
+@database_deadline()
 def metrics(request: HttpRequest) -> HttpResponse:
     """Return the series for Prometheus; 401 for requests that are not authorized."""
     if not may_read_details(request):

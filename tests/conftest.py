@@ -40,6 +40,18 @@ def forget_failed_logins() -> Iterator[None]:
     login_limiter.clear()
 
 
+@pytest.fixture(autouse=True)
+def close_breakers() -> Iterator[None]:
+    """Close the breakers that a test opened, so that the next test is not refused."""
+    yield
+    from accounts import authentication
+    from health import receivers
+    from webhooks import views
+
+    for module in (authentication, receivers, views):
+        module.breaker.close()
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark tests that use the database only through a fixture, so that `-m django_db` selects them too."""

@@ -114,7 +114,7 @@ def _handle_failure(entry: WebhookEvent, *, error: Exception) -> None:
     # No connection means that none could be opened: do not wait for a second attempt.
     if write_connection().connection is not None:
         with suppress(Error):
-            _apply_once(entry)
+            retry_on_dead_connection(partial(_apply_once, entry))
     _notify_received(entry, outcome=EventOutcome.FAILED)
     sync_failed.send_robust(WebhookEvent, clerk_id=entry.clerk_id, source="webhook", reason=entry.error_code)
 

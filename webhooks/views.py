@@ -14,6 +14,7 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.vary import vary_on_headers
 
 from accounts.clerk.unexpected import log_unexpected
+from accounts.deadline import Breaker, database_deadline
 from accounts.signals import sync_failed
 from webhooks.events import MalformedEvent, parse_event
 from webhooks.handlers import SyncUnavailable, process_event
@@ -25,6 +26,7 @@ MAX_BODY_BYTES = 256 * 1024
 RETRY_AFTER_SECONDS = 5
 
 logger = logging.getLogger(__name__)
+breaker = Breaker("webhooks")
 
 
 class MethodNotAllowed(Exception):
@@ -83,6 +85,7 @@ REFUSALS: dict[type[Exception], Refusal] = {
 @csrf_exempt
 @cache_control(no_store=True)
 @vary_on_headers("Authorization")
+@database_deadline(breaker)
 def clerk_webhook(request: HttpRequest) -> JsonResponse:
     """Process one delivery. After any status but 2xx, Svix delivers the event again for a day."""
     try:
