@@ -28,7 +28,7 @@ class NotReady(Exception):
 
 
 class DatabaseCheck:
-    """Check that the database answers within a second and that all migrations are applied.
+    """Check that the database answers within a second, can be written to, and has all migrations.
 
     Note [A probe that cannot hang]
     A host that is unreachable sends no error, so a statement timeout does not help: an open connection may
@@ -41,7 +41,7 @@ class DatabaseCheck:
         self._is_migrated = False
 
     def run(self) -> None:
-        """Raise NotReady unless the database answers and is migrated."""
+        """Raise NotReady unless the database answers, is no standby and is migrated."""
         try:
             attempt = self._attempts.join_or_start()
         except RuntimeError as error:  # the process has no more threads
@@ -59,8 +59,8 @@ class DatabaseCheck:
         alias = write_alias()
         connection = connections[alias] = _copy_with_short_timeouts(connections[alias])
         try:
-            with connection.cursor() as cursor:
-                cursor.execute("SELECT 1")
+            if _is_read_only(connection):
+                raise NotReady("database_read_only")
             # Migrations are not reverted while a process runs: once all are applied, the check is skipped.
             self._is_migrated = self._is_migrated or _is_migrated(connection)
         finally:
@@ -86,6 +86,14 @@ def _copy_with_short_timeouts(connection: BaseDatabaseWrapper) -> BaseDatabaseWr
         options |= {"connect_timeout": CONNECT_SECONDS, "tcp_user_timeout": CONNECT_SECONDS * 1000}
         copy.settings_dict["OPTIONS"] = options
     return copy
+
+
+def _is_read_only(connection: BaseDatabaseWrapper) -> bool:
+    """Return whether the server is a standby, as the old primary is after a fail-over."""
+    query = "SELECT pg_is_in_recovery()" if connection.vendor == "postgresql" else "SELECT false"
+    with connection.cursor() as cursor:
+        cursor.execute(query)
+        return bool(cursor.fetchone()[0])
 
 
 def _is_migrated(connection: BaseDatabaseWrapper) -> bool:

@@ -24,6 +24,11 @@ DATABASE = {
         detail="The database did not answer within a second: this report is from the memory of one process.",
         next_step="Check the database and the network to it. New failures are recorded afterwards.",
     ),
+    "database_read_only": Reason(
+        code="database_read_only",
+        detail="The database is a standby: it answers, and refuses every write.",
+        next_step="Name the new primary in DATABASE_URL, or both and target_session_attrs=read-write.",
+    ),
     "migrations_pending": Reason(
         code="migrations_pending",
         detail="The database lacks tables or columns that this version needs.",
