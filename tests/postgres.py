@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import pwd
 import shutil
+import signal
 import socket
 import stat
 import subprocess
 import tempfile
 import time
+from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TypedDict
@@ -53,15 +55,15 @@ class Account(TypedDict, total=False):
 class ThrowawayPostgres:
     """One cluster. `start`, `stop` and `restart` keep its data; `remove` and the process's end delete it."""
 
-    def __init__(self, *, tcp: bool = False) -> None:
+    def __init__(self, *, tcp: bool = False, initialize: bool = True) -> None:
         self.directory = Path(tempfile.mkdtemp(prefix="pg-", dir="/tmp"))
         self._account = unprivileged_account(self.directory)
         self._binaries = _reachable(_find_binaries(), scratch=self.directory)
         self._keeper: subprocess.Popen[bytes] | None = None
         self.port = _free_port() if tcp else None
-        self._run(
-            "initdb", "-N", "-A", "trust", "-U", "postgres", "-E", "UTF8", "--locale=C", "-D", str(self._data)
-        )
+        if initialize:
+            encoding = ("-E", "UTF8", "--locale=C")
+            self._run("initdb", "-N", "-A", "trust", "-U", "postgres", *encoding, "-D", str(self._data))
 
     @property
     def url(self) -> str:
@@ -94,14 +96,45 @@ class ThrowawayPostgres:
         self.stop(crash=crash)
         self.start()
 
+    def freeze(self) -> None:
+        """Stop all processes of the server with SIGSTOP; the kernel goes on acknowledging packets."""
+        self._signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Continue all processes of the server."""
+        self._signal(signal.SIGCONT)
+
+    def promote(self) -> None:
+        """Make a standby the primary."""
+        self._run("pg_ctl", "promote", "-w", "-D", str(self._data))
+
+    def start_standby(self) -> ThrowawayPostgres:
+        """Start and return a standby that follows this server; both need `tcp`."""
+        standby = ThrowawayPostgres(tcp=True, initialize=False)
+        source = ("-h", "127.0.0.1", "-p", str(self.port), "-U", "postgres")
+        standby._run("pg_basebackup", *source, "-R", "-X", "stream", "-c", "fast", "-D", str(standby._data))
+        standby.start()
+        return standby
+
     def remove(self) -> None:
         """Stop the server if it runs and delete the cluster."""
+        with suppress(FileNotFoundError, ProcessLookupError):  # it does not run
+            self.thaw()
         self._send_order(b"stop\n")
         shutil.rmtree(self.directory, ignore_errors=True)
 
     @property
     def _data(self) -> Path:
         return self.directory / "data"
+
+    def _signal(self, number: signal.Signals) -> None:
+        """Signal the postmaster first: stopped, it starts no further process."""
+        postmaster = int((self._data / "postmaster.pid").read_text().split()[0])
+        children = Path(f"/proc/{postmaster}/task/{postmaster}/children")
+        os.kill(postmaster, number)
+        for pid in children.read_text().split():
+            with suppress(ProcessLookupError):
+                os.kill(int(pid), number)
 
     def _send_order(self, order: bytes) -> None:
         keeper, self._keeper = self._keeper, None

@@ -7,6 +7,8 @@ import pytest
 from tests.proof.backfills import backfill_during_traffic, kill_backfills
 from tests.proof.canaries import search_for_canaries
 from tests.proof.databases import ERRORS, fail_at_writes
+from tests.proof.deadlines import lock_tables, stop_server
+from tests.proof.failovers import promote_standby
 from tests.proof.keys import BROKEN, break_jwks_address, serve_known_keys
 from tests.proof.logins import flood_the_login
 from tests.proof.outages import kill_during_webhooks, restart_under_load
@@ -38,6 +40,19 @@ def test_a_database_restarted_once_gives_only_200_and_503() -> None:
 
 def test_workers_killed_during_a_webhook_lose_nothing() -> None:
     assert kill_during_webhooks(seed=1, kills=2)["kills"] == 2
+
+
+@pytest.mark.parametrize("kind", ["direct", "pool"])
+def test_a_stopped_server_costs_a_request_six_seconds(kind: str) -> None:
+    assert stop_server(seed=1, seconds=8, kinds=(kind,))
+
+
+def test_a_locked_table_costs_a_request_six_seconds() -> None:
+    assert lock_tables(seed=1, seconds=7, tables=("webhooks_webhookevent",))
+
+
+def test_a_promoted_standby_serves_every_request() -> None:
+    assert promote_standby(seed=1, workers=2)
 
 
 @pytest.mark.parametrize("error", ["disk full", "connection dies"])
