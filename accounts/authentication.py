@@ -14,7 +14,13 @@ from rest_framework.request import Request
 from accounts.clerk.jws import log_key_source_failure
 from accounts.clerk.keys import KeysUnavailable
 from accounts.clerk.profiles import ClerkProfile, profile_from_claims
-from accounts.clerk.tokens import InvalidToken, SessionClaims, SessionVerifier, VerificationFailed
+from accounts.clerk.tokens import (
+    ClockSkewed,
+    InvalidToken,
+    SessionClaims,
+    SessionVerifier,
+    VerificationFailed,
+)
 from accounts.clerk.unexpected import log_unexpected
 from accounts.conf import get_claims_map, get_key_source, get_verifier
 from accounts.db import failure_reason, retry_on_dead_connection
@@ -68,6 +74,10 @@ class ServiceUnavailable(APIException):
         self.retry_after = retry_after
 
 
+class UnknownKey(ServiceUnavailable):
+    """503: the token's key is unknown, and no fetch has decided yet whether it exists."""
+
+
 class ClerkAuthentication(BaseAuthentication):
     """Verify a Clerk session token and return the local user, created at the first request.
 
@@ -85,6 +95,11 @@ class ClerkAuthentication(BaseAuthentication):
             return None
         try:
             user, claims = sign_in(token)
+        except UnknownKey as undecided:
+            authentication_decided.send_robust(
+                sender=type(self), outcome=undecided.get_codes(), is_unknown_key=True
+            )
+            raise
         except APIException as refusal:
             authentication_decided.send_robust(sender=type(self), outcome=refusal.get_codes())
             raise
@@ -137,8 +152,13 @@ def verify_token(token: str) -> SessionClaims:
         logger.info("token refused", extra={"reason": invalid.reason, "why": invalid.detail})
         raise TokenRefused(invalid.reason) from None
     except KeysUnavailable as unavailable:
+        if unavailable.is_unknown_key:  # no failure: anyone can send such a token
+            raise UnknownKey(code="keys_unavailable", retry_after=unavailable.retry_after) from None
         _notify_failed(None, reason="unexpected_error" if unavailable.is_unexpected else "keys_unavailable")
         raise ServiceUnavailable(code="keys_unavailable", retry_after=unavailable.retry_after) from None
+    except ClockSkewed:
+        logger.info("token not valid at the time of this machine, whose clock is wrong")
+        raise ServiceUnavailable from None
     except VerificationFailed:
         _notify_failed(None, reason="unexpected_error")
         raise ServiceUnavailable from None

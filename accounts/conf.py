@@ -28,7 +28,10 @@ def get_key_source() -> KeySource:
     """Return the key source: PEM if one is set, else the JWKS address; raise ValueError for a bad PEM."""
     if settings.CLERK_JWT_KEY:
         return pem_keys(settings.CLERK_JWT_KEY)
-    return KeyStore(settings.CLERK_JWKS_URL, allow_http=settings.DEBUG)
+    leeway = settings.CLERK_CLOCK_SKEW_SECONDS
+    if not isinstance(leeway, int | float):
+        leeway = 0.0  # the verifier fails with the right value: a fault of the setting, not of the keys
+    return KeyStore(settings.CLERK_JWKS_URL, allow_http=settings.DEBUG, leeway=leeway)
 
 
 def get_keys_status() -> KeysStatus:

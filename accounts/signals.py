@@ -3,7 +3,8 @@
 `user_synced(clerk_id, source, outcome)`: a sync or a deletion of one user has ended.
 `page_synced(source, outcomes)`: the same for a page of users; `outcomes` maps Clerk ids to outcomes.
 `sync_failed(clerk_id, source, reason)`: something could not be stored; `clerk_id` is None for an outage.
-`authentication_decided(outcome)`: the outcome is "ok" or the code of the refusal.
+`authentication_decided(outcome)`: the outcome is "ok" or the code of the refusal. `is_unknown_key=True` is
+added for the 503 of a key about which no fetch has decided yet.
 They are sent with `send_robust`, so that an exception in a receiver has no effect on the request.
 """
 

@@ -23,7 +23,7 @@ DIRECTORY = os.environ.get("PROMETHEUS_MULTIPROC_DIR", "")
 
 AUTHENTICATIONS = Counter(
     "clerk_authentications",
-    "Bearer tokens verified or refused, by outcome: ok or the error code.",
+    "Bearer tokens verified or refused, by outcome: ok, the error code, or unknown_key while undecided.",
     ["outcome"],
 )
 SYNCS = Counter("clerk_syncs", "Users synced with Clerk, by source and outcome.", ["source", "outcome"])
@@ -37,6 +37,11 @@ WEBHOOK_LAG = Histogram(
 KEY_FETCHES = Counter("clerk_key_fetches", "Fetches of Clerk's key set, by result.", ["result"])
 KEY_SET_AGE = Gauge(
     "clerk_key_set_age_seconds", "Age of the oldest key set that a worker uses.", multiprocess_mode="livemax"
+)
+CLOCK_SKEW = Gauge(
+    "clerk_clock_skew_seconds",
+    "Seconds by which this machine's clock is ahead (behind: negative); 0 if right or unknown.",
+    multiprocess_mode="livemostrecent",
 )
 
 # Clerk has about 45 types of events and may add more.
@@ -73,6 +78,7 @@ class KeySampler:
         status = get_keys_status()
         if status.age_seconds is not None:
             KEY_SET_AGE.set(status.age_seconds)
+        CLOCK_SKEW.set(status.clock_skew_seconds or 0.0)
         for result, count in status.fetches.items():
             # After a change of the settings, the new key source counts from 0 again.
             KEY_FETCHES.labels(result).inc(max(count - self._counted.get(result, 0), 0))

@@ -76,9 +76,9 @@ def count_webhook(sender: object, *, event_type: str, outcome: str, lag_seconds:
 
 
 @receiver(authentication_decided, dispatch_uid="health")
-def count_authentication(sender: object, *, outcome: str, **_: Any) -> None:
-    """Count a verified or refused token."""
-    metrics.AUTHENTICATIONS.labels(outcome).inc()
+def count_authentication(sender: object, *, outcome: str, is_unknown_key: bool = False, **_: Any) -> None:
+    """Count a verified or refused token; unknown keys apart, because anyone can send them."""
+    metrics.AUTHENTICATIONS.labels("unknown_key" if is_unknown_key else outcome).inc()
     metrics.key_sampler.sample()
 
 

@@ -112,6 +112,14 @@ def report_result(keys: KeySource, *, good: bool) -> None:
         raise log_key_source_failure(error) from None
 
 
+def get_clock_skew(keys: KeySource) -> float | None:
+    """Return the skew that the key source knows; raises KeysUnavailable if the source fails."""
+    try:
+        return keys.status().clock_skew_seconds
+    except Exception as error:  # noqa: BLE001 - a key source is foreign code; its failure is never the token's
+        raise log_key_source_failure(error) from None
+
+
 def decode_object(text: bytes) -> dict[str, Any]:
     """Decode a JSON object without duplicate names or NaN; raises InvalidToken."""
     try:

@@ -9,116 +9,45 @@ import time
 import weakref
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from types import MappingProxyType
-from typing import Protocol
 
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
-from accounts.clerk.jwks import FETCH_TIMEOUT_SECONDS, FetchFailed, check_address, fetch_keys, keys_of_pem
+from accounts.clerk.clock_skew import ClockSkew, measure_clock
+from accounts.clerk.jwks import FETCH_TIMEOUT_SECONDS, FetchFailed, check_address, fetch_document
+from accounts.clerk.key_source import KeySource, KeysStatus, KeysUnavailable
+from accounts.clerk.pem import PemKeys, pem_keys
 from accounts.clerk.single_flight import Run, SingleFlight
 from accounts.clerk.token_bucket import TokenBucket
+from accounts.clerk.unknown_kids import UnknownKids
+
+__all__ = ["KeySource", "KeyStore", "KeysStatus", "KeysUnavailable", "PemKeys", "pem_keys"]
 
 FRESH_SECONDS = 600.0
-REFRESH_AHEAD_SECONDS = 120.0
+REFRESH_AFTER_SECONDS = 480.0  # before they are stale
 MAX_AGE_SECONDS = 24 * 3600.0
 MAX_WAIT_SECONDS = 2.0
 RETRY_SECONDS = 30.0
 RETRY_WITHOUT_KEY_SECONDS = 5.0  # for a request that finds no key
 RETRY_AT_START_SECONDS = 2.0  # for the refreshing thread while there is no key
-UNKNOWN_KID_FETCHES, SECONDS_PER_UNKNOWN_KID_FETCH = 4, 60.0
-ROTATION_WINDOW_SECONDS, ROTATION_MIN_RESULTS = 300.0, 3
+UNKNOWN_KID_FETCHES, SECONDS_PER_UNKNOWN_KID_FETCH = 4, 10.0
+UNKNOWN_KID_WAITERS = 2
 JITTER = random.SystemRandom()  # applications may seed the shared generator
 
 
-class KeysUnavailable(Exception):
-    """There is no usable key now; try again after `retry_after` seconds."""
-
-    retry_after = 5
-    is_unexpected = False  # whether the key source failed in a way that was not foreseen, and was logged
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class KeysStatus:
-    """The state of the keys, for the health report."""
-
-    mode: str
-    age_seconds: float | None = None
-    stale: bool = False
-    held: bool = False
-    last_error: str | None = None
-    fetches: Mapping[str, int] = field(default_factory=dict)
-    suspect_rotation: bool = False
-
-
-class KeySource(Protocol):
-    """Where a verifier gets its keys."""
-
-    def get_keys(self, kid: object) -> Sequence[RSAPublicKey]:
-        """Return the keys to try, none for an unknown id; raise KeysUnavailable if there is no key at all."""
-
-    def status(self) -> KeysStatus:
-        """Return the state of the keys."""
-
-    def start(self) -> None:
-        """Start to load keys before the first request."""
-
-    def record_result(self, *, good: bool) -> None:
-        """Count a good signature, or a bad one of a token that names our issuer."""
-
-
-class PemKeys:
-    """Configured keys: no network, and the token's `kid` is not used.
-
-    If most signatures of a window are bad, the key was probably rotated in Clerk: `status` reports it.
-    """
-
-    def __init__(self, keys: Sequence[RSAPublicKey], *, clock: Callable[[], float] = time.monotonic) -> None:
-        self._keys, self._clock = tuple(keys), clock
-        self._good = self._bad = 0
-        self._window_began_at = clock()
-        self._suspect = False
-
-    def get_keys(self, kid: object) -> Sequence[RSAPublicKey]:
-        return self._keys
-
-    def status(self) -> KeysStatus:
-        self._close_window_if_over()
-        return KeysStatus(mode="pem", held=True, suspect_rotation=self._suspect)
-
-    def start(self) -> None:
-        """Do nothing: the keys are configured."""
-
-    def record_result(self, *, good: bool) -> None:
-        """Count the result towards the majority of the window."""
-        self._close_window_if_over()
-        if not self._good + self._bad:
-            self._window_began_at = self._clock()
-        # Without a lock: a count lost between threads changes no majority.
-        if good:
-            self._good += 1
-        else:
-            self._bad += 1
-
-    def _close_window_if_over(self) -> None:
-        now, results = self._clock(), self._good + self._bad
-        # One or two forgeries are no rotation: the window stays open until it has enough results.
-        if now - self._window_began_at < ROTATION_WINDOW_SECONDS or results < ROTATION_MIN_RESULTS:
-            return
-        self._suspect = self._bad > self._good
-        self._window_began_at, self._good, self._bad = now, 0, 0
-
-
-def pem_keys(pem: str) -> PemKeys:
-    """Return the keys of one or several PEM texts; raise ValueError with a sentence for the operator."""
-    return PemKeys(keys_of_pem(pem))
+@dataclass(frozen=True, slots=True)
+class _Fetched:
+    keys: Mapping[str, RSAPublicKey]
+    ahead_seconds: float | None
 
 
 @dataclass(frozen=True, slots=True)
 class _Snapshot:
     keys: Mapping[str, RSAPublicKey]
     fetched_at: float
+    fetch: int  # the number of the fetch
 
 
 def _call_if_alive(method: weakref.WeakMethod[Callable[[], None]]) -> None:
@@ -134,11 +63,20 @@ class KeyStore:
     """
 
     def __init__(
-        self, url: str, *, allow_http: bool = False, clock: Callable[[], float] = time.monotonic
+        self,
+        url: str,
+        *,
+        allow_http: bool = False,
+        leeway: float = 5,
+        clock: Callable[[], float] = time.monotonic,
+        wall_clock: Callable[[], float] = time.time,
     ) -> None:
         check_address(url, allow_http=allow_http)
-        self._url, self._clock = url, clock
+        self._url, self._clock, self._wall_clock = url, clock, wall_clock
         self._snapshot: _Snapshot | None = None
+        self._fetches_begun = 0  # never set back: the child of a fork keeps the snapshot with its number
+        self._clock_skew = ClockSkew(leeway=leeway)
+        self._refresh_after_seconds = REFRESH_AFTER_SECONDS
         self._last_error: str | None = None
         self._results: Counter[str] = Counter()
         self._reset()
@@ -147,7 +85,7 @@ class KeyStore:
     def _reset(self) -> None:
         self._lock = threading.Lock()
         self._fetch = SingleFlight(
-            partial(fetch_keys, self._url),
+            self._fetch_document,
             name="clerk-keys-fetch",
             on_end=self._record_fetch,
             max_seconds=FETCH_TIMEOUT_SECONDS,
@@ -156,6 +94,8 @@ class KeyStore:
         self._budget = TokenBucket(
             capacity=UNKNOWN_KID_FETCHES, seconds_per_token=SECONDS_PER_UNKNOWN_KID_FETCH, clock=self._clock
         )
+        self._unknown_kids = UnknownKids()
+        self._waiters = threading.BoundedSemaphore(UNKNOWN_KID_WAITERS)
         self._refresher: threading.Thread | None = None
 
     def _after_fork(self) -> None:
@@ -174,21 +114,19 @@ class KeyStore:
     def get_keys(self, kid: object) -> Sequence[RSAPublicKey]:
         """Return the one key of this id, or none if the id is unknown.
 
-        Raises KeysUnavailable without a usable set, or if a failing address may have an unknown key.
+        Raises KeysUnavailable without a usable set, and for an unknown id that no fetch has decided yet.
         """
         if not isinstance(kid, str) or not kid:
             return ()
         snapshot = self._current()
         if snapshot is None:
-            is_permitted = partial(self._is_fetch_older_than, RETRY_WITHOUT_KEY_SECONDS)
-            _wait(self._start_fetch(permitted=is_permitted), seconds=MAX_WAIT_SECONDS)
-            snapshot = self._current()
-            if snapshot is None:
-                raise KeysUnavailable
-        elif self._is_due():
+            return self._get_first_key(kid)
+        if self._is_due():
             self._start_fetch(permitted=self._is_due)
         key = snapshot.keys.get(kid)
-        return (key,) if key is not None else self._get_unknown_key(kid)
+        if key is not None:
+            return (key,)
+        return self._get_unknown_key(kid, seen=self._see(kid), until=_in(MAX_WAIT_SECONDS))
 
     def record_result(self, *, good: bool) -> None:
         """Do nothing: a rotation shows as an unknown `kid`."""
@@ -204,6 +142,7 @@ class KeyStore:
             held=snapshot is not None,
             last_error=self._last_error,
             fetches=dict(self._results),
+            clock_skew_seconds=self._clock_skew.seconds,
         )
 
     def _current(self) -> _Snapshot | None:
@@ -216,35 +155,78 @@ class KeyStore:
         snapshot = self._current()
         if snapshot is None:
             return True
+        after = self._refresh_after_seconds
         age = self._clock() - snapshot.fetched_at
-        return age > FRESH_SECONDS - REFRESH_AHEAD_SECONDS and self._is_fetch_older_than(RETRY_SECONDS)
+        return age > after and self._is_fetch_older_than(min(RETRY_SECONDS, after))
 
     def _is_fetch_older_than(self, seconds: float) -> bool:
         return self._clock() - self._fetch_began_at >= seconds
 
-    def _get_unknown_key(self, kid: str) -> Sequence[RSAPublicKey]:
-        """Fetch once for a key that is not in the set, within the budget.
+    def _get_first_key(self, kid: str) -> Sequence[RSAPublicKey]:
+        """Wait for the first set; it also decides about the id, if its fetch begins now."""
+        until = _in(MAX_WAIT_SECONDS)
+        seen = self._see(kid)
+        _wait(
+            self._start_fetch(permitted=partial(self._is_fetch_older_than, RETRY_WITHOUT_KEY_SECONDS)),
+            until=until,
+        )
+        if self._current() is None:
+            raise KeysUnavailable
+        return self._get_unknown_key(kid, seen=seen, until=until)
 
-        Note [An unknown key in an outage]
-        If the last fetch failed or has not ended, the key may be a rotated one that is not in the set yet.
-        That is 503, not 401: an outage of the address must not sign users out.
+    def _get_unknown_key(self, kid: str, *, seen: int, until: float) -> Sequence[RSAPublicKey]:
+        """Return the key if a fetch brings it, none if one has not brought it; else raise KeysUnavailable.
+
+        Note [An unknown key]
+        It may be a key that Clerk has just begun to use, or one that a stranger made up. Only a fetch that
+        began after its first use decides: until then it is 503, not 401, so that neither an outage of the
+        address nor forged ids before a rotation sign users out. Forged ids must not hold the threads either:
+        two requests wait, all others are 503 at once, and the fetches have a budget.
         """
-        give_up_at = time.monotonic() + MAX_WAIT_SECONDS
-        # A fetch in flight may have begun before the key was published: it proves nothing.
-        _wait(self._fetch.join(), seconds=MAX_WAIT_SECONDS)
-        if (key := self._find(kid)) is None:
-            run = self._start_fetch(permitted=lambda: self._find(kid) is None and self._budget.take())
-            has_ended = _wait(run, seconds=max(0.0, give_up_at - time.monotonic()))
-            key = self._find(kid)
-            if key is None and (not has_ended or self._last_error is not None):
-                raise KeysUnavailable
-        return () if key is None else (key,)
+        found = self._decide(kid, seen=seen)
+        if found is None:
+            is_waiter = self._waiters.acquire(blocking=False)
+            try:
+                self._fetch_unknown_key(kid, seen=seen, until=until if is_waiter else 0.0)
+            finally:
+                if is_waiter:
+                    self._waiters.release()
+            found = self._decide(kid, seen=seen)
+        if found is None:
+            unavailable = KeysUnavailable()
+            unavailable.is_unknown_key = True
+            raise unavailable
+        if not found:  # perhaps a key that was used before it was published
+            self._start_fetch(permitted=self._may_look_again)
+        return found
 
-    def _find(self, kid: str) -> RSAPublicKey | None:
+    def _see(self, kid: str) -> int:
+        return self._unknown_kids.first_seen(kid, fetches_begun=self._fetches_begun)
+
+    def _decide(self, kid: str, *, seen: int) -> Sequence[RSAPublicKey] | None:
+        """Return the key, none if a fetch since the first use has not brought it, or None if undecided."""
         snapshot = self._current()
-        return None if snapshot is None else snapshot.keys.get(kid)
+        if snapshot is None:
+            return None
+        key = snapshot.keys.get(kid)
+        if key is not None:
+            return (key,)
+        return () if snapshot.fetch > seen else None
 
-    def _start_fetch(self, *, permitted: Callable[[], bool]) -> Run[Mapping[str, RSAPublicKey]] | None:
+    def _fetch_unknown_key(self, kid: str, *, seen: int, until: float) -> None:
+        # A fetch in flight may have begun before the first use: then it decides only if it brings the key.
+        _wait(self._fetch.join(), until=until)
+
+        def may_start() -> bool:
+            return self._decide(kid, seen=seen) is None and self._budget.take()
+
+        if self._decide(kid, seen=seen) is None:
+            _wait(self._start_fetch(permitted=may_start), until=until)
+
+    def _may_look_again(self) -> bool:
+        return self._is_fetch_older_than(SECONDS_PER_UNKNOWN_KID_FETCH) and self._budget.take()
+
+    def _start_fetch(self, *, permitted: Callable[[], bool]) -> Run[_Fetched] | None:
         """Join the fetch in flight, or start one if that is permitted; return None if neither.
 
         The permission is asked once: many requests that need one new key spend one fetch of the budget.
@@ -254,6 +236,7 @@ class KeyStore:
             if not permitted():
                 return False
             self._fetch_began_at = self._clock()
+            self._fetches_begun += 1
             return True
 
         try:
@@ -262,9 +245,18 @@ class KeyStore:
             self._record_failure("no_thread")
             return None
 
-    def _record_fetch(self, run: Run[Mapping[str, RSAPublicKey]]) -> None:
+    def _fetch_document(self) -> _Fetched:
+        requested_at = self._wall_clock()
+        document = fetch_document(self._url)
+        return _Fetched(document.keys, measure_clock(document, requested_at=requested_at))
+
+    def _record_fetch(self, run: Run[_Fetched]) -> None:
         if run.result is not None:
-            self._snapshot = _Snapshot(MappingProxyType(dict(run.result)), self._fetch_began_at)
+            keys = MappingProxyType(dict(run.result.keys))
+            self._snapshot = _Snapshot(keys, self._fetch_began_at, self._fetches_begun)
+            self._unknown_kids.forget(keys)
+            self._clock_skew.record(run.result.ahead_seconds)
+            self._refresh_after_seconds = self._clock_skew.recheck_seconds or REFRESH_AFTER_SECONDS
             self._last_error = None
             self._results["ok"] += 1
         else:
@@ -272,25 +264,31 @@ class KeyStore:
 
     def _record_failure(self, reason: str) -> None:
         self._last_error = reason
+        self._refresh_after_seconds = REFRESH_AFTER_SECONDS
         self._results["failed"] += 1
 
     def _refresh(self) -> None:
         while self._refresher is threading.current_thread():
             if self._is_due():
-                _wait(self._start_fetch(permitted=self._is_due), seconds=MAX_WAIT_SECONDS)
+                _wait(self._start_fetch(permitted=self._is_due), until=_in(MAX_WAIT_SECONDS))
             time.sleep(self._seconds_until_next_check() * JITTER.uniform(0.8, 1.0))
 
     def _seconds_until_next_check(self) -> float:
         snapshot = self._current()
         if snapshot is None:
             return RETRY_AT_START_SECONDS
-        due_in = FRESH_SECONDS - REFRESH_AHEAD_SECONDS - (self._clock() - snapshot.fetched_at)
+        due_in = self._refresh_after_seconds - (self._clock() - snapshot.fetched_at)
         return max(1.0, min(RETRY_SECONDS, due_in))
 
 
-def _wait(run: Run[Mapping[str, RSAPublicKey]] | None, *, seconds: float) -> bool:
-    """Wait for the end of a fetch; return whether it has ended."""
-    return run is None or run.ended.wait(seconds)
+def _in(seconds: float) -> float:
+    return time.monotonic() + seconds
+
+
+def _wait(run: Run[_Fetched] | None, *, until: float) -> None:
+    """Wait for the end of a fetch until this monotonic time."""
+    if run is not None:
+        run.ended.wait(max(0.0, until - time.monotonic()))
 
 
 def _reason(error: Exception | None) -> str:

@@ -18,6 +18,7 @@ from accounts.clerk.jws import (
     check_algorithm,
     check_parameters,
     decode_object,
+    get_clock_skew,
     parse_jws,
     refuse_unexpected,
     report_result,
@@ -28,6 +29,7 @@ from accounts.clerk.times import MAX_AHEAD_SECONDS
 from accounts.clerk.unexpected import log_unexpected
 
 __all__ = [
+    "ClockSkewed",
     "InvalidToken",
     "SessionClaims",
     "SessionVerifier",
@@ -38,6 +40,8 @@ __all__ = [
 # Categories of Clerk's tokens, all signed by the same key (clerk/javascript, packages/backend).
 CAT_SESSION, CAT_TEMPLATE, CAT_IGNORE = "cl_B7d4PD111AAA", "cl_B7d4PD222AAA", "cl_I7d4PD111III"
 
+REFUSALS_BY_TIME = frozenset({"token_expired", "token_not_active_yet", "token_iat_in_the_future"})
+
 _YEAR_1, _YEAR_9999 = -62_135_596_800, 253_402_300_799  # the range of a datetime, in epoch seconds
 
 logger = logging.getLogger(__name__)
@@ -45,6 +49,10 @@ logger = logging.getLogger(__name__)
 
 class VerificationFailed(Exception):
     """An unexpected exception after the signature was verified; it has been logged. Not the token's fault."""
+
+
+class ClockSkewed(VerificationFailed):
+    """This machine's clock is known to be wrong, and the token is valid at the corrected time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,7 +91,8 @@ class SessionVerifier:
         """Return the verified claims of the session; `now` is in epoch seconds, by default the current time.
 
         Raises InvalidToken for a fault of the token, KeysUnavailable if the key source has no key or fails,
-        and VerificationFailed for an unexpected exception after the signature was verified.
+        VerificationFailed for an unexpected exception after the signature was verified, and its subclass
+        ClockSkewed for a token that is refused only because our clock is wrong.
         """
         try:
             header, payload = self._verify_signature(token)
@@ -93,8 +102,8 @@ class SessionVerifier:
             raise refuse_unexpected(error) from None
         try:
             claims = decode_object(payload)
-            return self._check_claims(header, claims, now=time.time() if now is None else now)
-        except InvalidToken:
+            return self._check_claims_at(header, claims, now=time.time() if now is None else now)
+        except (InvalidToken, KeysUnavailable, ClockSkewed):
             raise
         except Exception as error:  # noqa: BLE001 - Clerk signed the token: it is not the token's fault
             log_unexpected(logger, "Unexpected error after a signature was verified", error=error)
@@ -113,7 +122,6 @@ class SessionVerifier:
             if refusal.reason == "token_invalid_signature" and self._has_own_issuer(jws.payload):
                 report_result(self.keys, good=False)
             raise
-        report_result(self.keys, good=True)
         return jws.header, payload
 
     def _has_own_issuer(self, payload: bytes) -> bool:
@@ -129,6 +137,27 @@ class SessionVerifier:
         if category not in (CAT_SESSION, CAT_IGNORE) and not is_allowed_template:
             raise InvalidToken("token_type_mismatch")
 
+    def _check_claims_at(
+        self, header: Mapping[str, Any], payload: dict[str, Any], *, now: float
+    ) -> SessionClaims:
+        try:
+            return self._check_claims(header, payload, now=now)
+        except InvalidToken as refusal:
+            if refusal.reason in REFUSALS_BY_TIME and self._is_clock_at_fault(header, payload, now=now):
+                raise ClockSkewed from None
+            raise
+
+    def _is_clock_at_fault(self, header: Mapping[str, Any], payload: dict[str, Any], *, now: float) -> bool:
+        """Return whether our clock is known to be wrong, and the token is valid at the corrected time."""
+        skew = get_clock_skew(self.keys)
+        if skew is None:
+            return False
+        try:
+            self._check_claims(header, payload, now=now - skew)
+        except InvalidToken:
+            return False
+        return True
+
     def _check_claims(
         self, header: Mapping[str, Any], payload: dict[str, Any], *, now: float
     ) -> SessionClaims:
@@ -137,6 +166,7 @@ class SessionVerifier:
         user_id = _check_user_id(payload.get("sub"))
         session_id = self._check_session_id(payload)
         issued_at, expires_at = self._check_times(payload, now=now)
+        report_result(self.keys, good=True)  # not before: a client may repeat an expired token for ever
         party = self._check_party(payload)
         self._check_audience(payload.get("aud"))
         self._check_status(payload.get("sts", "active"))

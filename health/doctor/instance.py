@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from email.utils import parsedate_to_datetime
+from datetime import datetime
 
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from django.conf import settings
 
 from accounts.bulk.runs import Clock
 from accounts.clerk.api import ClerkAPI, ClerkAPIError
+from accounts.clerk.clock_skew import parse_date
 from accounts.clerk.instance import InstanceUnconfirmed, compare_instances
 from accounts.clerk.jwks import (
     FETCH_TIMEOUT_SECONDS,
@@ -26,7 +26,6 @@ from health.doctor.findings import Finding, error, ok, warning
 TIMEOUT_SECONDS = 5.0
 RETRY_SECONDS = 3.0  # short, because an operator waits
 CLOCK_TOLERANCE_SECONDS = 2.0
-HALF_A_SECOND = timedelta(seconds=0.5)
 COMMANDS_CANNOT_RUN = "backfill_users, reconcile_users, sync_user and link_users cannot run."
 
 
@@ -80,15 +79,10 @@ def _measure_clock(document: KeyDocument, *, requested_at: datetime) -> float | 
     Clerk's Date is from a moment between request and answer, in whole seconds. So the slower the answer, the
     smaller the difference that it can prove.
     """
-    if document.date is None or document.age is not None:
+    date = parse_date(document.date)
+    if date is None or document.age is not None:
         return None  # an answer with an age is from a cache, and its Date is older
-    try:
-        date = parsedate_to_datetime(document.date)
-    except ValueError:
-        return None
-    if date.tzinfo is None:
-        return None
-    most = (requested_at - date - HALF_A_SECOND).total_seconds() + document.seconds
+    most = requested_at.timestamp() - date - 0.5 + document.seconds
     return max(most - document.seconds, 0.0) or min(most, 0.0)
 
 

@@ -39,6 +39,8 @@ class KeyFacts:
     mode: str
     age_seconds: float | None
     stale: bool
+    clock_skew_seconds: float | None = None
+    """By how much this machine's clock is ahead (behind: negative); None while unknown."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,7 +116,16 @@ def read_keys() -> KeyFacts:
         stale = not status.held and status.last_error is not None
     else:
         stale = age > settings.HEALTH_KEYS_STALE_SECONDS
-    return KeyFacts(mode=status.mode, age_seconds=None if age is None else round(age, 1), stale=stale)
+    return KeyFacts(
+        mode=status.mode,
+        age_seconds=_round(age),
+        stale=stale,
+        clock_skew_seconds=_round(status.clock_skew_seconds),
+    )
+
+
+def _round(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds, 1)
 
 
 def read_webhooks(*, now: datetime) -> WebhookFacts:

@@ -89,7 +89,7 @@ def explain_failures(failures: FailureFacts, *, dropped: int) -> list[Reason]:
 
 
 def explain_keys(keys: KeyFacts, *, status: KeysStatus) -> list[Reason]:
-    """Return an entry for keys that are stale or missing, and one for keys that Clerk has replaced."""
+    """Return an entry for keys that are stale or missing, for replaced keys, and for a wrong clock."""
     cause = f" The last attempt failed with {status.last_error}." if status.last_error else ""
     found = []
     if keys.stale and not status.held:
@@ -113,13 +113,29 @@ def explain_keys(keys: KeyFacts, *, status: KeysStatus) -> list[Reason]:
             Reason(
                 code="keys_rotated",
                 detail=(
-                    "Key rotated? Most tokens of the last minutes were signed with a key that is not in "
-                    "CLERK_JWT_KEY."
+                    "Key rotated? Since some minutes no token was signed with a key in CLERK_JWT_KEY, and "
+                    "tokens with another key arrive."
                 ),
                 next_step="Copy the JWKS public key from Clerk's dashboard (API keys) into CLERK_JWT_KEY.",
             )
         )
-    return found
+    return [*found, *_explain_clock(keys.clock_skew_seconds)]
+
+
+def _explain_clock(skew: float | None) -> list[Reason]:
+    if skew is None:
+        return []
+    direction = "ahead of" if skew > 0 else "behind"
+    return [
+        Reason(
+            code="clock_skew",
+            detail=(
+                f"This machine's clock is {abs(skew):.0f} seconds {direction} Clerk's: "
+                "valid tokens are answered with 503."
+            ),
+            next_step="Turn on time synchronisation (NTP) on this host. It is measured again every minute.",
+        )
+    ]
 
 
 def _explain_fetch(last_error: str) -> str:

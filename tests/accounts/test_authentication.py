@@ -19,7 +19,8 @@ from accounts.clerk.profiles import Source
 from accounts.models import User
 from accounts.sync import delete_user, sync_user
 from devclerk.fixtures import LocalClerk
-from devclerk.tokens import ABSENT
+from devclerk.tokens import ABSENT, Fault
+from tests.accounts.clerk.keyserver import dated, serving
 from tests.accounts.profiles import profile
 from tests.webhooks.trouble import address, trigger
 
@@ -180,6 +181,46 @@ def test_missing_keys_are_503(me: Any, clerk: LocalClerk, failures: Failures) ->
     assert (response.status_code, code_of(response)) == (503, "keys_unavailable")
     assert int(response["Retry-After"]) > 0
     assert failures[0] == {"clerk_id": None, "source": "request", "reason": "keys_unavailable"}
+
+
+def test_undecided_unknown_key_is_503_and_no_failure(
+    me: Any, clerk: LocalClerk, failures: Failures, decisions: Failures
+) -> None:
+    me()
+    clerk.keys_down()
+    del decisions[:]
+    response = me(fault=Fault.UNKNOWN_KID)
+    assert (response.status_code, code_of(response)) == (503, "keys_unavailable")
+    assert int(response["Retry-After"]) > 0
+    assert failures == []
+    assert decisions == [{"outcome": "keys_unavailable", "is_unknown_key": True}]
+
+
+def test_unknown_key_that_a_fetch_has_not_brought_is_401(
+    me: Any, failures: Failures, decisions: Failures
+) -> None:
+    response = me(fault=Fault.UNKNOWN_KID)
+    assert (response.status_code, code_of(response)) == (401, "token_unknown_key")
+    assert failures == []
+    assert decisions == [{"outcome": "token_unknown_key"}]
+
+
+@pytest.mark.parametrize("ahead", [30, -90])
+def test_wrong_clock_is_503_for_a_token_that_is_valid_by_clerks_clock(
+    me: Any, clerk: LocalClerk, clerk_settings: Settings, failures: Failures, ahead: float
+) -> None:
+    keys = clerk.emulator.keyring.jwks()
+    with serving(dated(keys, ahead=ahead)) as server:
+        clerk_settings.CLERK_JWKS_URL = server.url
+        me(fault=Fault.UNKNOWN_KID)
+        assert me(now=time.time() + ahead).status_code == 401  # after one fetch nothing is known
+        me(fault=Fault.UNKNOWN_KID)
+        response = me(now=time.time() + ahead)
+        assert (response.status_code, code_of(response)) == (503, "sync_unavailable")
+        assert int(response["Retry-After"]) > 0
+        expired = me(now=time.time() + ahead - 600)
+        assert (expired.status_code, code_of(expired)) == (401, "token_expired")
+    assert failures == []
 
 
 def test_cached_keys_serve_during_an_outage_of_the_jwks(me: Any, clerk: LocalClerk) -> None:

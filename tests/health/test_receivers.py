@@ -118,6 +118,14 @@ def test_authentication_costs_no_statement(django_assert_num_queries: Any) -> No
     assert counted("clerk_authentications_total", outcome="ok") == before + 1
 
 
+def test_undecided_unknown_keys_are_counted_apart() -> None:
+    labels = ("keys_unavailable", "unknown_key")
+    before = [counted("clerk_authentications_total", outcome=label) for label in labels]
+    authentication_decided.send(None, outcome="keys_unavailable", is_unknown_key=True)
+    after = [counted("clerk_authentications_total", outcome=label) for label in labels]
+    assert after == [before[0], before[1] + 1]
+
+
 @pytest.mark.postgresql
 def test_receivers_raise_nothing_while_the_database_is_down(away: Away) -> None:
     with away():

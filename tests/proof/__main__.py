@@ -53,6 +53,8 @@ PROOFS: tuple[Proof, ...] = (
     Proof("logins.a_login_flood_leaves_live_and_me_quick", 120),
     Proof("versions.the_last_release_serves_on_the_newest_tables", 180),
     Proof("versions.this_version_waits_for_its_migrations", 120),
+    Proof("rotations.a_rotation_under_forged_keys_refuses_no_new_token", 150),
+    Proof("clocks.a_wrong_clock_is_reported_and_refuses_no_valid_token", 150),
     Proof("canaries.no_input_is_logged_stored_or_returned", 240),
     Proof("fuzz.no_altered_token_is_accepted", 180),
     Proof("fuzz.no_invalid_signed_claims_are_accepted", 90),

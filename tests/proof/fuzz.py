@@ -103,12 +103,13 @@ def a_thousand_unknown_keys_cause_at_most_four_fetches(*, seed: int) -> Mapping[
             refused = Counter(threads.map(lambda token: _verify(verifier, token, now=None), unknown))
             fetches = clerk.key_requests - before
             bad = Counter(threads.map(lambda token: _verify(verifier, token, now=None), forged))
-        assert refused == {"token_unknown_key": 1_000}, refused
+        # Two wait for a fetch at a time; all others are 503, which is no refusal.
+        assert set(refused) == {"token_unknown_key", "keys_unavailable"}, refused
         assert 1 <= fetches <= 4, fetches
         assert bad == {"token_invalid_signature": 1_000}, bad
         assert clerk.key_requests == before + fetches
         verifier.verify(valid)
-    return {"unknown kids": 1_000, "fetches": fetches, "bad signatures": 1_000, "fetches for them": 0}
+    return {"unknown kids": dict(refused), "fetches": fetches, "bad signatures": 1_000, "fetches for them": 0}
 
 
 def no_altered_delivery_has_an_effect(*, seed: int, deliveries: int = 50_000) -> Mapping[str, object]:

@@ -45,8 +45,11 @@ MODULES: dict[str, Sequence[str]] = {
         f"{CLERK}/test_key_lookup.py",
         f"{CLERK}/test_key_refresh.py",
         f"{CLERK}/test_unknown_kid.py",
-        f"{CLERK}/test_pem.py",
+        f"{CLERK}/test_clock_skew.py",
     ),
+    "accounts/clerk/pem.py": (f"{CLERK}/test_pem.py",),
+    "accounts/clerk/clock_skew.py": (f"{CLERK}/test_clock_skew.py",),
+    "accounts/clerk/unknown_kids.py": (f"{CLERK}/test_unknown_kid.py",),
     "accounts/sync.py": (
         "tests/accounts/test_sync.py",
         "tests/accounts/test_deletion.py",

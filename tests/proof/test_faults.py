@@ -6,6 +6,7 @@ import pytest
 
 from tests.proof.backfills import backfill_during_traffic, kill_backfills
 from tests.proof.canaries import search_for_canaries
+from tests.proof.clocks import shift_clocks
 from tests.proof.databases import ERRORS, fail_at_writes
 from tests.proof.deadlines import lock_tables, stop_server
 from tests.proof.failovers import promote_standby
@@ -13,6 +14,7 @@ from tests.proof.keys import BROKEN, break_jwks_address, serve_known_keys
 from tests.proof.logins import flood_the_login
 from tests.proof.outages import kill_during_webhooks, restart_under_load
 from tests.proof.races import delete_during_first_requests, send_first_requests
+from tests.proof.rotations import rotate_under_noise
 
 pytestmark = pytest.mark.postgresql
 
@@ -70,6 +72,14 @@ def test_known_keys_are_served_half_an_hour_without_the_jwks_address() -> None:
 
 def test_a_login_flood_of_three_seconds_leaves_live_and_me_quick() -> None:
     assert flood_the_login(seed=1, seconds=3)["responses to the flood"]
+
+
+def test_a_rotation_under_forged_keys_refuses_no_new_token() -> None:
+    assert rotate_under_noise(seed=1, workers=1, seconds=16, rotations=1)["rotation 1"]
+
+
+def test_a_wrong_clock_is_reported_and_refuses_no_valid_token() -> None:
+    assert shift_clocks(shifts=(30,), workers=1)
 
 
 def test_no_canary_is_found() -> None:

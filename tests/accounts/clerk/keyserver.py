@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 Behaviour = Callable[[BaseHTTPRequestHandler], None]
@@ -66,6 +67,20 @@ def answer(body: bytes, *, status: int = 200, after: float = 0, **headers: str) 
 def document(value: object, *, after: float = 0) -> Behaviour:
     """Return a behaviour: answer with JSON."""
     return answer(json.dumps(value).encode(), after=after)
+
+
+def dated(value: object, *, ahead: float = 0, date: str | None = None, **headers: str) -> Behaviour:
+    """Return a behaviour: answer with JSON by a clock that is ahead of ours, or with this Date."""
+
+    def behave(handler: BaseHTTPRequestHandler) -> None:
+        handler.send_response_only(200)
+        handler.send_header("Date", formatdate(time.time() + ahead, usegmt=True) if date is None else date)
+        for name, header in headers.items():
+            handler.send_header(name, header)
+        handler.end_headers()
+        handler.wfile.write(json.dumps(value).encode())
+
+    return behave
 
 
 def hang(handler: BaseHTTPRequestHandler) -> None:

@@ -12,6 +12,7 @@ from accounts.clerk.tokens import InvalidToken, SessionVerifier
 from devclerk.tokens import Keyring
 from tests.accounts.clerk.conftest import ISSUER, NOW, PARTY
 from tests.accounts.clerk.keyserver import KeyServer, answer, document
+from tests.clock import Clock
 
 
 def test_key_is_found_by_its_exact_kid(store: KeyStore, server: KeyServer, keyring: Keyring) -> None:
@@ -68,7 +69,9 @@ def test_token_without_a_usable_kid_causes_no_fetch(server: KeyServer, kid: obje
     assert server.asked == 0
 
 
-def test_unusable_entries_hide_no_usable_key(server: KeyServer, store: KeyStore, keyring: Keyring) -> None:
+def test_unusable_entries_hide_no_usable_key(
+    server: KeyServer, store: KeyStore, keyring: Keyring, clock: Clock
+) -> None:
     good = keyring.jwks()["keys"]
     bad = [
         {**good[0], "kid": "enc", "use": "enc"},
@@ -84,6 +87,7 @@ def test_unusable_entries_hide_no_usable_key(server: KeyServer, store: KeyStore,
     server.behave = document({"keys": [*bad, *good]})
     assert store.get_keys(keyring.kid)
     for kid in ("enc", "ps", "ops", "n", "short", "e", "secret"):
+        clock.now += 10
         assert store.get_keys(kid) == ()
 
 

@@ -18,9 +18,11 @@ from accounts.clerk.outgoing import USER_AGENT
 from accounts.conf import get_key_source
 from accounts.models import User
 from devclerk.fixtures import LocalClerk
-from health.metrics import KEY_FETCHES, KEY_SET_AGE, KeySampler
+from devclerk.tokens import Fault
+from health.metrics import CLOCK_SKEW, KEY_FETCHES, KEY_SET_AGE, KeySampler
 from health.models import SyncFailure
 from health.report.build import Report, build_report
+from tests.accounts.clerk.keyserver import dated, serving
 from tests.clock import Clock
 from tests.health.rows import HOUR, event, failures, run
 
@@ -85,6 +87,27 @@ def test_missing_keys_are_degraded(clerk: LocalClerk) -> None:
     built = report()
     assert built.keys.stale
     assert set(codes(built)) == {"keys_unavailable", "no_verification_key"}
+
+
+def test_unknown_keys_are_no_reason_and_no_failure(clerk: LocalClerk) -> None:
+    assert sign_in(clerk, "ada") == 200
+    clerk.keys_slow()
+    assert sign_in(clerk, "ada", fault=Fault.UNKNOWN_KID) == 503
+    built = report()
+    assert (built.status, codes(built)) == ("ok", [])
+    assert not SyncFailure.objects.exists()
+
+
+def test_wrong_clock_is_reported_and_measured(clerk: LocalClerk, settings: Settings) -> None:
+    with serving(dated(clerk.emulator.keyring.jwks(), ahead=30)) as server:
+        settings.CLERK_JWKS_URL = server.url
+        for kid in (clerk.kid, "ins_unknown"):
+            get_key_source().get_keys(kid)
+        built = report()
+        assert (built.status, codes(built)) == ("degraded", ["clock_skew"])
+        assert built.as_dict()["keys"]["clock_skew_seconds"] == pytest.approx(-30, abs=1.5)
+        KeySampler().sample()
+        assert CLOCK_SKEW._value.get() == pytest.approx(-30, abs=1.5)
 
 
 @pytest.mark.parametrize(

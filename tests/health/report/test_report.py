@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import json
 from datetime import timedelta
-from itertools import count
 from typing import Any
 
 import pytest
@@ -10,12 +9,12 @@ from django.core.serializers.json import DjangoJSONEncoder
 from django.utils import timezone
 from pytest_django import Settings
 
-from accounts.clerk.keys import PemKeys
+from accounts.clerk.keys import KeysStatus, PemKeys
 from accounts.models import CreatedVia
 from health.models import SyncFailure
 from health.recorder import MAX_ENTRIES, recorder
 from health.report.build import StatusMemo, build_report
-from health.report.facts import read_keys
+from health.report.facts import KeyFacts, read_keys
 from health.report.reasons import explain_keys
 from tests.clock import Clock
 from tests.health.conftest import Away
@@ -28,7 +27,7 @@ SHAPE = {
     "status": str,
     "reasons": list,
     "failures": {"open": int, "by_source": dict, "by_reason": dict, "oldest_at": None},
-    "keys": {"mode": str, "age_seconds": None, "stale": bool},
+    "keys": {"mode": str, "age_seconds": None, "stale": bool, "clock_skew_seconds": None},
     "webhooks": {
         "state": str,
         "last_received_at": None,
@@ -182,15 +181,26 @@ def test_newest_finished_run_of_each_kind_is_reported() -> None:
     assert runs["reconcile"].keys() == {"finished_at", "status", "counts"}
 
 
-def test_pem_key_that_most_tokens_do_not_match_is_reported_as_rotated() -> None:
-    clock = count(step=301)
-    keys = PemKeys([], clock=lambda: next(clock))
-    for _ in range(3):
-        keys.record_result(good=False)
+def test_pem_key_whose_good_signatures_stop_is_reported_as_rotated() -> None:
+    clock = Clock()
+    keys = PemKeys([], clock=clock)
+    for good in (True, False):
+        for _ in range(5):
+            keys.record_result(good=good)
+        clock.now += 300
     (reason,) = explain_keys(read_keys(), status=keys.status())
     assert reason.code == "keys_rotated"
     assert reason.detail.startswith("Key rotated?")
     assert "CLERK_JWT_KEY" in reason.next_step
+
+
+@pytest.mark.parametrize(("seconds", "words"), [(30.2, "30 seconds ahead of"), (-7.6, "8 seconds behind")])
+def test_wrong_clock_is_a_reason_with_the_next_step(seconds: float, words: str) -> None:
+    facts = KeyFacts(mode="jwks", age_seconds=1, stale=False, clock_skew_seconds=seconds)
+    (reason,) = explain_keys(facts, status=KeysStatus(mode="jwks"))
+    assert reason.code == "clock_skew"
+    assert words in reason.detail
+    assert "NTP" in reason.next_step
 
 
 def test_failed_events_are_a_note() -> None:
