@@ -44,6 +44,8 @@ PROOFS: tuple[Proof, ...] = (
     Proof("outages.a_server_killed_during_a_webhook_loses_nothing", 240),
     Proof("databases.a_database_that_fails_at_writes_gives_503_only_to_writes", 200),
     Proof("databases.a_lock_held_elsewhere_is_503_after_five_seconds", 200),
+    Proof("probes.a_locked_ledger_stops_no_probe_and_no_user", 90),
+    Proof("probes.preloaded_workers_always_get_keys", 150),
     Proof("keys.a_misbehaving_jwks_address_affects_no_known_key", 200),
     Proof("keys.known_keys_are_served_half_an_hour_without_the_jwks_address", 150),
     Proof("logins.a_login_flood_leaves_live_and_me_quick", 120),
