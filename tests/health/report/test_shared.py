@@ -73,7 +73,7 @@ def test_status_is_kept_for_two_seconds(builder: Builder) -> None:
 
 def status(reports: SharedReports, *, count_users: bool = False) -> str | None:
     report = reports.get(count_users=count_users)
-    return report and report.status
+    return None if report is None else report.status
 
 
 def test_details_are_built_for_each_request(builder: Builder) -> None:
