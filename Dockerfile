@@ -21,16 +21,16 @@ RUN /venv/bin/python manage.py collectstatic --no-input --verbosity 0 \
     && /venv/bin/python -m compileall -q -j 0 --invalidation-mode unchecked-hash /venv/lib /app
 
 FROM ${BASE}
-ENV PATH=/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 PROMETHEUS_MULTIPROC_DIR=/dev/shm/metrics
+ENV PATH=/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 PROMETHEUS_MULTIPROC_DIR=/dev/shm/metrics HEALTH_PORT=8081
 COPY --from=build /venv /venv
 COPY --from=build /app /app
 WORKDIR /app
 # A number, so that Kubernetes can check that it is not root. It owns no file and writes to /dev/shm alone.
 USER 10001:10001
-EXPOSE 8000
+EXPOSE 8000 8081
 # Liveness, not readiness: an engine must not replace containers because the database is down.
 HEALTHCHECK --interval=10s --timeout=3s --start-period=30s --retries=3 \
-    CMD ["python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:8000/health/live', timeout=2)"]
+    CMD ["python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:8081/health/live', timeout=2)"]
 # SIGTERM: gunicorn accepts no new connection and finishes the requests in flight (deploy/gunicorn.conf.py).
 STOPSIGNAL SIGTERM
 CMD ["gunicorn", "config.wsgi"]

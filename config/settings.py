@@ -33,7 +33,8 @@ ALLOW_SQLITE = env.flag("ALLOW_SQLITE")
 ADMIN_ENABLED = env.flag("DJANGO_ADMIN", default=True)
 
 ROOT_URLCONF = "config.urls"
-WSGI_APPLICATION = "config.wsgi.application"
+# For runserver alone: other servers name `config.wsgi`.
+WSGI_APPLICATION = "config.development.application"
 AUTH_USER_MODEL = "accounts.User"
 AUTHENTICATION_BACKENDS = ["accounts.backends.StaffBackend"]
 # A redirect loses the body of a POST; the addresses of the API have no trailing slash.
@@ -163,6 +164,7 @@ CLERK_CLAIMS = env.text("CLERK_CLAIMS", default=DEFAULT_CLAIMS)
 
 # Health
 HEALTH_TOKEN = env.secret("HEALTH_TOKEN")
+HEALTH_PORT = env.integer("HEALTH_PORT", default=0, low=1, high=65_535)  # 0: no listener
 HEALTH_MISSED_WEBHOOK_MINUTES = env.number("HEALTH_MISSED_WEBHOOK_MINUTES", default=10, low=0.01, high=99_999)
 HEALTH_WEBHOOK_LAG_SECONDS = env.integer("HEALTH_WEBHOOK_LAG_SECONDS", default=300, low=1, high=1_000_000)
 # prometheus-client reads the environment itself and does not check the folder.

@@ -3,31 +3,23 @@
 from __future__ import annotations
 
 import os
-import sys
+from collections.abc import Iterable
+from wsgiref.types import StartResponse, WSGIEnvironment
 
-from django.core.management.base import BaseCommand, SystemCheckError
 from django.core.wsgi import get_wsgi_application
 
 from config.headers import readable
 
-# gunicorn stops when a worker exits with this status; after any other status it starts workers without end.
-WORKER_BOOT_ERROR_STATUS = 3
-
-
-def require_valid_settings() -> None:
-    """Run the system checks, which only manage.py does by itself. Print an error and raise `SystemExit`."""
-    try:
-        BaseCommand().check()
-    except SystemCheckError as error:
-        sys.stderr.write(f"{error}\n")
-        sys.exit(WORKER_BOOT_ERROR_STATUS)
-
-
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
-application = readable(get_wsgi_application())
-require_valid_settings()
+_answer = readable(get_wsgi_application())
 
-from accounts.conf import get_key_source  # noqa: E402 - the settings are checked before
+from config.startup import startup  # noqa: E402 - it imports models
 
-# Each worker fetches the keys when it starts, and retries: no request waits for that.
-get_key_source().start()
+
+def application(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+    """Answer a request; the first one of a process starts what `config.startup` describes."""
+    startup.ensure_started()
+    return _answer(environ, start_response)
+
+
+startup.register()

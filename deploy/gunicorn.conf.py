@@ -12,7 +12,7 @@ from pathlib import Path
 
 # All addresses, of IPv6 too where the kernel has it.
 bind = "[::]:8000" if socket.has_dualstack_ipv6() else "0.0.0.0:8000"
-# Threads, because requests wait for the database. Not preloaded: each worker fetches its keys after the fork.
+# Threads, because requests wait for the database. With preload_app too, each worker fetches its keys itself.
 worker_class = "gthread"
 workers = int(os.environ.get("WEB_CONCURRENCY") or 2)
 # Each thread keeps a connection: workers x threads x replicas must stay below the database's max_connections.

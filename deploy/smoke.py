@@ -33,14 +33,17 @@ ABSENT = ("devclerk", "tests", "benchmarks", "pytest", "pip")
 def main() -> None:
     """Run all checks. Raise `AssertionError` with a sentence at the first failure."""
     check_contents()
+    assert os.environ.get("HEALTH_PORT") == "8081", "The image does not set HEALTH_PORT."
     environment = os.environ | SETTINGS
     subprocess.run([sys.executable, "manage.py", "migrate", "-v0"], env=environment, check=True)
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        address = f"127.0.0.1:{listener.getsockname()[1]}"
+    with socket.create_server(("127.0.0.1", 0)) as one, socket.create_server(("127.0.0.1", 0)) as other:
+        address = f"127.0.0.1:{one.getsockname()[1]}"
+        health_port = str(other.getsockname()[1])
+    environment["HEALTH_PORT"] = health_port
     command = ["gunicorn", "--bind", address, "config.wsgi"]
     with subprocess.Popen(command, env=environment) as server:  # noqa: S603 - a command of our own
         try:
-            check_answers(f"http://{address}")
+            check_answers(f"http://{address}", probes=f"http://127.0.0.1:{health_port}")
         finally:
             server.send_signal(signal.SIGTERM)
             ended = server.wait(timeout=30)
@@ -61,12 +64,13 @@ def check_contents() -> None:
     assert Path("staticfiles/admin/css/base.css.gz").exists(), "The static files are not collected."
 
 
-def check_answers(site: str) -> None:
+def check_answers(site: str, *, probes: str) -> None:
     """Check the answers of the running server."""
     deadline = time.monotonic() + 30
     while not (alive := status(f"{site}/health/live")) and time.monotonic() < deadline:
         time.sleep(0.1)
     assert alive == 200, "/health/live does not answer 200."
+    assert status(f"{probes}/health/live") == 200, "/health/live does not answer 200 on HEALTH_PORT."
     assert status(f"{site}/static/admin/css/base.css") == 200, "The static files are not served."
     assert status(f"{site}/api/v1/me") == 401, "/api/v1/me does not ask for a token."
     assert status(f"{site}/health/ready") == 503, "/health/ready is not 503 without a verification key."

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
+from math import inf
 from typing import TYPE_CHECKING
 
 from django.db import connections
 from django.db.migrations.executor import MigrationExecutor
 
-from accounts.clerk.single_flight import SingleFlight
+from accounts.clerk.single_flight import Run, SingleFlight
 from accounts.conf import get_keys_status
 from accounts.db import write_alias
 
@@ -15,6 +18,8 @@ if TYPE_CHECKING:
     from django.db.backends.base.base import BaseDatabaseWrapper
 
 DATABASE_SECONDS = 1.0
+# However many probes come, the database is asked once in this time.
+REMEMBERED_SECONDS = 1.0
 # The limit of the attempt itself, which its callers do not wait for: the minimum that libpq accepts.
 CONNECT_SECONDS = 2
 
@@ -33,26 +38,39 @@ class DatabaseCheck:
     Note [A probe that cannot hang]
     A host that is unreachable sends no error, so a statement timeout does not help: an open connection may
     wait for 15 minutes. Therefore the check uses a separate connection in a separate thread. While that
-    thread waits, no second one is started and every probe fails.
+    thread waits, no second one is started and every probe fails, without a wait once the thread has waited a
+    second. The result of an attempt is valid for a second. `clock` is monotonic, in seconds.
     """
 
-    def __init__(self) -> None:
-        self._attempts = SingleFlight(self._query, name="health-database")
+    def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._attempts = SingleFlight(self._query, name="health-database", on_end=self._remember, clock=clock)
         self._is_migrated = False
+        self.forget()
+
+    def forget(self) -> None:
+        """Ask the database at the next run."""
+        self._last: Run[None] | None = None
+        self._valid_until = -inf
 
     def run(self) -> None:
-        """Raise NotReady unless the database answers, is no standby and is migrated."""
+        """Raise NotReady unless the database answers, is no standby and is migrated, or did so within the last second."""
+        last = self._last
+        if last is not None and self._clock() < self._valid_until:
+            return _raise_error(last)
         try:
             attempt = self._attempts.join_or_start()
         except RuntimeError as error:  # the process has no more threads
             raise NotReady("database_unavailable") from error
-        if attempt is None or not attempt.ended.wait(DATABASE_SECONDS):
+        if attempt is None or not attempt.ended.wait(self._seconds_left(attempt)):
             raise NotReady("database_unavailable")
-        if isinstance(attempt.error, NotReady):
-            raise attempt.error
-        if attempt.error is not None:
-            # Not always a `django.db.Error`: an option that a driver cannot use is its TypeError.
-            raise NotReady("database_unavailable") from attempt.error
+        return _raise_error(attempt)
+
+    def _seconds_left(self, attempt: Run[None]) -> float:
+        return max(0.0, attempt.started_at + DATABASE_SECONDS - self._clock())
+
+    def _remember(self, attempt: Run[None]) -> None:
+        self._last, self._valid_until = attempt, self._clock() + REMEMBERED_SECONDS
 
     def _query(self) -> None:
         # Django reads the applied migrations by alias, so this thread's connection is replaced.
@@ -67,6 +85,15 @@ class DatabaseCheck:
             connection.close()
         if not self._is_migrated:
             raise NotReady("migrations_pending")
+
+
+def _raise_error(attempt: Run[None]) -> None:
+    """Raise NotReady if the attempt failed."""
+    if isinstance(attempt.error, NotReady):
+        raise NotReady(attempt.error.status)
+    if attempt.error is not None:
+        # Not always a `django.db.Error`: an option that a driver cannot use is its TypeError.
+        raise NotReady("database_unavailable") from attempt.error
 
 
 class KeyCheck:

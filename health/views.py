@@ -16,7 +16,7 @@ from health.access import may_read_details
 from health.checks import READINESS, NotReady
 from health.metrics import key_sampler, render_series
 from health.recorder import recorder
-from health.report.build import build_report, status_memo
+from health.report.shared import shared_reports
 
 
 @cache_control(no_store=True)
@@ -30,18 +30,29 @@ def live(request: HttpRequest) -> JsonResponse:
 @cache_control(no_store=True)
 @vary_on_headers("Authorization")
 @require_safe
-@database_deadline()
-def ready(request: HttpRequest) -> JsonResponse:
-    """Answer 200 if this process can serve requests, else 503 with a one-word status."""
+def answer_ready(request: HttpRequest) -> JsonResponse:
+    """Answer 200 if this process can serve requests, else 503 with a one-word status, in about a second."""
     try:
         for check in READINESS:
             check.run()
     except NotReady as refusal:
         return JsonResponse({"status": refusal.status}, status=HTTPStatus.SERVICE_UNAVAILABLE)
-    # Each worker is probed regularly, and the database has just answered.
+    return JsonResponse({"status": "ok"})
+
+
+def ready(request: HttpRequest) -> HttpResponse:
+    """Answer as `answer_ready`, and write pending failures: each worker is probed regularly."""
+    response = answer_ready(request)
+    if response.status_code == HTTPStatus.OK:
+        record_pending()
+    return response
+
+
+@database_deadline()
+def record_pending() -> None:
+    """Write the pending failures and the state of the keys; the database has just answered."""
     recorder.flush(now=timezone.now())
     key_sampler.sample()
-    return JsonResponse({"status": "ok"})
 
 
 @cache_control(no_store=True)
@@ -49,12 +60,12 @@ def ready(request: HttpRequest) -> JsonResponse:
 @require_safe
 @database_deadline()
 def sync(request: HttpRequest) -> JsonResponse:
-    """Return the sync report to authorized requests, only its status to all others."""
-    if not may_read_details(request):
-        return JsonResponse({"status": status_memo.get(now=timezone.now())})
-    report = build_report(now=timezone.now())
-    status_memo.store(report)
-    return JsonResponse(report.as_dict())
+    """Return the sync report to authorized requests, only its status to all others; "unknown" without one."""
+    with_details = may_read_details(request)
+    report = shared_reports.get(count_users=with_details)
+    if report is None:
+        return JsonResponse({"status": "unknown"})
+    return JsonResponse(report.as_dict() if with_details else {"status": report.status})
 
 
 @cache_control(no_store=True)

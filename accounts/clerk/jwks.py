@@ -100,6 +100,7 @@ def fetch_document(url: str, *, timeout: float = FETCH_TIMEOUT_SECONDS) -> KeyDo
 
 def _fetch(session: requests.Session, url: str, *, timeout: float) -> KeyDocument:
     # Without compression: a compressed answer could expand beyond any bound.
+    session.auth = _send_no_credentials
     session.headers.update({"Accept-Encoding": "identity", "User-Agent": USER_AGENT})
     with session.get(url, timeout=timeout, stream=True, allow_redirects=False) as answer:
         if answer.status_code != requests.codes.ok:
@@ -110,6 +111,11 @@ def _fetch(session: requests.Session, url: str, *, timeout: float) -> KeyDocumen
             age=answer.headers.get("Age"),
             seconds=answer.elapsed.total_seconds(),
         )
+
+
+def _send_no_credentials(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    """Return the request unchanged. Without an `auth`, requests imports `netrc` and reads the file .netrc."""
+    return request
 
 
 def _is_error_of_clerk(answer: requests.Response) -> bool:

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import threading
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from functools import partial
-from math import inf
 from typing import Any
 
 from django.conf import settings
@@ -35,9 +32,6 @@ from health.report.facts import (
     read_webhooks,
 )
 from health.report.reasons import Reason
-
-# However many anonymous requests arrive, the tables are read once in this time.
-STATUS_SECONDS = 2.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,34 +75,6 @@ def build_report(*, now: datetime, count_users: bool = True) -> Report:
         return _build_from_memory(code=refusal.status)
     except Error:
         return _build_from_memory(code="database_unavailable")
-
-
-class StatusMemo:
-    """The status for anonymous requests, kept for two seconds; `clock` is monotonic, in seconds."""
-
-    def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
-        self._lock = threading.Lock()
-        self._status = ""
-        self._expires_at = -inf
-
-    def get(self, *, now: datetime) -> str:
-        """Return the status, at most two seconds old."""
-        with self._lock:
-            if self._clock() >= self._expires_at:
-                self.store(build_report(now=now, count_users=False))
-            return self._status
-
-    def store(self, report: Report) -> None:
-        """Store the status of a report that was built for another request."""
-        self._status, self._expires_at = report.status, self._clock() + STATUS_SECONDS
-
-    def clear(self) -> None:
-        """Build a new report at the next request."""
-        self._expires_at = -inf
-
-
-status_memo = StatusMemo()
 
 
 def _build_from_database(*, now: datetime, count_users: bool) -> Report:

@@ -25,15 +25,12 @@ Serve = Callable[..., "Site"]
 
 
 class Site(NamedTuple):
-    """A running server: its process, its address and its log file."""
+    """A running server: its process, its address, HEALTH_PORT and its log file."""
 
     process: subprocess.Popen[bytes]
     address: str
+    health_port: int
     log: Path
-
-    @property
-    def port(self) -> str:
-        return self.address.rpartition(":")[2]
 
     def status(self, path: str, *, headers: dict[str, str] | None = None, timeout: float = 30) -> int:
         """Return the status of the answer, or 0 without an answer."""
@@ -90,22 +87,23 @@ def serve(app: Path, private_key: rsa.RSAPrivateKey, tmp_path: Path) -> Iterator
     sites = []
 
     def start(database: str, **more: str) -> Site:
+        port, health_port = _free_ports()
         variables = PRODUCTION | {
             "DATABASE_URL": database,
             "CLERK_JWT_KEY": pem.decode(),
             "DJANGO_ALLOWED_HOSTS": "127.0.0.1",
             "DJANGO_HTTPS": "false",
+            "HEALTH_PORT": str(health_port),
             "PROMETHEUS_MULTIPROC_DIR": str(tmp_path / "series"),
             **more,
         }
         run_in(app, "manage.py", "migrate", "-v0", **variables)
-        with socket.create_server(("127.0.0.1", 0)) as listener:
-            address = f"127.0.0.1:{listener.getsockname()[1]}"
+        address = f"127.0.0.1:{port}"
         command = [sys.executable, "-m", "gunicorn", "--bind", address, "config.wsgi"]
         log = tmp_path / "gunicorn.log"
         with log.open("wb") as file:
             process = subprocess.Popen(command, cwd=app, env=variables, stderr=file)
-        sites.append(Site(process, f"http://{address}", log))
+        sites.append(Site(process, f"http://{address}", health_port, log))
         wait_until(lambda: sites[-1].status("/health/ready") == 200)
         return sites[-1]
 
@@ -113,6 +111,11 @@ def serve(app: Path, private_key: rsa.RSAPrivateKey, tmp_path: Path) -> Iterator
     for site in sites:
         site.process.terminate()
         site.process.wait(timeout=30)
+
+
+def _free_ports() -> tuple[int, int]:
+    with socket.create_server(("127.0.0.1", 0)) as one, socket.create_server(("127.0.0.1", 0)) as other:
+        return one.getsockname()[1], other.getsockname()[1]
 
 
 def wait_until(condition: Callable[[], bool], *, seconds: float = 30) -> None:

@@ -76,6 +76,12 @@ def known_settings(*, secret: bool = False) -> set[str]:
     return {name for kind, name in read if not secret or kind in {"secret", "database"}}
 
 
+def image_health_port() -> int:
+    """Return HEALTH_PORT as the image sets it."""
+    (port,) = re.findall(r"\bHEALTH_PORT=(\d+)$", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
+    return int(port)
+
+
 def gunicorn_setting(name: str) -> int:
     """Return a number from the gunicorn configuration of the image."""
     (number,) = re.findall(

@@ -13,7 +13,7 @@ from django.urls import reverse
 from accounts.login_limit import MAX_CONCURRENT_HASHES
 from config.env import read_dotenv
 from tests.deploy.conftest import run_in
-from tests.deploy.context import ROOT, gunicorn_setting, known_settings
+from tests.deploy.context import ROOT, gunicorn_setting, image_health_port, known_settings
 
 TEXT = (ROOT / "compose.yaml").read_text()
 SERVICES: dict[str, Any] = yaml.safe_load(TEXT)["services"]
@@ -80,6 +80,12 @@ def test_two_replicas_start_after_the_migration_behind_the_proxy() -> None:
     assert SERVICES["web"]["depends_on"] == {"migrate": {"condition": "service_completed_successfully"}}
     assert SERVICES["proxy"]["depends_on"] == {"web": {"condition": "service_healthy"}}
     assert [name for name, service in SERVICES.items() if "ports" in service] == ["proxy"]
+
+
+def test_the_probe_of_a_replica_uses_the_port_of_its_own() -> None:
+    port = SERVICES["web"]["environment"]["HEALTH_PORT"]
+    assert int(port) == image_health_port()
+    assert f"http://127.0.0.1:{port}/health/ready" in SERVICES["web"]["healthcheck"]["test"][-1]
 
 
 def test_the_container_stops_later_than_gunicorn() -> None:

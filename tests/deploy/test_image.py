@@ -12,7 +12,7 @@ import pytest
 
 from config.env import read_dotenv
 from tests.deploy.conftest import run_in
-from tests.deploy.context import COPY, DOCKERFILES, ROOT, files, is_sent, program
+from tests.deploy.context import COPY, DOCKERFILES, ROOT, files, image_health_port, is_sent, program
 
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
 SENT = {"accounts", "api", "config", "health", "webhooks"}
@@ -84,6 +84,7 @@ def test_no_layer_holds_a_secret() -> None:
     names = {name for line in declared for name in re.findall(r"(\w+)=", line)}
     assert names == {
         "BASE",
+        "HEALTH_PORT",
         "PATH",
         "PIP_DISABLE_PIP_VERSION_CHECK",
         "PIP_NO_CACHE_DIR",
@@ -106,8 +107,8 @@ def test_it_runs_as_an_account_that_owns_no_file() -> None:
     assert "chown" not in DOCKERFILE
 
 
-def health_command(port: str) -> list[str]:
-    """Return the command of HEALTHCHECK for a server on another port."""
+def health_command(port: int) -> list[str]:
+    """Return the command of HEALTHCHECK for another HEALTH_PORT."""
     (command,) = re.findall(r"HEALTHCHECK .*?\n +CMD (\[.*\])", DOCKERFILE)
-    program, *arguments = json.loads(command.replace(":8000", f":{port}"))
+    program, *arguments = json.loads(command.replace(f":{image_health_port()}/", f":{port}/"))
     return [{"python": sys.executable}[program], *arguments]

@@ -12,7 +12,7 @@ import yaml
 from django.core.management import get_commands, load_command_class
 
 from health.middleware import PROBES
-from tests.deploy.context import ROOT, gunicorn_setting, known_settings, program
+from tests.deploy.context import ROOT, gunicorn_setting, image_health_port, known_settings, program
 
 FOLDER = ROOT / "deploy" / "kubernetes"
 NAME = "django-clerk-sync"
@@ -59,8 +59,11 @@ def test_each_file_is_listed() -> None:
 )
 def test_each_probe_has_its_address(probe: str, path: str) -> None:
     assert path in PROBES
-    assert WEB[probe]["httpGet"] == {"path": path, "port": "http"}
-    assert WEB["ports"] == [{"name": "http", "containerPort": 8000}]
+    assert WEB[probe]["httpGet"] == {"path": path, "port": "health"}
+    assert WEB["ports"] == [
+        {"name": "http", "containerPort": 8000},
+        {"name": "health", "containerPort": image_health_port()},
+    ]
 
 
 def test_a_pod_stops_later_than_gunicorn() -> None:

@@ -12,8 +12,9 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from django.db import connection
 from pytest_django import Settings
 
+from health.checks import database_check
 from health.recorder import recorder
-from health.report.build import status_memo
+from health.report.shared import shared_reports
 from tests.clock import Clock
 
 Away = Callable[[], AbstractContextManager[None]]
@@ -21,9 +22,10 @@ Away = Callable[[], AbstractContextManager[None]]
 
 @pytest.fixture(autouse=True)
 def fresh_process() -> Iterator[None]:
-    """Clear the failures and the status in the memory of this process."""
+    """Clear what this process remembers: failures, reports and the answer of the database."""
     recorder.clear()
-    status_memo.clear()
+    database_check.forget()
+    shared_reports.clear()
     yield
     recorder.clear()
 
@@ -64,10 +66,12 @@ def away(transactional_db: None) -> Away:
             closed.bind(("127.0.0.1", 0))
             connection.close()
             address.update(HOST="127.0.0.1", PORT=str(closed.getsockname()[1]))
+            database_check.forget()
             try:
                 yield
             finally:
                 connection.close()
                 address.update(original)
+                database_check.forget()
 
     return block

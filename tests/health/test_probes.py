@@ -16,7 +16,7 @@ from django.test import Client
 from django.utils import timezone
 from pytest_django import Settings
 
-from health.checks import DatabaseCheck, NotReady
+from health.checks import REMEMBERED_SECONDS, DatabaseCheck, NotReady
 from health.models import SyncFailure
 from health.recorder import PAUSE_SECONDS, recorder
 from tests.clock import Clock
@@ -146,7 +146,8 @@ def test_process_without_free_threads_is_not_ready_and_recovers() -> None:
 
 @pytest.mark.django_db(transaction=True)
 def test_unapplied_migration_is_pending_until_it_is_applied() -> None:
-    check = DatabaseCheck()
+    clock = Clock()
+    check = DatabaseCheck(clock=clock)
     with connection.cursor() as cursor:
         cursor.execute("DELETE FROM django_migrations WHERE app = 'health'")
     with pytest.raises(NotReady) as refused:
@@ -157,13 +158,16 @@ def test_unapplied_migration_is_pending_until_it_is_applied() -> None:
             " VALUES ('health', '0001_initial', CURRENT_TIMESTAMP)"
         )
     assert refused.value.status == "migrations_pending"
+    clock.now += REMEMBERED_SECONDS
     check.run()
 
 
 @pytest.mark.django_db(transaction=True)
 def test_applied_migrations_are_read_once(django_assert_num_queries: Any) -> None:
-    check = DatabaseCheck()
+    clock = Clock()
+    check = DatabaseCheck(clock=clock)
     check.run()
+    clock.now += REMEMBERED_SECONDS
     with connection.cursor() as cursor:
         cursor.execute("ALTER TABLE django_migrations RENAME TO renamed")
     try:
@@ -171,6 +175,39 @@ def test_applied_migrations_are_read_once(django_assert_num_queries: Any) -> Non
     finally:
         with connection.cursor() as cursor:
             cursor.execute("ALTER TABLE renamed RENAME TO django_migrations")
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.postgresql
+def test_the_answer_of_the_database_is_valid_for_a_second(away: Away) -> None:
+    clock = Clock()
+    check = DatabaseCheck(clock=clock)
+    check.run()
+    with away():
+        clock.now += 0.9
+        check.run()
+        clock.now += 0.1
+        for _ in range(2):
+            with pytest.raises(NotReady):
+                check.run()
+    clock.now += 0.9
+    with pytest.raises(NotReady):
+        check.run()
+    clock.now += 0.1
+    check.run()
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.postgresql
+def test_probes_wait_for_a_hanging_database_one_second_together(away: Away) -> None:
+    check = DatabaseCheck()
+    with away(), silent_server() as port:
+        connection.settings_dict["PORT"] = str(port)
+        started = time.monotonic()
+        for _ in range(20):
+            with pytest.raises(NotReady):
+                check.run()
+        assert time.monotonic() - started < 1.5
 
 
 @pytest.mark.django_db

@@ -14,7 +14,7 @@ from pytest_django import Settings
 
 from accounts.models import User
 from health.models import SyncFailure
-from health.report.build import status_memo
+from health.report.shared import shared_reports
 from tests.health.conftest import Away
 from tests.health.rows import HOUR, failures
 
@@ -124,7 +124,7 @@ def test_locked_failure_delays_no_request(headers: dict[str, str]) -> None:
                 time.sleep(0.05)
             answered = [answer.result() for answer in answers if answer.done()]
         assert answered == ["degraded"] * 8
-    status_memo.clear()
+    shared_reports.clear()
     assert ask(0) == "ok"
 
 

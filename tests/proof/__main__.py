@@ -48,6 +48,8 @@ PROOFS: tuple[Proof, ...] = (
     Proof("deadlines.a_stopped_server_behind_a_pool_costs_the_same", 150),
     Proof("deadlines.a_locked_table_costs_a_request_six_seconds", 150),
     Proof("failovers.a_promoted_standby_serves_every_request", 90),
+    Proof("probes.a_locked_ledger_stops_no_probe_and_no_user", 90),
+    Proof("probes.preloaded_workers_always_get_keys", 150),
     Proof("keys.a_misbehaving_jwks_address_affects_no_known_key", 200),
     Proof("keys.known_keys_are_served_half_an_hour_without_the_jwks_address", 150),
     Proof("logins.a_login_flood_leaves_live_and_me_quick", 120),

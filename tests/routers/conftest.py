@@ -13,7 +13,8 @@ from django.test import Client
 from pytest_django import Settings
 
 from devclerk.fixtures import LocalClerk
-from health.report.build import status_memo
+from health.checks import database_check
+from health.report.shared import shared_reports
 from tests.routers import databases
 
 SETUPS = ("empty", "lagging", "down", "other_alias")
@@ -68,7 +69,8 @@ def routed(request: pytest.FixtureRequest, clerk_settings: Settings) -> Iterator
         kind = "PrimaryRouter" if routed.setup == "other_alias" else "ReplicaRouter"
         clerk_settings.DATABASE_ROUTERS = [f"tests.routers.databases.{kind}"]
         connections.close_all()
-        status_memo.clear()
+        shared_reports.clear()
+        database_check.forget()
         connection_created.connect(receive)
         stack.callback(connection_created.disconnect, receive)
         yield routed

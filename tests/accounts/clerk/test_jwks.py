@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import base64
 import json
+import os
+import subprocess
+import sys
 import time
 from http.server import BaseHTTPRequestHandler
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -257,3 +261,30 @@ def test_unsafe_address_is_refused(url: str, *, allow_http: bool) -> None:
 )
 def test_accepted_sizes_and_exponents(bits: int, exponent: int, *, sound: bool) -> None:
     assert is_sound(RSAPublicNumbers(exponent, 2**bits - 1).public_key()) is sound
+
+
+def test_a_fetch_imports_no_module_and_reads_no_netrc(
+    server: KeyServer, keyring: Keyring, tmp_path: Path
+) -> None:
+    (tmp_path / ".netrc").write_text("machine localhost login canary password canary")
+    seen: list[str | None] = []
+
+    def behave(handler: BaseHTTPRequestHandler) -> None:
+        seen.append(handler.headers["Authorization"])
+        document(keyring.jwks())(handler)
+
+    server.behave = behave
+    program = (
+        "import sys; from accounts.clerk.jwks import fetch_keys; before = set(sys.modules);"
+        "fetch_keys(sys.argv[1]); print(sorted(set(sys.modules) - before))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, server.url.replace("127.0.0.1", "localhost")],
+        env={"PATH": os.environ["PATH"], "HOME": str(tmp_path)},
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    # A process that is forked during an import waits for the import's lock for ever.
+    assert done.stdout == "[]\n"
+    assert seen == [None]

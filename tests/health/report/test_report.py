@@ -13,7 +13,7 @@ from accounts.clerk.keys import KeysStatus, PemKeys
 from accounts.models import CreatedVia
 from health.models import SyncFailure
 from health.recorder import MAX_ENTRIES, recorder
-from health.report.build import StatusMemo, build_report
+from health.report.build import build_report
 from health.report.facts import KeyFacts, read_keys
 from health.report.reasons import explain_keys
 from tests.clock import Clock
@@ -246,18 +246,6 @@ def test_dropped_failures_are_not_reported_after_15_minutes(away: Away, recorder
     recorder_clock.now += 60
     assert recorder.dropped_count == 0
     assert "failures_lost" not in {each["code"] for each in report()["reasons"]}
-
-
-def test_status_is_kept_for_two_seconds(django_assert_num_queries: Any) -> None:
-    clock = Clock()
-    memo = StatusMemo(clock=clock)
-    assert memo.get(now=NOW) == "ok"
-    SyncFailure.objects.record([failures("user_a", at=NOW)], now=NOW)
-    clock.now += 1.9
-    with django_assert_num_queries(0):
-        assert memo.get(now=NOW) == "ok"
-    clock.now += 0.1
-    assert memo.get(now=NOW) == "degraded"
 
 
 def test_report_has_a_bounded_number_of_statements(django_assert_max_num_queries: Any) -> None:
