@@ -81,6 +81,9 @@ REFUSALS: dict[type[Exception], Refusal] = {
     ),
 }
 
+# Refusals after a good signature: Clerk sent the delivery, and it had no effect. No stranger can cause one.
+GENUINE = (MalformedEvent, WrongInstance)
+
 
 @csrf_exempt
 @cache_control(no_store=True)
@@ -91,7 +94,10 @@ def clerk_webhook(request: HttpRequest) -> JsonResponse:
     try:
         outcome = _receive(request, received_at=time.time_ns() // 1_000_000)
     except tuple(REFUSALS) as error:
-        return _refuse(REFUSALS[type(error)])
+        refusal = REFUSALS[type(error)]
+        if isinstance(error, GENUINE):
+            sync_failed.send_robust(WebhookEvent, clerk_id=None, source="webhook", reason=refusal.code)
+        return _refuse(refusal)
     except Exception as error:  # noqa: BLE001 - the edge: an unexpected error is 503, logged by its class
         log_unexpected(logger, "Unexpected error in the webhook endpoint", error=error)
         sync_failed.send_robust(WebhookEvent, clerk_id=None, source="webhook", reason="unexpected_error")

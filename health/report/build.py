@@ -32,6 +32,7 @@ from health.report.facts import (
     read_webhooks,
 )
 from health.report.reasons import Reason
+from health.report.user_data import split_user_data
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +57,7 @@ class Report:
     def as_dict(self) -> dict[str, Any]:
         """Return the report as JSON has it. The keys are part of the public interface."""
         facts = asdict(self)
-        del facts["webhooks"]["failed"]
+        del facts["webhooks"]["failed"], facts["webhooks"]["refused"]
         people = facts["people"] or {"live": None, "without_profile": None}
         shown = {name: facts[name] for name in ("reasons", "failures", "keys", "webhooks", "runs")}
         return {"status": self.status, "people": people, **shown}
@@ -85,14 +86,18 @@ def _build_from_database(*, now: datetime, count_users: bool) -> Report:
     users = read_users() if count_users else None
     runs = {"backfill": read_run(SyncRun.Kind.BACKFILL), "reconcile": read_run(SyncRun.Kind.RECONCILE)}
     keys = read_keys()
+    problems, information = split_user_data(_collect_reasons(failures, keys=keys))
     return Report(
-        reasons=[*_collect_reasons(failures, keys=keys), *reasons.explain_webhooks(webhooks)],
+        reasons=[*problems, *reasons.explain_webhooks(webhooks)],
         failures=failures,
         keys=keys,
         webhooks=webhooks,
         people=users,
         runs=runs,
-        notes=reasons.collect_notes(webhooks=webhooks, users=users, backfill=runs["backfill"]),
+        notes=[
+            *information,
+            *reasons.collect_notes(webhooks=webhooks, users=users, backfill=runs["backfill"]),
+        ],
         is_database_unavailable=False,
     )
 

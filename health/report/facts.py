@@ -10,7 +10,7 @@ from math import ceil
 from typing import Any
 
 from django.conf import settings
-from django.db.models import Count, Max, Min, Q
+from django.db.models import Count, Max, Min, Q, Sum
 
 from accounts.conf import get_keys_status
 from accounts.models import SyncRun, User
@@ -20,6 +20,8 @@ from webhooks.models import EventOutcome, WebhookEvent
 
 # Enough deliveries for the percentiles of the lag; more would make the report slow.
 MAX_DELIVERIES = 5_000
+# What webhooks.views refuses although the signature is good. There is no row in the ledger.
+REFUSED_AS = ("malformed_event", "wrong_instance")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +63,8 @@ class WebhookFacts:
     rejected: int | None = 0
     failed: int | None = 0
     """Deliveries that failed and have not been repeated successfully."""
+    refused: Mapping[str, int] = field(default_factory=dict)
+    """Deliveries with a good signature that were refused, by code, in outages that have ended."""
     missed: MissedWebhooks = field(default_factory=MissedWebhooks)
 
 
@@ -141,6 +145,7 @@ def read_webhooks(*, now: datetime) -> WebhookFacts:
         lag_seconds=lag,
         rejected=today.filter(outcome=EventOutcome.REJECTED).count(),
         failed=today.filter(outcome=EventOutcome.FAILED).count(),
+        refused=_read_refused(since=now - DAY),
         missed=missed or MissedWebhooks(),
     )
 
@@ -158,6 +163,13 @@ def read_run(kind: str) -> RunFacts | None:
     if run is None or run.finished_at is None:
         return None
     return RunFacts(finished_at=run.finished_at, status=run.status, counts=run.counts)
+
+
+def _read_refused(*, since: datetime) -> dict[str, int]:
+    rows = SyncFailure.objects.filter(
+        clerk_id=None, source="webhook", reason__in=REFUSED_AS, closed_at__gt=since
+    )
+    return dict(rows.values_list("reason").annotate(Sum("count")))
 
 
 def _state(*, lag: Lag, missed: MissedWebhooks | None) -> str:

@@ -35,6 +35,8 @@ DATABASE = {
         next_step="Run `manage.py migrate`.",
     ),
 }
+# The reason of a failure is this code, a colon and the name of a field.
+UNUSABLE_FIELD = "unusable_field"
 # By the part of the failure's reason before the colon.
 NEXT_STEPS = {
     "database_error": "Check the database. The entry closes after 15 minutes without this failure.",
@@ -51,13 +53,22 @@ NEXT_STEPS = {
         "names the class and the place. Correct the cause, then use `sync again` on an entry of one user. "
         "An entry without a user closes after 15 minutes without this failure."
     ),
-    "unusable_field": (
+    UNUSABLE_FIELD: (
         "Clerk holds a value that cannot be stored; all other fields were synced. Correct it in Clerk, "
         "then use `sync again` on the entry in the admin."
     ),
     "unusable_profile": (
         "An event contained no usable user and was stored as rejected: look at it in the webhook "
         "events and, for the body, in Clerk's dashboard under Webhooks."
+    ),
+    "wrong_instance": (
+        "Deliveries with a good signature name another Clerk instance and are refused: compare "
+        "CLERK_INSTANCE_ID with the instance of the endpoint in Clerk's dashboard. Clerk repeats them for a "
+        "day; replay older ones there. The entry closes after 15 minutes without this failure."
+    ),
+    "malformed_event": (
+        "Deliveries with a good signature hold no event and are refused: check what the endpoint sends in "
+        "Clerk's dashboard under Webhooks. The entry closes after 15 minutes without this failure."
     ),
 }
 # Codes of `FetchFailed` for an answer that holds no keys.
@@ -181,7 +192,14 @@ def collect_notes(
     *, webhooks: WebhookFacts, users: UserFacts | None, backfill: RunFacts | None
 ) -> list[Reason]:
     """Return the information that does not make the report `degraded`."""
-    found = []
+    found = [
+        Reason(
+            code=code,
+            detail=f"Genuine deliveries of the last day that were refused as {code}: {count}.",
+            next_step=NEXT_STEPS[code],
+        )
+        for code, count in sorted(webhooks.refused.items())
+    ]
     if webhooks.state == "not_configured":
         found.append(
             Reason(

@@ -38,7 +38,8 @@ def sync_again_address(failure: SyncFailure) -> str:
 @pytest.fixture
 def failure() -> SyncFailure:
     now = timezone.now()
-    SyncFailure.objects.record([failures("user_a", at=now, reason="unusable_field:email")], now=now)
+    broken = failures("user_a", at=now, source="backfill", reason="unexpected_error")
+    SyncFailure.objects.record([broken], now=now)
     return SyncFailure.objects.get()
 
 

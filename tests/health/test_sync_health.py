@@ -28,7 +28,8 @@ def run(*arguments: str) -> tuple[int, str]:
 
 def record_failure() -> None:
     SyncFailure.objects.record(
-        [failures("user_a", at=timezone.now(), reason="unusable_field:email")], now=timezone.now()
+        [failures("user_a", at=timezone.now(), reason="unexpected_error", source="backfill")],
+        now=timezone.now(),
     )
 
 
@@ -49,8 +50,8 @@ def test_status_degraded_exits_with_1_and_prints_the_next_step() -> None:
     record_failure()
     code, text = run()
     assert code == 1
-    assert "problem: Open failures with the reason unusable_field:email: 1." in text
-    assert "next: Clerk holds a value that cannot be stored" in text
+    assert "problem: Open failures with the reason unexpected_error: 1." in text
+    assert "next: This program, a setting or your code failed unexpectedly" in text
 
 
 @pytest.mark.postgresql
@@ -64,7 +65,7 @@ def test_unreachable_database_exits_with_2(away: Away) -> None:
 def test_json_is_the_body_of_health_sync() -> None:
     record_failure()
     code, text = run("--json")
-    assert (code, json.loads(text)["failures"]["by_reason"]) == (1, {"unusable_field:email": 1})
+    assert (code, json.loads(text)["failures"]["by_reason"]) == (1, {"unexpected_error": 1})
 
 
 UNUSABLE = {

@@ -210,11 +210,13 @@ def test_signature_is_verified_before_the_body_is_parsed() -> None:
     expect_error(response, 400, "invalid_signature")
 
 
+@pytest.mark.django_db
 @pytest.mark.parametrize("body", [b"", b"[]", b"{}", b'{"type": 7}', b"not json", b'"user.created"'])
 def test_signed_body_without_an_event_is_malformed(body: bytes) -> None:
     expect_error(deliver(body), 400, "malformed_event")
 
 
+@pytest.mark.django_db
 @pytest.mark.parametrize("instance_id", ["ins_other", "", None, 7, [INSTANCE]])
 def test_event_of_another_instance_is_refused(settings: Settings, instance_id: object) -> None:
     settings.CLERK_INSTANCE_ID = INSTANCE
@@ -223,6 +225,7 @@ def test_event_of_another_instance_is_refused(settings: Settings, instance_id: o
     )
 
 
+@pytest.mark.django_db
 def test_event_without_instance_is_refused(settings: Settings) -> None:
     settings.CLERK_INSTANCE_ID = INSTANCE
     event = envelope("user.created", user_data())
