@@ -54,7 +54,7 @@ class DatabaseCheck:
         self._valid_until = -inf
 
     def run(self) -> None:
-        """Raise NotReady unless the database answers, is no standby and is migrated, or did so within the last second."""
+        """Raise NotReady unless the database answers, takes writes and is migrated, or did within the last second."""
         last = self._last
         if last is not None and self._clock() < self._valid_until:
             return _raise_error(last)
