@@ -54,7 +54,7 @@ class DatabaseCheck:
         self._valid_until = -inf
 
     def run(self) -> None:
-        """Raise NotReady unless the database answers, takes writes and is migrated, or did within the last second."""
+        """Raise NotReady unless the database answers, takes writes and is migrated, or did a second ago."""
         last = self._last
         if last is not None and self._clock() < self._valid_until:
             return _raise_error(last)
