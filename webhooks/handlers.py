@@ -19,8 +19,10 @@ from accounts.sync import delete_user, sync_user
 from webhooks.events import Event
 from webhooks.models import DUPLICATE, EventOutcome, WebhookEvent
 from webhooks.signals import webhook_received
+from webhooks.turns import TurnNotFree, Turns
 
 logger = logging.getLogger(__name__)
+turns = Turns()
 
 
 class SyncUnavailable(Exception):
@@ -52,7 +54,8 @@ def process_event(event: Event, *, svix_id: str, received_at: int) -> str:
     try:
         plan = plan_effect(event, received_at=received_at)
         entry.clerk_id, entry.outcome, entry.error_code = plan.clerk_id, plan.outcome, plan.error_code
-        outcome = retry_on_dead_connection(partial(_apply_once, entry, effect=plan.effect))
+        with turns.take(plan.clerk_id or svix_id):
+            outcome = retry_on_dead_connection(partial(_apply_once, entry, effect=plan.effect))
     except Exception as error:  # any error on our side: Svix delivers the event again
         _handle_failure(entry, error=error)
         raise SyncUnavailable from error
@@ -111,8 +114,9 @@ def _apply_once(entry: WebhookEvent, *, effect: Callable[[], str] | None = None)
 def _handle_failure(entry: WebhookEvent, *, error: Exception) -> None:
     """Record the failure if the database is available, then log it and notify observers."""
     entry.outcome, entry.error_code = EventOutcome.FAILED, _get_failure_code(error)
-    # No connection means that none could be opened: do not wait for a second attempt.
-    if write_connection().connection is not None:
+    # No connection means that none could be opened: do not wait for a second attempt. After TurnNotFree, the
+    # row in the ledger may be locked by the delivery that this one did not wait for.
+    if write_connection().connection is not None and not isinstance(error, TurnNotFree):
         with suppress(Error):
             retry_on_dead_connection(partial(_apply_once, entry))
     _notify_received(entry, outcome=EventOutcome.FAILED)
@@ -120,6 +124,8 @@ def _handle_failure(entry: WebhookEvent, *, error: Exception) -> None:
 
 
 def _get_failure_code(error: Exception) -> str:
+    if isinstance(error, TurnNotFree):
+        return "lock_timeout"
     if isinstance(error, Error):
         return failure_reason(error)
     # The text of the exception may hold values of the event, so only its class is logged.
