@@ -16,6 +16,7 @@ from accounts.clerk.api import ClerkAPI
 from accounts.clerk.instance import InstanceGuard
 from accounts.clerk.jwks import check_address, fetch_keys, keys_of_pem
 from accounts.clerk.keys import KeySource, KeysStatus, KeyStore, pem_keys
+from accounts.clerk.origins import OriginsAndLoopback
 from accounts.clerk.profiles import ClaimsMap, parse_claims_map
 from accounts.clerk.tokens import SessionVerifier
 from accounts.clerk.unexpected import log_unexpected
@@ -50,7 +51,7 @@ def get_verifier() -> SessionVerifier:
     return SessionVerifier(
         keys=get_key_source(),
         issuer=settings.CLERK_ISSUER,
-        authorized_parties=settings.CLERK_AUTHORIZED_PARTIES,
+        authorized_parties=_get_authorized_parties(),
         audience=settings.CLERK_AUDIENCE or None,
         leeway=settings.CLERK_CLOCK_SKEW_SECONDS,
         allow_missing_azp=settings.CLERK_ALLOW_MISSING_AZP,
@@ -58,6 +59,12 @@ def get_verifier() -> SessionVerifier:
         allow_pending_sessions=settings.CLERK_ALLOW_PENDING_SESSIONS,
         allow_impersonation=settings.CLERK_ALLOW_IMPERSONATION,
     )
+
+
+def _get_authorized_parties() -> Collection[str] | None:
+    """Return the origins allowed in `azp`, in debug with every loopback origin; None allows any."""
+    parties: Collection[str] | None = settings.CLERK_AUTHORIZED_PARTIES
+    return OriginsAndLoopback(parties) if settings.DEBUG and parties is not None else parties
 
 
 @cache

@@ -10,6 +10,7 @@ from typing import Any
 from corsheaders.defaults import default_headers
 from django.core.management.utils import get_random_secret_key
 
+from accounts.clerk.origins import LOOPBACK_ORIGIN
 from accounts.clerk.profiles import DEFAULT_CLAIMS
 from accounts.clerk.publishable import frontend_api
 from config.env import Environment
@@ -134,6 +135,8 @@ CSRF_COOKIE_SECURE = HTTPS
 
 # CORS: bearer tokens, no cookies
 CORS_ALLOWED_ORIGINS = list(env.origins("CORS_ALLOWED_ORIGINS"))
+# `accounts.conf` allows the same origins in `azp`.
+CORS_ALLOWED_ORIGIN_REGEXES = [LOOPBACK_ORIGIN] if DEBUG else []
 CORS_URLS_REGEX = r"^/api/"
 CORS_ALLOW_CREDENTIALS = False
 CORS_ALLOW_HEADERS = [*default_headers, "x-request-id"]

@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from urllib.parse import SplitResult, urlsplit
 
+from accounts.clerk.origins import is_origin
+
 TRUE = frozenset({"1", "true", "yes", "on"})
 FALSE = frozenset({"0", "false", "no", "off"})
 
@@ -57,14 +59,13 @@ def url(text: str) -> str:
 
 
 def origins(text: str) -> tuple[str, ...]:
-    """Read a list of web origins: scheme, host and optional port. Raise `Malformed`."""
+    """Read a list of origins: scheme, host and optional port. Raise `Malformed`."""
     found = comma_separated(text)
-    for origin in found:
-        parts = _split(origin)
-        if parts is None or f"{parts.scheme}://{parts.netloc}" != origin:
-            raise Malformed(
-                "must be origins such as https://app.example.com, comma separated, without a slash at the end"
-            )
+    if not all(map(is_origin, found)):
+        raise Malformed(
+            "must be origins as browsers send them, such as https://app.example.com or capacitor://localhost,"
+            " comma separated: lower case, without a wildcard, a default port or a slash at the end"
+        )
     return found
 
 

@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from enum import StrEnum
 from http import HTTPStatus
+from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
@@ -49,10 +50,11 @@ class Emulator:
         webhook_url: str | None = None,
         retry_schedule: Sequence[float] = RETRY_SCHEDULE_SECONDS,
         keys: Iterator[RSAPrivateKey] | None = None,
+        keys_file: Path | None = None,
     ) -> None:
         self.secret_key = secret_key or new_secret_key()
-        self.keyring = Keyring(keys)
-        self.instance_id = self.keyring.kid
+        self.keyring = Keyring(keys, file=keys_file)
+        self.instance_id = self.keyring.instance_id
         self.deliveries = Deliveries(
             secret=webhook_secret or new_webhook_secret(), url=webhook_url, retry_schedule=retry_schedule
         )

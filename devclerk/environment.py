@@ -5,16 +5,21 @@ from __future__ import annotations
 import os
 import secrets
 
+from django.conf import settings
 from django.contrib.auth import get_user_model
+from django.core.management.utils import get_random_secret_key
 from django.db import connections
 
 from devclerk.emulator import new_secret_key
+from devclerk.run_folder import RunFolder, keep_text
 from devclerk.webhooks import new_webhook_secret
 
 ADMIN = "admin"
-FRONTEND = "http://localhost:3000"
+# Of the environment of `make run`
+KEPT = ("DATABASE_URL", "DJANGO_SECRET_KEY", "CORS_ALLOWED_ORIGINS")
 # A .env for a real Clerk instance may set these; an empty value counts as not set.
 CLEARED = (
+    "DJANGO_SECRET_KEY_FILE",
     "CLERK_PUBLISHABLE_KEY",
     "CLERK_JWT_KEY",
     "CLERK_JWT_KEY_FILE",
@@ -25,11 +30,16 @@ CLEARED = (
 )
 
 
-def new_environment(*, clerk_port: int) -> dict[str, str]:
-    """Return the variables of one run, with fresh secrets; `DATABASE_URL` is kept if it is set."""
+def run_environment(folder: RunFolder, *, clerk_port: int) -> dict[str, str]:
+    """Return the variables of a run, with its kept secrets. Raise `OSError` or `ValueError` for their files.
+
+    What the environment sets stays: `DATABASE_URL`, `DJANGO_SECRET_KEY` and `CORS_ALLOWED_ORIGINS`, whose
+    origins become authorized parties too. In debug every loopback origin is both.
+    """
     clerk = f"http://127.0.0.1:{clerk_port}"
-    origins = ",".join((clerk, f"http://localhost:{clerk_port}", FRONTEND))
+    parties = (clerk, *settings.CORS_ALLOWED_ORIGINS, *(settings.CLERK_AUTHORIZED_PARTIES or ()))
     variables = {
+        "DJANGO_SECRET_KEY": keep_text(folder.root / "django-secret-key", new=get_random_secret_key),
         "DJANGO_DEBUG": "true",
         "DJANGO_HTTPS": "false",
         "DJANGO_ALLOWED_HOSTS": "127.0.0.1,localhost",
@@ -37,23 +47,26 @@ def new_environment(*, clerk_port: int) -> dict[str, str]:
         "CLERK_ISSUER": clerk,
         "CLERK_JWKS_URL": f"{clerk}/.well-known/jwks.json",
         "CLERK_API_URL": clerk,
-        "CLERK_SECRET_KEY": new_secret_key(),
-        "CLERK_WEBHOOK_SIGNING_SECRET": new_webhook_secret(),
-        "CLERK_AUTHORIZED_PARTIES": origins,
-        "CORS_ALLOWED_ORIGINS": origins,
+        "CLERK_SECRET_KEY": keep_text(folder.of_port / "clerk-secret-key", new=new_secret_key),
+        "CLERK_WEBHOOK_SIGNING_SECRET": keep_text(folder.of_port / "webhook-secret", new=new_webhook_secret),
+        "CLERK_AUTHORIZED_PARTIES": ",".join(dict.fromkeys(parties)),
     }
-    if address := os.environ.get("DATABASE_URL"):
-        variables["DATABASE_URL"] = address
-    return variables | dict.fromkeys(CLEARED, "")
+    given = {name: os.environ[name] for name in KEPT if os.environ.get(name)}
+    return variables | given | dict.fromkeys(CLEARED, "")
 
 
-def ensure_admin() -> tuple[str, str]:
-    """Create or reset the superuser `admin`. Return name and password (DEV_ADMIN_PASSWORD, or a new one)."""
-    password = os.environ.get("DEV_ADMIN_PASSWORD") or secrets.token_urlsafe(12)
+def admin_password(folder: RunFolder) -> str:
+    """Return DEV_ADMIN_PASSWORD, or the kept password. Raise `OSError` or `ValueError` for its file."""
+    given = os.environ.get("DEV_ADMIN_PASSWORD")
+    return given or keep_text(folder.root / "admin-password", new=lambda: secrets.token_urlsafe(12))
+
+
+def ensure_admin(password: str) -> None:
+    """Create or reset the superuser `admin` with this password."""
     users = get_user_model()._default_manager  # noqa: SLF001 - Django's own name for it
     admin = users.filter(username=ADMIN).first() or users.model(username=ADMIN)
     admin.is_active = admin.is_staff = admin.is_superuser = True
-    admin.set_password(password)
+    if not admin.check_password(password):  # a new hash would end the sessions of the admin
+        admin.set_password(password)
     admin.save()
     connections.close_all()
-    return ADMIN, password

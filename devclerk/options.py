@@ -14,7 +14,7 @@ from devclerk.tokens import LIFETIME_SECONDS, Fault
 from devclerk.webhooks import REORDER_SECONDS, RETRY_SCHEDULE_SECONDS
 
 FIELDS = ("first_name", "last_name", "email", "image_url", "external_id")
-ENV_FILE = Path(".run/env")
+RUN_FOLDER = Path(".run")
 FAULTS = ("reorder", "drop", "bad_signature", "stale")
 NAME_HELP = "a handle such as ada, a user id or an e-mail address"
 LONGEST_SECONDS = 400 * 86_400
@@ -33,10 +33,11 @@ def add_actions(parser: ArgumentParser, *, clerk_port: int) -> None:
     serve = add("serve", "Run the emulator until Ctrl-C.")
     serve.add_argument("--port", dest="clerk_port", type=_port, default=clerk_port)
     _add_emulator(serve)
+    serve.add_argument("--keys-file", type=Path, help="file that keeps the keys; without it they are new")
     serve.add_argument("--webhook-url", help="address for webhooks; without it none is sent")
     up = add("up", "Run the API and the emulator together until Ctrl-C.")
     up.add_argument("--port", type=_port, default=8000, help="port of the API")
-    up.add_argument("--env-file", type=Path, default=ENV_FILE, help="settings for other terminals")
+    up.add_argument("--run-folder", type=Path, default=RUN_FOLDER, help="keeps keys, secrets and settings")
     _add_emulator(up)
     _add_token(add("token", "Print a session token."))
     for name, purpose in (("create", "Create a user."), ("update", "Change a user.")):

@@ -17,20 +17,23 @@ PAGE = """<!doctype html>
 <meta name="color-scheme" content="light dark">
 <title>devclerk</title>
 <style>
+html {{ background: Canvas; color: CanvasText }}
 body {{ font: 1rem/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 60rem; padding: 0 1rem }}
 table {{ border-collapse: collapse; width: 100% }}
 td, th {{ border-bottom: 1px solid #8884; overflow-wrap: anywhere; padding: .3rem .6rem; text-align: left }}
 </style>
+<main>
 <h1>devclerk</h1>
 <p>A local Clerk emulator, for development alone. Issuer <code>{issuer}</code>, {count} users.
 <a href="/sandbox">The sandbox</a> is a frontend to try them with.</p>
 <table>
-<tr><th>Name for commands</th><th>Clerk id</th><th>E-mail</th>
-<th>First name</th><th>Last name</th><th>State</th></tr>
+<tr><th scope="col">Name for commands</th><th scope="col">Clerk id</th><th scope="col">E-mail</th>
+<th scope="col">First name</th><th scope="col">Last name</th><th scope="col">State</th></tr>
 {rows}
 </table>
 <h2>Commands</h2>
 <ul>{commands}</ul>
+</main>
 """
 COMMANDS = (
     ("token ada", "a session token (--expires, --claim, --fault)"),

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 from html import escape
-from http import HTTPStatus
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from devclerk.web import Answer
 
 ASSETS = Path(__file__).parent / "assets"
-# Built by `make client`; without it the address answers 404.
-CLIENT = Path(__file__).parent.parent / "clients" / "typescript" / "dist" / "browser.js"
 JAVASCRIPT = "text/javascript; charset=utf-8"
 FILES = {
     "/sandbox.js": (ASSETS / "sandbox.js", JAVASCRIPT),
     "/sandbox.css": (ASSETS / "sandbox.css", "text/css; charset=utf-8"),
-    "/client.js": (CLIENT, JAVASCRIPT),
+    "/client.js": (ASSETS / "client.js", JAVASCRIPT),  # `make client` generates it
 }
 # Scripts run from this server alone, and requests go to it and the API. Images may come from anywhere.
 POLICY = "default-src 'none'; script-src 'self'; style-src 'self'; img-src *; connect-src 'self' {api}"
@@ -33,6 +30,4 @@ def sandbox_answer(path: str, *, webhook_url: str | None) -> Answer | None:
     if path not in FILES:
         return None
     file, content_type = FILES[path]
-    if not file.exists():
-        return Answer.refusal("Not built: run `make client`.", status=HTTPStatus.NOT_FOUND)
     return Answer(body=file.read_bytes(), content_type=content_type)

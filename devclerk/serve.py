@@ -20,7 +20,7 @@ class PortTaken(Exception):
 def serve(options: Mapping[str, Any]) -> None:
     """Serve until SIGINT or SIGTERM. Secrets come from the settings; else they are generated and printed.
 
-    Raise `PortTaken`.
+    Raise `PortTaken`, and `KeysUnreadable` for the file of the keys.
     """
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -32,6 +32,7 @@ def serve(options: Mapping[str, Any]) -> None:
         webhook_secret=secrets[0] if secrets else None,
         webhook_url=options["webhook_url"],
         retry_schedule=options["retry_schedule"],
+        keys_file=options["keys_file"],
     )
     with _open_server(emulator, port=options["clerk_port"]) as server:
         print(_greeting(server), flush=True)  # noqa: T201 - the output of a command

@@ -1,6 +1,6 @@
 """Session tokens in Clerk's format, valid or with one named fault.
 
-The keys live in memory alone.
+The keys live in memory and, where one is named, in a file that outlives the process.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import secrets
 import time
 from collections.abc import Callable, Iterator, Mapping
 from enum import StrEnum
+from pathlib import Path
 from typing import Any, Final
 
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
@@ -20,6 +21,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPubl
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from devclerk.key_file import load_keys, save_keys
 from devclerk.users import EMPTY, ClerkUser, new_id, stable_id
 
 LIFETIME_SECONDS = 60  # as in Clerk
@@ -58,12 +60,20 @@ def fresh_keys() -> Iterator[RSAPrivateKey]:
 
 
 class Keyring:
-    """The keys of an instance; the last one signs."""
+    """The keys of an instance; the last one signs.
 
-    def __init__(self, keys: Iterator[RSAPrivateKey] | None = None) -> None:
+    `file` keeps them over a restart. Raise `KeysUnreadable` if it holds something else.
+    """
+
+    def __init__(self, keys: Iterator[RSAPrivateKey] | None = None, *, file: Path | None = None) -> None:
         self._keys = keys or fresh_keys()
-        self._held: list[tuple[str, RSAPrivateKey]] = []
-        self.rotate()
+        self._file = file
+        if file and (stored := load_keys(file)):
+            self.instance_id, self._held = stored[0], list(stored[1])
+        else:
+            self._held = [self._new_entry()]
+            self.instance_id = self.kid
+            self._save()
         self._first = self._held[0]
 
     @property
@@ -79,9 +89,17 @@ class Keyring:
 
     def rotate(self, *, keep_old: bool = False) -> str:
         """Sign with a new key from now on and return its `kid`; old keys leave the set unless `keep_old`."""
-        entry = (new_id("ins"), next(self._keys))
+        entry = self._new_entry()
         self._held = [*self._held, entry] if keep_old else [entry]
+        self._save()
         return entry[0]
+
+    def _new_entry(self) -> tuple[str, RSAPrivateKey]:
+        return new_id("ins"), next(self._keys)
+
+    def _save(self) -> None:
+        if self._file:
+            save_keys(self._file, instance_id=self.instance_id, keys=self._held)
 
     def reset(self) -> None:
         """Restore the first key."""

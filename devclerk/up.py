@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
 import signal
 import socket
 import subprocess
@@ -16,11 +15,11 @@ from typing import Any
 
 import requests
 from django.conf import settings
-from django.core.management import call_command
 from django.db import DatabaseError, connection
 
 from devclerk.client import Client
-from devclerk.environment import ensure_admin, new_environment
+from devclerk.environment import ADMIN, admin_password, ensure_admin, run_environment
+from devclerk.run_folder import RunFolder
 from devclerk.web import loopback_session
 
 START_SECONDS = 30.0
@@ -30,7 +29,8 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 GREETING = """
   curl -H "Authorization: Bearer {token}" {api}/api/v1/me
 
-The token expires in an hour. For more tokens, and for changes with their webhooks, in another terminal:
+The token expires in an hour. Keys, secrets and the password stay the same at the next start, and the API
+restarts when its code changes. For more tokens, and for changes with their webhooks, in another terminal:
 
   . {env_file}
   {python} manage.py devclerk token ada
@@ -59,27 +59,27 @@ def up(options: Mapping[str, Any]) -> int:
     _require_free({"PORT": port, "CLERK_PORT": clerk_port})
     for number in SIGNALS:
         signal.signal(number, _end)
-    variables, env_file = new_environment(clerk_port=clerk_port), settings.BASE_DIR / options["env_file"]
+    folder = RunFolder(settings.BASE_DIR / options["run_folder"], port=port)
     try:
+        variables, password = _prepare(folder, clerk_port=clerk_port)
         with ExitStack() as stack:
-            clerk = stack.enter_context(_child(_emulator_arguments(options), variables))
+            arguments = _emulator_arguments(options, keys_file=folder.keys_file)
+            clerk = stack.enter_context(_child(arguments, variables))
             _reach_database()
-            # It starts while the database is migrated.
-            api = stack.enter_context(_child(["runserver", f"127.0.0.1:{port}", "--noreload"], variables))
-            call_command("migrate", verbosity=0, interactive=False)
-            admin, password = ensure_admin()
+            _migrate(variables)
+            ensure_admin(password)
+            api = stack.enter_context(_child(["runserver", f"127.0.0.1:{port}"], variables))
             children = {"API": api, "emulator": clerk}
             _wait_until_ok(f"http://127.0.0.1:{clerk_port}/_dev/people", children)
             _wait_until_ok(f"http://127.0.0.1:{port}/health/live", children)
             _wait_until_ok(f"http://127.0.0.1:{port}/health/ready", children)
-            stack.enter_context(_written(env_file, variables))
             values = {
                 "token": Client(clerk_port).mint_token("ada", {"expires": TOKEN_SECONDS}),
                 "api": f"http://127.0.0.1:{port}",
                 "clerk": f"http://127.0.0.1:{clerk_port}",
-                "env_file": _short(env_file),
+                "env_file": _short(folder.env_file),
                 "python": _short(Path(sys.executable)),
-                "admin": admin,
+                "admin": ADMIN,
                 "password": password,
             }
             print(GREETING.format(**values), flush=True)  # noqa: T201 - the output of a command
@@ -95,11 +95,26 @@ def _end(*_: object) -> None:
     raise _Ended
 
 
-def _emulator_arguments(options: Mapping[str, Any]) -> list[str]:
+def _prepare(folder: RunFolder, *, clerk_port: int) -> tuple[dict[str, str], str]:
+    """Return the environment of the children and the password of the admin, both kept in the folder."""
+    try:
+        folder.create()
+        variables = run_environment(folder, clerk_port=clerk_port)
+        folder.write_env(variables)
+        return variables, admin_password(folder)
+    except (OSError, ValueError) as error:
+        raise StartFailed(
+            f"A file in {_short(folder.root)} cannot be used: {error}\n"
+            f"Make the folder writable, or delete the file: the next start creates it again."
+        ) from None
+
+
+def _emulator_arguments(options: Mapping[str, Any], *, keys_file: Path) -> list[str]:
     return [
         *("devclerk", "serve", "--port", str(options["clerk_port"]), "--users", str(options["users"])),
         *("--webhook-url", f"http://127.0.0.1:{options['port']}/webhooks/clerk"),
         *("--retry-schedule", ",".join(map(str, options["retry_schedule"]))),
+        *("--keys-file", str(keys_file)),
     ]
 
 
@@ -110,6 +125,13 @@ def _reach_database() -> None:
         raise StartFailed(
             f"The database cannot be reached: {error}\nCheck DATABASE_URL, and that its server runs."
         ) from None
+
+
+def _migrate(variables: Mapping[str, str]) -> None:
+    """Migrate, and check the settings of the run: runserver would only wait for a change of the code."""
+    with _child(["migrate", "--verbosity", "0", "--no-input"], variables) as child:
+        if child.wait() != 0:
+            raise StartFailed("The API cannot start: see the lines above.")
 
 
 def _require_free(ports: Mapping[str, int]) -> None:
@@ -170,21 +192,6 @@ def _wait(api: subprocess.Popen[bytes], clerk: subprocess.Popen[bytes]) -> int:
         print("The emulator ended. The API goes on with the keys that it holds.", flush=True)  # noqa: T201
     api.wait()
     raise StartFailed("The API ended, and the emulator with it.")
-
-
-@contextmanager
-def _written(path: Path, variables: Mapping[str, str]) -> Iterator[None]:
-    """Write the settings to a file that only this account can read; remove it at the end."""
-    text = "".join(f"export {name}={shlex.quote(value)}\n" for name, value in variables.items())
-    path.parent.mkdir(mode=0o700, exist_ok=True)
-    path.unlink(missing_ok=True)
-    path.touch(mode=0o600)
-    path.write_text(text)
-    try:
-        yield
-    finally:
-        if path.exists() and path.read_text() == text:  # else another run has replaced it
-            path.unlink()
 
 
 def _short(path: Path) -> Path:

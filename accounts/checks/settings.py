@@ -14,10 +14,10 @@ from django.core.checks import CheckMessage, Error, Warning, register
 
 from accounts.clerk.jwks import check_address
 from accounts.clerk.keys import pem_keys
+from accounts.clerk.origins import is_origin
 from accounts.clerk.profiles import parse_claims_map
 from accounts.clerk.publishable import frontend_api
 
-ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^\s/?#A-Z]+")
 ADDRESSES = ("CLERK_ISSUER", "CLERK_JWKS_URL", "CLERK_API_URL")
 # Visible ASCII without blanks, as an HTTP header can carry it.
 HEADER_VALUE = re.compile(r"[!-~]+")
@@ -107,11 +107,11 @@ def _check_authorized_parties() -> Iterator[CheckMessage]:
             id="accounts.E005",
         )
     for party in parties or ():
-        if not ORIGIN.fullmatch(party):
+        if not is_origin(party):
             yield Error(
                 f"CLERK_AUTHORIZED_PARTIES contains {party!r}, which no browser sends as an origin.",
-                hint="Write scheme, host and optional port in lower case, without blanks, path or"
-                " trailing slash: https://app.example.com",
+                hint="Write scheme, host and optional port in lower case, without blanks, wildcard, default"
+                " port, path or trailing slash: https://app.example.com",
                 id="accounts.E006",
             )
 

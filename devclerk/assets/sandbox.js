@@ -1,4 +1,6 @@
 // A small frontend: the real client, and a session that imitates Clerk's.
+import { createApiClient, createUserEndpoints } from "/client.js";
+
 const at = (id) => document.getElementById(id);
 const api = document.body.dataset.api;
 
@@ -110,7 +112,7 @@ async function change(action, body, me) {
   await me();
 }
 
-function wire({ createApiClient, createUserEndpoints }) {
+function wire() {
   const options = { baseUrl: api, getToken, fetch: watchedFetch, onSignedOut: signedOut };
   const users = createUserEndpoints(createApiClient(options));
   const me = () => show("row", () => users.me());
@@ -173,11 +175,9 @@ async function signIn(me) {
 async function start() {
   at("here").textContent = location.origin;
   if (!api) return notice("No API is running: start both with `make run`.");
-  const client = await import("/client.js").catch(() => null);
-  if (!client) return notice("The client is not built: run `make client` (it needs Node 20 or newer), then reload this page.");
   const { people: users } = await control("people");
   at("who").append(...users.map(({ id, handle }) => new Option(handle, id)));
-  wire(client);
+  wire();
   at("desk").hidden = false;
 }
 

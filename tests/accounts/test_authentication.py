@@ -27,6 +27,7 @@ from tests.webhooks.trouble import address, trigger
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("clerk_settings")]
 Failures = list[dict[str, Any]]
 CANARY = "canary-3e9d"
+APP = "https://app.example.test"
 
 
 @pytest.fixture
@@ -304,13 +305,27 @@ def test_response_omits_the_seconds(me: Any) -> None:
 
 
 def test_settings_are_read_at_each_request(me: Any, settings: Settings) -> None:
-    assert me().status_code == 200
+    settings.CLERK_AUTHORIZED_PARTIES = (APP,)
+    assert me(azp=APP).status_code == 200
     settings.CLERK_AUTHORIZED_PARTIES = ("https://other.example.test",)
-    assert code_of(me()) == "token_invalid_authorized_party"
+    assert code_of(me(azp=APP)) == "token_invalid_authorized_party"
     settings.CLERK_AUTHORIZED_PARTIES = None
-    assert me().status_code == 200
+    assert me(azp=APP).status_code == 200
     settings.CLERK_AUDIENCE = "api"
     assert code_of(me()) == "token_invalid_audience"
+
+
+@pytest.mark.parametrize("origin", ["http://localhost:5173", "https://127.0.0.1", "http://[::1]:3000"])
+def test_every_loopback_origin_is_an_authorized_party_in_debug_alone(
+    me: Any, clerk: LocalClerk, settings: Settings, origin: str
+) -> None:
+    settings.CLERK_JWT_KEY = clerk.pem  # an address of the keys on loopback is for debug alone, too
+    settings.CLERK_AUTHORIZED_PARTIES = (APP,)
+    assert me(azp=origin).status_code == 200
+    assert code_of(me(azp="https://other.example.test")) == "token_invalid_authorized_party"
+    settings.DEBUG = False
+    assert code_of(me(azp=origin)) == "token_invalid_authorized_party"
+    assert me(azp=APP).status_code == 200
 
 
 def test_camel_case_claims_are_accepted(me: Any, clerk: LocalClerk) -> None:

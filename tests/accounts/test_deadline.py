@@ -119,7 +119,7 @@ class TestDeadline:
         begin = time.monotonic()
         with database_deadline(breaker), pytest.raises(OperationalError):
             retry_on_dead_connection(lambda: sleep(20))
-        assert SHORT - 0.1 < time.monotonic() - begin < SHORT + 2
+        assert SHORT - 0.1 < time.monotonic() - begin < SHORT + 6
         assert breaker.is_open
         assert connection.connection is None
 
@@ -131,7 +131,7 @@ class TestDeadline:
                     retry_on_dead_connection(lambda: sleep(20))
             with pytest.raises(OperationalError), locked_transaction("user_1"):
                 pass
-        assert time.monotonic() - begin < SHORT + 2
+        assert time.monotonic() - begin < SHORT + 6
 
     def test_a_transaction_that_it_ends_opens_no_connection(self) -> None:
         with database_deadline(), pytest.raises(OperationalError), locked_transaction("user_1"):
@@ -167,7 +167,7 @@ class TestDeadline:
         with locked("accounts_user"):
             begin = time.monotonic()
             answers = [me.get("/api/v1/me") for _ in range(3)]
-            assert SHORT - 0.1 < time.monotonic() - begin < SHORT + 2
+            assert SHORT - 0.1 < time.monotonic() - begin < SHORT + 6
         assert [answer.status_code for answer in answers] == [503] * 3
         assert [answer.json()["errors"][0]["code"] for answer in answers] == ["sync_unavailable"] * 3
         assert all(answer["Retry-After"] for answer in answers)
@@ -181,7 +181,7 @@ class TestDeadline:
         with locked("webhooks_webhookevent"):
             begin = time.monotonic()
             statuses = [deliver(clerk) for _ in range(3)]
-            assert time.monotonic() - begin < SHORT + 2
+            assert time.monotonic() - begin < SHORT + 6
             assert statuses == [503, 503, 503]
             assert webhook_breaker.is_open
             headers = {"Authorization": f"Bearer {clerk.mint('ada')}"}
@@ -194,7 +194,7 @@ class TestDeadline:
             begin = time.monotonic()
             assert Client().get("/health/sync").json() == {"status": "unknown"}
             while Client().get("/health/sync").json() == {"status": "unknown"}:
-                assert time.monotonic() - begin < SHORT + 4
+                assert time.monotonic() - begin < SHORT + 6
             assert Client().get("/health/sync").json() == {"status": "degraded"}
 
 

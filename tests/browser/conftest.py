@@ -19,6 +19,7 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 from tests.browser.site import ROOT, Site, running_site
 from tests.browser.watch import Watch
 
+AXE = ROOT / "clients" / "typescript" / "node_modules" / "axe-core" / "axe.min.js"
 SCREENSHOTS = ROOT / "test-output" / "screenshots"
 # Chromium has no sandbox as root. The rest prevents requests to the servers of its vendor.
 SWITCHES = (
@@ -61,6 +62,17 @@ def browser(chromium: str) -> Iterator[Browser]:
         browser = playwright.chromium.launch(executable_path=chromium, args=list(SWITCHES))
         yield browser
         browser.close()
+
+
+@pytest.fixture(scope="session")
+def axe() -> str:
+    """Return the script of axe. Without it the tests are skipped, or fail with REQUIRE_NODE."""
+    if AXE.exists():
+        return AXE.read_text()
+    reason = "the packages of the TypeScript client are not installed (make client)"
+    if os.environ.get("REQUIRE_NODE") == "1":
+        pytest.fail(f"REQUIRE_NODE is set, but {reason}.")
+    pytest.skip(reason)
 
 
 @pytest.fixture

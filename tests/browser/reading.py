@@ -1,4 +1,4 @@
-"""Whether a page is readable, measured in the browser."""
+"""Whether a page is readable and accessible, measured in the browser."""
 
 from __future__ import annotations
 
@@ -32,6 +32,9 @@ LOW_CONTRAST = """async selector => {
         .map(one => `${one.tagName}.${one.className} ${one.textContent.trim().slice(0, 40)} ${contrast(one)}`)
 }"""
 
+FAULTS = """async () => (await axe.run()).violations.map(
+    rule => `${rule.id}: ${rule.nodes.map(node => node.html.slice(0, 100)).join(" | ")}`)"""
+
 
 def fits_width(page: Page) -> Any:
     """Return whether the page is no wider than the window."""
@@ -41,3 +44,9 @@ def fits_width(page: Page) -> Any:
 def low_contrast_texts(page: Page, selector: str) -> Any:
     """Return the texts with less contrast than WCAG AA requires (4.5 to 1), each with its contrast."""
     return page.evaluate(LOW_CONTRAST, selector)
+
+
+def accessibility_faults(page: Page, *, axe: str) -> Any:
+    """Return the rules of axe that the page breaks, each with its elements; `axe` is its script."""
+    page.evaluate(axe)
+    return page.evaluate(FAULTS)

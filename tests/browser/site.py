@@ -61,7 +61,7 @@ def running_site(folder: Path) -> Iterator[Site]:
     """Run the project on a throwaway PostgreSQL, as `make run` does; its output goes to the folder."""
     database, password = ThrowawayPostgres(), "a password for the browser"
     port, clerk_port = free_port(), free_port()
-    arguments = ("up", "--port", port, "--clerk-port", clerk_port, "--env-file", folder / "env")
+    arguments = ("up", "--port", port, "--clerk-port", clerk_port, "--run-folder", folder / "run")
     output = folder / "output.txt"
     try:
         database.start()

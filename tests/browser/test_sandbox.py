@@ -1,8 +1,7 @@
-"""The sandbox: the built client in a real browser, on another origin than the API."""
+"""The sandbox: the client in a real browser, on another origin than the API."""
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -11,8 +10,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from devclerk.sandbox import CLIENT
-from tests.browser.reading import fits_width, low_contrast_texts
+from tests.browser.reading import accessibility_faults, fits_width, low_contrast_texts
 from tests.browser.site import Site
 
 Shoot = Callable[[Page, str], Path]
@@ -20,18 +18,7 @@ Open = Callable[..., Page]
 
 
 @pytest.fixture
-def built() -> None:
-    """Require the built client. Without it the tests are skipped, or fail with REQUIRE_NODE."""
-    if CLIENT.exists():
-        return
-    reason = "the TypeScript client is not built (make client)"
-    if os.environ.get("REQUIRE_NODE"):
-        pytest.fail(f"REQUIRE_NODE is set, but {reason}.")
-    pytest.skip(reason)
-
-
-@pytest.fixture
-def sandbox(built: None, new_page: Open, site: Site) -> Page:
+def sandbox(new_page: Open, site: Site) -> Page:
     page = new_page(viewport={"width": 1200, "height": 1000})
     page.goto(f"{site.clerk}/sandbox")
     expect(page.get_by_role("heading", name="What happened")).to_be_visible()
@@ -153,9 +140,7 @@ def test_after_a_sign_out_the_page_asks_to_sign_in(sandbox: Page, site: Site) ->
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_the_page_is_readable_on_a_phone(
-    built: None, new_page: Open, site: Site, shoot: Shoot, scheme: str
-) -> None:
+def test_the_page_is_readable_on_a_phone(new_page: Open, site: Site, shoot: Shoot, scheme: str) -> None:
     phone = new_page(viewport={"width": 390, "height": 844}, color_scheme=scheme)
     phone.goto(f"{site.clerk}/sandbox")
     sign_in(phone, site, f"phone-{scheme}", first_name="Wolfeschlegel" * 19)
@@ -164,9 +149,25 @@ def test_the_page_is_readable_on_a_phone(
     assert low_contrast_texts(phone, "body *") == []
 
 
-def test_without_the_built_client_the_page_names_the_command(new_page: Open, site: Site) -> None:
-    page = new_page()
-    page.route("**/client.js", lambda route: route.fulfill(status=404, json={"detail": "Not built."}))
-    page.goto(f"{site.clerk}/sandbox")
-    expect(page.get_by_role("alert")).to_contain_text("run `make client`")
-    expect(page.locator("#desk")).to_be_hidden()
+@pytest.mark.parametrize(("scheme", "width"), [("light", 1200), ("dark", 390)])
+def test_the_pages_of_the_emulator_have_no_accessibility_fault(
+    axe: str, new_page: Open, site: Site, scheme: str, width: int
+) -> None:
+    page = new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
+    page.goto(site.clerk)
+    assert accessibility_faults(page, axe=axe) == []
+    page.get_by_role("link", name="The sandbox").click()
+    expect(page.get_by_label("User")).to_be_visible()
+    assert accessibility_faults(page, axe=axe) == []
+    sign_in(page, site, f"axe-{scheme}", first_name="Axe")
+    for _ in range(25):
+        press(page, "Expire the token")
+    press(page, "GET /session")
+    expect(page.locator("#claims")).to_contain_text("session_id")
+    assert page.evaluate("document.getElementById('log-view').scrollTop") > 0
+    assert accessibility_faults(page, axe=axe) == []
+    press(page, "Delete the user")
+    expect(row(page)).to_contain_text("user_deleted")
+    press(page, "Expire the token")
+    expect(page.get_by_role("alert")).to_be_visible()
+    assert accessibility_faults(page, axe=axe) == []

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from accounts.clerk.origins import LOOPBACK_ORIGIN
 from config.env import Environment, read_dotenv
 
 PROJECT = Path(__file__).parent.parent.parent
@@ -81,6 +82,12 @@ def test_issuer_and_jwks_url_can_be_overridden_separately() -> None:
 )
 def test_authorized_parties_unset_and_empty_are_different(variables: dict[str, str], parties: object) -> None:
     assert settings_of(variables)["CLERK_AUTHORIZED_PARTIES"] == parties
+
+
+def test_loopback_origins_are_allowed_in_debug_alone() -> None:
+    assert settings_of(PRODUCTION)["CORS_ALLOWED_ORIGIN_REGEXES"] == []
+    assert settings_of(PRODUCTION | {"DJANGO_DEBUG": "false"})["CORS_ALLOWED_ORIGIN_REGEXES"] == []
+    assert settings_of({"DJANGO_DEBUG": "true"})["CORS_ALLOWED_ORIGIN_REGEXES"] == [LOOPBACK_ORIGIN]
 
 
 def test_several_webhook_secrets_are_comma_separated() -> None:

@@ -60,7 +60,7 @@ def test_these_texts_are_false(text: str) -> None:
         ],
         *[
             (values.origins, text)
-            for text in ("app.example.com", "https://a.example/", "https://a.example/x", "*")
+            for text in ("app.example.com", "https://a.example/", "https://*.example", "*", "null")
         ],
         (values.origins, "https://good.example, https://bad.example/"),
         *[
@@ -112,10 +112,11 @@ def test_a_trailing_slash_is_removed() -> None:
     assert values.url("https://clerk.example.com/") == "https://clerk.example.com"
 
 
-def test_an_origin_can_have_a_port() -> None:
-    assert values.origins("http://localhost:3000, https://a.example") == (
+def test_an_origin_can_have_a_port_and_the_scheme_of_an_app() -> None:
+    assert values.origins("http://localhost:3000, https://a.example, capacitor://localhost") == (
         "http://localhost:3000",
         "https://a.example",
+        "capacitor://localhost",
     )
 
 

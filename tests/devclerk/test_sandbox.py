@@ -6,7 +6,6 @@ import pytest
 import requests
 
 from devclerk.fixtures import LocalClerk
-from devclerk.sandbox import CLIENT
 
 
 def get(clerk: LocalClerk, path: str, *, host: str = "") -> requests.Response:
@@ -32,17 +31,12 @@ def test_without_a_webhook_address_the_page_names_no_api(clerk: LocalClerk) -> N
     assert 'data-api=""' in get(clerk, "/sandbox").text
 
 
-@pytest.mark.parametrize(("path", "kind"), [("/sandbox.js", "text/javascript"), ("/sandbox.css", "text/css")])
+@pytest.mark.parametrize(
+    ("path", "kind"),
+    [("/sandbox.js", "text/javascript"), ("/client.js", "text/javascript"), ("/sandbox.css", "text/css")],
+)
 def test_each_file_has_its_content_type(clerk: LocalClerk, path: str, kind: str) -> None:
     assert get(clerk, path).headers["Content-Type"] == f"{kind}; charset=utf-8"
-
-
-def test_the_client_is_served_after_its_build(clerk: LocalClerk) -> None:
-    answer = get(clerk, "/client.js")
-    if CLIENT.exists():
-        assert (answer.status_code, answer.content) == (200, CLIENT.read_bytes())
-    else:
-        assert (answer.status_code, "make client" in answer.text) == (404, True)
 
 
 @pytest.mark.parametrize("path", ["/sandbox", "/sandbox.js", "/client.js"])

@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import re
 import shlex
+import shutil
 import signal
 import socket
 import stat
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -34,26 +36,25 @@ def ports() -> tuple[int, int]:
 
 
 @pytest.fixture
-def env_file(tmp_path: Path) -> Path:
-    return tmp_path / "run" / "env"
+def run_folder(tmp_path: Path) -> Path:
+    return tmp_path / "run"
 
 
 @pytest.fixture
-def start(tmp_path: Path, ports: tuple[int, int], env_file: Path) -> Iterator[Start]:
+def start(tmp_path: Path, ports: tuple[int, int], run_folder: Path) -> Iterator[Start]:
     """Start `devclerk up` as `make run` does, in a clean environment."""
     started = []
 
-    def start(**environment: str) -> subprocess.Popen[str]:
+    def start(tree: Path = ROOT, **environment: str) -> subprocess.Popen[str]:
         variables = {
             "PATH": os.environ["PATH"],
             "DJANGO_DEBUG": "true",
             "DATABASE_URL": f"sqlite:///{tmp_path}/db.sqlite3",
-            "DEV_ADMIN_PASSWORD": "a password for this test",
         }
-        arguments = ["up", "--port", ports[0], "--clerk-port", ports[1], "--env-file", env_file]
+        arguments = ["up", "--port", ports[0], "--clerk-port", ports[1], "--run-folder", run_folder]
         child = subprocess.Popen(
             [sys.executable, "manage.py", "devclerk", *map(str, arguments)],
-            cwd=ROOT,
+            cwd=tree,
             env=variables | environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -64,8 +65,12 @@ def start(tmp_path: Path, ports: tuple[int, int], env_file: Path) -> Iterator[St
 
     yield start
     for child in started:
-        child.send_signal(signal.SIGTERM)
-        child.communicate(timeout=20)
+        stop(child)
+
+
+def stop(child: subprocess.Popen[str]) -> None:
+    child.send_signal(signal.SIGTERM)
+    child.communicate(timeout=20)
 
 
 def greeting_of(child: subprocess.Popen[str]) -> str:
@@ -87,10 +92,8 @@ def is_free(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) != 0
 
 
-def test_everything_in_the_greeting_works(
-    start: Start, ports: tuple[int, int], env_file: Path, tmp_path: Path
-) -> None:
-    child = start()
+def test_everything_in_the_greeting_works(start: Start, ports: tuple[int, int], run_folder: Path) -> None:
+    child = start(DEV_ADMIN_PASSWORD="a password for this test")
     greeting = greeting_of(child)
     api = f"http://127.0.0.1:{ports[0]}"
 
@@ -110,22 +113,12 @@ def test_everything_in_the_greeting_works(
 
     # The login of the admin.
     with requests.Session() as browser:
-        page = browser.get(f"{api}/admin/login/", timeout=10)
-        found = re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', page.text)
-        assert found
-        form = {
-            "username": "admin",
-            "password": "a password for this test",
-            "csrfmiddlewaretoken": found[1],
-            "next": "/admin/",
-        }
-        home = browser.post(f"{api}/admin/login/", data=form, timeout=10)
+        home = sign_in_to_admin(browser, api, password="a password for this test")
         assert home.url == f"{api}/admin/"
     assert "a password for this test" in greeting
 
     # The file for other terminals, and a change that arrives by webhook.
-    assert stat.S_IMODE(env_file.stat().st_mode) == 0o600
-    script = f". {env_file} && {sys.executable} manage.py devclerk update ada --first-name Augusta"
+    script = f". {run_folder}/env && {sys.executable} manage.py devclerk update ada --first-name Augusta"
     done = subprocess.run(
         ["sh", "-c", script],  # noqa: S607 - any sh
         cwd=ROOT,
@@ -146,7 +139,124 @@ def test_everything_in_the_greeting_works(
     assert child.returncode == 0
     assert is_free(ports[0])
     assert is_free(ports[1])
-    assert not env_file.exists()
+
+
+def sign_in_to_admin(browser: requests.Session, api: str, *, password: str) -> requests.Response:
+    """Sign in as the superuser `admin` and return the page that follows."""
+    page = browser.get(f"{api}/admin/login/", timeout=10)
+    found = re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', page.text)
+    assert found
+    form = {"username": "admin", "password": password, "csrfmiddlewaretoken": found[1], "next": "/admin/"}
+    return browser.post(f"{api}/admin/login/", data=form, timeout=10)
+
+
+def status_of(api: str, token: str) -> int:
+    """Return the status of /api/v1/me for a token."""
+    headers = {"Authorization": f"Bearer {token}"}
+    return requests.get(f"{api}/api/v1/me", headers=headers, timeout=10).status_code
+
+
+def test_what_was_copied_from_a_run_is_valid_after_a_restart(
+    start: Start, ports: tuple[int, int], run_folder: Path
+) -> None:
+    api, control = f"http://127.0.0.1:{ports[0]}", f"http://127.0.0.1:{ports[1]}/_dev"
+    first = start()
+    greeting = greeting_of(first)
+    (token,) = re.findall(r"Bearer ([\w.-]+)", greeting)
+    (password,) = re.findall(r"admin, (\S+)", greeting)
+    requests.post(f"{control}/rotate", json={"keep_old": True}, timeout=10).raise_for_status()
+    body = {"expires": 3600}
+    rotated = requests.post(f"{control}/people/grace/token", json=body, timeout=10).json()["token"]
+    settings = (run_folder / "env").read_text()
+    with requests.Session() as browser:
+        assert sign_in_to_admin(browser, api, password=password).url == f"{api}/admin/"
+        stop(first)
+        assert (run_folder / "env").read_text() == settings
+
+        assert f"admin, {password}\n" in greeting_of(start())
+        assert (run_folder / "env").read_text() == settings
+        assert (status_of(api, token), status_of(api, rotated)) == (200, 200)
+        assert browser.get(f"{api}/admin/", timeout=10).url == f"{api}/admin/"
+
+
+def test_only_this_account_can_read_what_is_kept(
+    start: Start, ports: tuple[int, int], run_folder: Path
+) -> None:
+    greeting_of(start())
+
+    modes = {
+        str(path.relative_to(run_folder.parent)): stat.S_IMODE(path.stat().st_mode)
+        for path in (run_folder, *run_folder.rglob("*"))
+    }
+    port = ports[0]
+    folders = {"run", f"run/{port}"}
+    in_root = {"env", "admin-password", "django-secret-key"}
+    of_port = {"env", "keys.json", "clerk-secret-key", "webhook-secret"}
+    assert {name for name, mode in modes.items() if mode == 0o700} == folders
+    assert {name for name, mode in modes.items() if mode == 0o600} == {
+        *(f"run/{name}" for name in in_root),
+        *(f"run/{port}/{name}" for name in of_port),
+    }
+    assert len(modes) == 9
+    assert (run_folder / "env").resolve() == run_folder / str(port) / "env"
+
+
+def test_a_folder_that_cannot_be_used_is_named(start: Start, run_folder: Path) -> None:
+    run_folder.write_text("a file")
+    child = start()
+    _, errors = child.communicate(timeout=20)
+    assert child.returncode == 1
+    assert f"A file in {run_folder} cannot be used" in errors
+    assert "Traceback" not in errors
+
+
+def test_a_frontend_on_any_port_and_a_given_origin_may_call_the_api(
+    start: Start, ports: tuple[int, int]
+) -> None:
+    api, control = f"http://127.0.0.1:{ports[0]}", f"http://127.0.0.1:{ports[1]}/_dev"
+    greeting_of(start(CORS_ALLOWED_ORIGINS="chrome-extension://abc"))
+
+    for origin, status in (
+        ("http://localhost:5173", 200),
+        ("chrome-extension://abc", 200),
+        ("http://localhost.evil.example", 401),
+    ):
+        body = {"azp": origin}
+        token = requests.post(f"{control}/people/ada/token", json=body, timeout=10).json()["token"]
+        headers = {"Origin": origin, "Authorization": f"Bearer {token}"}
+        answer = requests.get(f"{api}/api/v1/me", headers=headers, timeout=10)
+        assert answer.status_code == status, answer.text
+        allowed = answer.headers.get("Access-Control-Allow-Origin")
+        assert allowed == (origin if status == 200 else None)
+
+
+def test_a_change_of_the_code_reaches_the_api(start: Start, ports: tuple[int, int], tmp_path: Path) -> None:
+    tree = tmp_path / "project"
+    for part in ("accounts", "api", "config", "devclerk", "health", "webhooks"):
+        shutil.copytree(ROOT / part, tree / part, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "manage.py", tree)
+    api = f"http://127.0.0.1:{ports[0]}"
+    (token,) = re.findall(r"Bearer ([\w.-]+)", greeting_of(start(tree)))
+    assert status_of(api, token) == 200
+
+    views = tree / "api" / "views.py"
+    code = views.read_text()
+    write_until(views, f"{code}\nbroken(", lambda: is_free(ports[0]))
+    old = "return Response(UserSerializer(request.user).data)"
+    assert old in code
+    changed = code.replace(old, "return Response({}, status=202)")
+    write_until(views, changed, lambda: not is_free(ports[0]) and status_of(api, token) == 202)
+
+
+def write_until(path: Path, text: str, is_true: Callable[[], bool]) -> None:
+    """Write the file every ten seconds: Django's reloader misses a change within a second of its start."""
+    for attempt in range(600):
+        if attempt % 100 == 0:
+            path.write_text(text)
+        if is_true():
+            return
+        time.sleep(0.1)
+    pytest.fail("The change has no effect within a minute.")
 
 
 def test_the_api_goes_on_without_the_emulator(start: Start, ports: tuple[int, int]) -> None:
@@ -183,7 +293,7 @@ def test_a_malformed_setting_is_shown_and_ends_both(start: Start, ports: tuple[i
     _, errors = child.communicate(timeout=40)
     assert child.returncode == 1
     assert "CLERK_CLAIMS" in errors
-    assert "ended while it started" in errors
+    assert "The API cannot start" in errors
     assert is_free(ports[1])
 
 

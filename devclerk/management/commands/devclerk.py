@@ -12,6 +12,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from devclerk.client import Client, EmulatorError
 from devclerk.guards import DebugRequired, require_debug
+from devclerk.key_file import KeysUnreadable
 from devclerk.options import add_actions, faults_of, fields_of, token_body
 from devclerk.serve import PortTaken, serve
 from devclerk.up import StartFailed, up
@@ -40,7 +41,7 @@ class Command(BaseCommand):
                 sys.exit(up(options))
             else:
                 self._call(Client(options["clerk_port"]), options)
-        except (DebugRequired, EmulatorError, PortTaken, StartFailed) as error:
+        except (DebugRequired, EmulatorError, KeysUnreadable, PortTaken, StartFailed) as error:
             raise CommandError(str(error)) from None
 
     def _call(self, client: Client, options: Mapping[str, Any]) -> None:

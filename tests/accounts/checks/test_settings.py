@@ -68,12 +68,18 @@ def test_e005_authorized_parties_are_empty(ids: Configure) -> None:
         " https://app.example.com",
         "https://app .example.com",
         "https://App.example.com",
+        "https://*.example.com",
+        "https://app.example.com:443",
         "app.example.com",
         "",
     ],
 )
 def test_e006_party_is_no_origin(ids: Configure, party: str) -> None:
     assert ids(CLERK_AUTHORIZED_PARTIES=("https://good.example", party)) == ["accounts.E006"]
+
+
+def test_a_party_may_have_the_scheme_of_an_app(ids: Configure) -> None:
+    assert ids(CLERK_AUTHORIZED_PARTIES=("capacitor://localhost", "chrome-extension://abc")) == []
 
 
 @pytest.mark.parametrize("name", ["CLERK_ISSUER", "CLERK_JWKS_URL", "CLERK_API_URL"])

@@ -47,7 +47,7 @@ def test_malformed_token_is_an_error(token: str) -> None:
 
 def test_refused_token_has_reason_and_advice(clerk: LocalClerk, clerk_settings: Settings) -> None:
     clerk_settings.CLERK_AUTHORIZED_PARTIES = ("https://other.example",)
-    code, report = examine("--token", clerk.mint("ada"))
+    code, report = examine("--token", clerk.mint("ada", azp="https://app.example"))
     assert code == ERRORS
     assert "token_invalid_authorized_party" in texts(report, "error")
     assert "CLERK_AUTHORIZED_PARTIES" in texts(report, "error")
