@@ -23,6 +23,11 @@ def test_concurrent_first_requests_create_one_row_each() -> None:
     assert send_first_requests(groups=((2, 16), (16, 2)), workers=2)["rows"] == 18
 
 
+def test_concurrent_first_requests_under_uvicorn_create_one_row_each() -> None:
+    figures = send_first_requests(groups=((2, 16), (16, 2)), workers=2, asgi="config.asgi:application")
+    assert figures["rows"] == 18
+
+
 def test_no_first_request_revives_one_of_twenty_deleted_users() -> None:
     assert delete_during_first_requests(seed=1, users=20, workers=2)["users"] == 20
 
@@ -37,6 +42,11 @@ def test_two_backfills_with_live_traffic_end_in_the_true_rows() -> None:
 
 def test_a_database_restarted_once_gives_only_200_and_503() -> None:
     figures = restart_under_load(seed=1, restarts=1, workers=2)
+    assert figures["answers other than 200 to requests made outside of an outage"] == 0
+
+
+def test_a_database_restarted_once_under_uvicorn_gives_only_200_and_503() -> None:
+    figures = restart_under_load(seed=1, restarts=1, workers=2, asgi="config.asgi:application")
     assert figures["answers other than 200 to requests made outside of an outage"] == 0
 
 

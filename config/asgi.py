@@ -1,0 +1,41 @@
+"""The application for an ASGI server such as uvicorn."""
+
+from __future__ import annotations
+
+import os
+
+from django.core.asgi import get_asgi_application
+
+from config.headers import Receive, Scope, Send, readable_asgi
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+_answer = readable_asgi(get_asgi_application())
+
+from config.startup import startup  # noqa: E402 - it imports models
+
+
+async def application(scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer a request; a process starts what `config.startup` describes before its first one.
+
+    A server that runs no lifespan starts it with the first request. WebSockets are refused.
+    """
+    startup.ensure_started()
+    if scope["type"] == "lifespan":
+        await _live(receive, send)
+    elif scope["type"] == "websocket":
+        # Django would raise, and the server would log a traceback for every stranger who tries.
+        await send({"type": "websocket.close"})
+    else:
+        await _answer(scope, receive, send)
+
+
+async def _live(receive: Receive, send: Send) -> None:
+    """Confirm the start and the end of the server."""
+    while True:
+        kind = (await receive())["type"]
+        await send({"type": f"{kind}.complete"})
+        if kind == "lifespan.shutdown":
+            return
+
+
+startup.register()
