@@ -47,7 +47,7 @@ PROOFS: tuple[Proof, ...] = (
     Proof("databases.a_database_that_fails_at_writes_gives_503_only_to_writes", 200),
     Proof("databases.a_lock_held_elsewhere_is_503_after_five_seconds", 200),
     Proof("deadlines.a_stopped_server_costs_a_request_six_seconds", 120),
-    Proof("deadlines.a_stopped_server_behind_a_pool_costs_the_same", 150),
+    Proof("deadlines.a_stopped_server_behind_a_pool_costs_the_same", 220),
     Proof("deadlines.a_locked_table_costs_a_request_six_seconds", 150),
     Proof("failovers.a_promoted_standby_serves_every_request", 90),
     Proof("probes.a_locked_ledger_stops_no_probe_and_no_user", 90),

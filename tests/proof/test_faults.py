@@ -54,7 +54,7 @@ def test_workers_killed_during_a_webhook_lose_nothing() -> None:
     assert kill_during_webhooks(seed=1, kills=2)["kills"] == 2
 
 
-@pytest.mark.parametrize("kind", ["direct", "pool"])
+@pytest.mark.parametrize("kind", ["direct", "pool", "uvicorn"])
 def test_a_stopped_server_costs_a_request_six_seconds(kind: str) -> None:
     assert stop_server(seed=1, seconds=8, kinds=(kind,))
 
