@@ -8,7 +8,8 @@ can spell a NUL, which PostgreSQL refuses as the key of a session.
 from __future__ import annotations
 
 import codecs
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from typing import Any
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 from django.http import parse_cookie
@@ -16,6 +17,12 @@ from django.utils.http import parse_header_parameters
 
 # These read any bytes. Django would read the query of the address by any codec, base64 and punycode included.
 CHARSETS = frozenset({"utf-8", "ascii", "iso8859-1"})
+
+# What an ASGI server passes: the request, and the functions that receive and send its messages.
+Scope = dict[str, Any]
+Receive = Callable[[], Awaitable[Mapping[str, Any]]]
+Send = Callable[[Mapping[str, Any]], Awaitable[None]]
+ASGIApplication = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
 def readable(application: WSGIApplication) -> WSGIApplication:
@@ -26,12 +33,34 @@ def readable(application: WSGIApplication) -> WSGIApplication:
         if content_type and not _is_content_type(content_type):
             del environ["CONTENT_TYPE"]
         cookie = environ.get("HTTP_COOKIE")
-        # Without a backslash there is no escape: nearly always.
-        if cookie and "\\" in cookie and _spells_nul(cookie):
+        if cookie and _spells_nul(cookie):
             del environ["HTTP_COOKIE"]
         return application(environ, start_response)
 
     return answer
+
+
+def readable_asgi(application: ASGIApplication) -> ASGIApplication:
+    """Wrap an ASGI application in the same way."""
+
+    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+        headers = scope["headers"]
+        unreadable = set()
+        content_types, cookies = _values(headers, b"content-type"), _values(headers, b"cookie")
+        if content_types and not _is_content_type(",".join(content_types)):
+            unreadable.add(b"content-type")
+        # Django 6 joins several headers by "; ", Django 5 by a comma.
+        if cookies and (_spells_nul("; ".join(cookies)) or _spells_nul(",".join(cookies))):
+            unreadable.add(b"cookie")
+        if unreadable:
+            scope = {**scope, "headers": [each for each in headers if each[0] not in unreadable]}
+        await application(scope, receive, send)
+
+    return answer
+
+
+def _values(headers: Iterable[tuple[bytes, bytes]], name: bytes) -> list[str]:
+    return [value.decode("latin-1") for each, value in headers if each == name]
 
 
 def _is_content_type(header: str) -> bool:
@@ -43,4 +72,5 @@ def _is_content_type(header: str) -> bool:
 
 
 def _spells_nul(cookie: str) -> bool:
-    return any("\0" in text for pair in parse_cookie(cookie).items() for text in pair)
+    # Without a backslash there is no escape: nearly always.
+    return "\\" in cookie and any("\0" in text for pair in parse_cookie(cookie).items() for text in pair)

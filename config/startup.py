@@ -7,6 +7,7 @@ afterwards (gunicorn --preload), starts no thread and opens no port. These start
 
 - a process that was forked from the one that imported the application;
 - a worker of gunicorn that imports the application itself (without --preload), when the import ends;
+- an ASGI server, when it starts to serve (the lifespan of `config.asgi`);
 - any other process, such as a server that never forks, at its first request.
 """
 

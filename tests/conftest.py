@@ -44,11 +44,11 @@ def forget_failed_logins() -> Iterator[None]:
 def close_breakers() -> Iterator[None]:
     """Close the breakers that a test opened, so that the next test is not refused."""
     yield
-    from accounts import authentication
+    from accounts import sign_in
     from health import receivers
     from webhooks import views
 
-    for module in (authentication, receivers, views):
+    for module in (receivers, sign_in, views):
         module.breaker.close()
 
 

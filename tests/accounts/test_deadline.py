@@ -12,7 +12,6 @@ from django.db import OperationalError, connection
 from django.test import Client
 
 from accounts import deadline
-from accounts.authentication import breaker as authentication_breaker
 from accounts.clerk.profiles import Source
 from accounts.db import locked_transaction, retry_on_dead_connection
 from accounts.deadline import (
@@ -23,6 +22,7 @@ from accounts.deadline import (
     database_deadline,
 )
 from accounts.models import User
+from accounts.sign_in import breaker as authentication_breaker
 from accounts.sync import sync_user
 from devclerk.events import Change
 from devclerk.fixtures import LocalClerk

@@ -51,7 +51,7 @@ def error_codes() -> set[str]:
     """Return every code that the API and the webhook address answer with."""
     return (
         named(r'InvalidToken\(\s*"(\w+)"', "accounts/clerk/jws.py", "accounts/clerk/tokens.py")
-        | named(r'(?:TokenRefused\(|code=|default_code = )"(\w+)"', "accounts/authentication.py")
+        | named(r'(?:SignIn\w+|UserInactive|UnknownKey)\("(\w+)"', "accounts/sign_in.py")
         | named(r'_example\(\s*\d+, code="(\w+)"', "api/schema.py")
         | {refusal.code for refusal in REFUSALS.values()}
     )

@@ -31,8 +31,8 @@ def a_stopped_server_costs_a_request_six_seconds(*, seed: int) -> Mapping[str, o
 
 
 def a_stopped_server_behind_a_pool_costs_the_same(*, seed: int) -> Mapping[str, object]:
-    """The same with Django's pool of connections, and behind PgBouncer."""
-    return stop_server(seed=seed, seconds=10, kinds=("pool", "PgBouncer"))
+    """The same with Django's pool of connections, behind PgBouncer, and under uvicorn."""
+    return stop_server(seed=seed, seconds=10, kinds=("pool", "PgBouncer", "uvicorn"))
 
 
 def stop_server(*, seed: int, seconds: float, kinds: tuple[str, ...]) -> Mapping[str, object]:
@@ -44,7 +44,13 @@ def stop_server(*, seed: int, seconds: float, kinds: tuple[str, ...]) -> Mapping
             continue
         with database() as server, _address(server, kind=kind) as address:
             figures[kind] = _disturb(
-                server, address, seed=seed, seconds=seconds, begin=server.freeze, end=server.thaw
+                server,
+                address,
+                seed=seed,
+                seconds=seconds,
+                begin=server.freeze,
+                end=server.thaw,
+                asgi="config.asgi:application" if kind == "uvicorn" else "",
             )
     return figures
 
@@ -84,10 +90,11 @@ def _disturb(
     begin: Callable[[], None],
     end: Callable[[], None],
     unaffected: tuple[str, ...] = (),
+    asgi: str = "",
 ) -> str:
     with (
         clerk_instance(users=USERS, retry_schedule=RETRY_SECONDS) as clerk,
-        Site(clerk, database=address, workers=WORKERS, **THREADS) as site,
+        Site(clerk, database=address, workers=WORKERS, asgi=asgi, **THREADS) as site,
     ):
         clerk.send_webhooks_to(f"{site.url}/webhooks/clerk")
         with Load(build_requests(site, clerk), clients=CLIENTS, seed=seed) as load:

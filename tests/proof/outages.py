@@ -30,13 +30,18 @@ def a_restarted_database_gives_only_200_and_503(*, seed: int) -> Mapping[str, ob
     return restart_under_load(seed=seed, restarts=5, workers=WORKERS)
 
 
-def restart_under_load(*, seed: int, restarts: int, workers: int) -> Mapping[str, object]:
+def a_restarted_database_under_uvicorn_gives_only_200_and_503(*, seed: int) -> Mapping[str, object]:
+    """The same under an ASGI server, with a pool of connections."""
+    return restart_under_load(seed=seed, restarts=3, workers=4, asgi="config.asgi:application")
+
+
+def restart_under_load(*, seed: int, restarts: int, workers: int, asgi: str = "") -> Mapping[str, object]:
     """Restart the database under load, every second time after a crash; return the responses."""
     outages: list[tuple[float, float]] = []
     with (
         clerk_instance(users=USERS, retry_schedule=RETRY_SECONDS) as clerk,
         database() as server,
-        Site(clerk, database=server.url, workers=workers) as site,
+        Site(clerk, database=server.url, workers=workers, asgi=asgi) as site,
     ):
         clerk.send_webhooks_to(f"{site.url}/webhooks/clerk")
         with Load(build_requests(site, clerk), clients=CLIENTS, seed=seed) as load:

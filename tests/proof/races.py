@@ -54,13 +54,20 @@ def concurrent_first_requests_create_one_row_each(*, seed: int) -> Mapping[str, 
     return send_first_requests(groups=((20, 16), (200, 2)), workers=8)
 
 
-def send_first_requests(*, groups: Sequence[tuple[int, int]], workers: int) -> Mapping[str, object]:
+def concurrent_first_requests_under_uvicorn_create_one_row_each(*, seed: int) -> Mapping[str, object]:
+    """The same under an ASGI server, with a pool of connections."""
+    return send_first_requests(groups=((20, 16), (200, 2)), workers=4, asgi="config.asgi:application")
+
+
+def send_first_requests(
+    *, groups: Sequence[tuple[int, int]], workers: int, asgi: str = ""
+) -> Mapping[str, object]:
     """Send the first requests of (users, times) in each group; 16 clients at the same moment."""
     figures: dict[str, object] = {}
     with (
         clerk_instance() as clerk,
         database() as server,
-        Site(clerk, database=server.url, workers=workers, **emulator_settings(clerk)) as site,
+        Site(clerk, database=server.url, workers=workers, asgi=asgi, **emulator_settings(clerk)) as site,
     ):
         for users, times in groups:
             tokens = [site.mint(clerk.new_person(first_name="New")) for _ in range(users)]

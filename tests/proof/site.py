@@ -1,4 +1,4 @@
-"""The product under gunicorn with a PostgreSQL of its own; both can be stopped and killed."""
+"""The product under gunicorn or uvicorn with a PostgreSQL of its own; both can be stopped and killed."""
 
 from __future__ import annotations
 
@@ -40,7 +40,8 @@ def wait_until(
 class Site:
     """A production-like site: DEBUG off, the key as PEM. `variables` change its environment.
 
-    `code` is the folder of another version of the project.
+    `code` is the folder of another version of the project. With `asgi` an application is served by uvicorn,
+    with a pool of connections.
     """
 
     def __init__(
@@ -50,16 +51,17 @@ class Site:
         database: str,
         workers: int,
         code: Path | str | None = None,
+        asgi: str = "",
         **variables: str,
     ) -> None:
-        self._clerk, self._workers, self._code = clerk, workers, code
+        self._clerk, self._workers, self._code, self._asgi = clerk, workers, code, asgi
         with socket.create_server(("127.0.0.1", 0)) as listener:
             self.port = int(listener.getsockname()[1])
         self.url = f"http://127.0.0.1:{self.port}"
         self.folder = Path(tempfile.mkdtemp(prefix="site-"))
         self.log = self.folder / "log"
         self.environment = os.environ | {
-            "DATABASE_URL": database,
+            "DATABASE_URL": f"{database}?pool=true" if asgi else database,
             "CLERK_ISSUER": ISSUER,
             "CLERK_JWT_KEY": clerk.pem,
             "CLERK_WEBHOOK_SIGNING_SECRET": clerk.webhook_secret,
@@ -68,7 +70,7 @@ class Site:
             "HEALTH_TOKEN": "monitoring",
             **variables,
         }
-        self._gunicorn: subprocess.Popen[bytes] | None = None
+        self._server: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
         self.manage("migrate", "-v0")
@@ -98,13 +100,15 @@ class Site:
         )
 
     def start(self) -> None:
-        """Start gunicorn."""
+        """Start gunicorn, or uvicorn."""
+        gunicorn = [
+            *("gunicorn", "config.wsgi", f"--workers={self._workers}", "-b", f"127.0.0.1:{self.port}"),
+            *("--no-control-socket", f"--worker-tmp-dir={self.folder}"),
+        ]
+        uvicorn = ["uvicorn", self._asgi, f"--workers={self._workers}", f"--port={self.port}"]
         with self.log.open("ab") as log:
-            self._gunicorn = subprocess.Popen(
-                [
-                    *(sys.executable, "-m", "gunicorn", "config.wsgi", "-b", f"127.0.0.1:{self.port}"),
-                    *(f"--workers={self._workers}", "--no-control-socket", f"--worker-tmp-dir={self.folder}"),
-                ],
+            self._server = subprocess.Popen(
+                [sys.executable, "-m", *(uvicorn if self._asgi else gunicorn)],
                 cwd=self._code,
                 env=self.environment,
                 stdin=subprocess.DEVNULL,
@@ -113,12 +117,12 @@ class Site:
             )
 
     def kill(self) -> None:
-        """Kill gunicorn and all workers, like a power failure."""
-        if self._gunicorn is not None:
-            pids = [self._gunicorn.pid, *self.workers()]
+        """Kill the server and all workers, like a power failure."""
+        if self._server is not None:
+            pids = [self._server.pid, *self.workers()]
             for pid in pids:
                 _kill(pid)
-            self._gunicorn.wait()
+            self._server.wait()
 
     def kill_workers(self) -> None:
         """Kill every worker; gunicorn starts new ones."""
@@ -127,7 +131,7 @@ class Site:
 
     def workers(self) -> list[int]:
         """Return the ids of the worker processes."""
-        master = self._gunicorn.pid if self._gunicorn else 0
+        master = self._server.pid if self._server else 0
         try:
             return [int(pid) for pid in Path(f"/proc/{master}/task/{master}/children").read_text().split()]
         except FileNotFoundError:

@@ -23,6 +23,11 @@ def test_concurrent_first_requests_create_one_row_each() -> None:
     assert send_first_requests(groups=((2, 16), (16, 2)), workers=2)["rows"] == 18
 
 
+def test_concurrent_first_requests_under_uvicorn_create_one_row_each() -> None:
+    figures = send_first_requests(groups=((2, 16), (16, 2)), workers=2, asgi="config.asgi:application")
+    assert figures["rows"] == 18
+
+
 def test_no_first_request_revives_one_of_twenty_deleted_users() -> None:
     assert delete_during_first_requests(seed=1, users=20, workers=2)["users"] == 20
 
@@ -40,11 +45,16 @@ def test_a_database_restarted_once_gives_only_200_and_503() -> None:
     assert figures["answers other than 200 to requests made outside of an outage"] == 0
 
 
+def test_a_database_restarted_once_under_uvicorn_gives_only_200_and_503() -> None:
+    figures = restart_under_load(seed=1, restarts=1, workers=2, asgi="config.asgi:application")
+    assert figures["answers other than 200 to requests made outside of an outage"] == 0
+
+
 def test_workers_killed_during_a_webhook_lose_nothing() -> None:
     assert kill_during_webhooks(seed=1, kills=2)["kills"] == 2
 
 
-@pytest.mark.parametrize("kind", ["direct", "pool"])
+@pytest.mark.parametrize("kind", ["direct", "pool", "uvicorn"])
 def test_a_stopped_server_costs_a_request_six_seconds(kind: str) -> None:
     assert stop_server(seed=1, seconds=8, kinds=(kind,))
 
