@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import asdict
 from http import HTTPStatus
 from typing import Any
@@ -85,17 +86,12 @@ class Control:
         handle = str(body.get("handle", "")).partition("@")[0]
         if not handle:
             raise ValueError("a handle is needed.")
-        self._require_free(handle)
+        with suppress(UnknownUser):
+            self._emulator.directory.find(handle)
+            raise ValueError(f"a user is called {handle!r} already.")
         defaults = {"email": f"{handle}@example.test", "first_name": handle.title()}
         user = self._emulator.directory.create(faults=faults, **defaults | body | {"handle": handle})
         return self._answer_change(user)
-
-    def _require_free(self, handle: str) -> None:
-        try:
-            self._emulator.directory.find(handle)
-        except UnknownUser:
-            return
-        raise ValueError(f"a user is called {handle!r} already.")
 
     def _update_user(self, user: ClerkUser, body: Body) -> Answer:
         faults = _pop_faults(body)
@@ -117,14 +113,8 @@ class Control:
     def _answer_change(self, user: ClerkUser) -> Answer:
         change = next(one for one in reversed(tuple(self._emulator.changes)) if one.user.id == user.id)
         sent = self._emulator.deliveries.url is not None and not change.faults.drop
-        return Answer.json(
-            {
-                "person": _user_fields(change.user),
-                "type": change.type,
-                "svix_id": change.svix_id,
-                "sent": sent,
-            }
-        )
+        answer = {"person": _user_fields(change.user), "type": change.type, "svix_id": change.svix_id}
+        return Answer.json(answer | {"sent": sent})
 
     def _rotate_keys(self, body: Body) -> Answer:
         return Answer.json({"kid": self._emulator.keyring.rotate(keep_old=bool(body.get("keep_old")))})

@@ -70,12 +70,8 @@ def token_body(options: Mapping[str, Any]) -> dict[str, Any]:
 
 def fields_of(options: Mapping[str, Any]) -> dict[str, Any]:
     """Return the user fields that the options name; an empty value means None."""
-    fields = {name: options[name] or None for name in FIELDS if options[name] is not None}
-    if "image_url" in fields:
-        fields["image_url"] = options["image_url"]
-    if options["email_verified"] is not None:
-        fields["email_verified"] = options["email_verified"]
-    return fields
+    named = {name: options[name] for name in (*FIELDS, "email_verified") if options[name] is not None}
+    return {name: None if value == "" and name != "image_url" else value for name, value in named.items()}
 
 
 def faults_of(options: Mapping[str, Any]) -> dict[str, Any]:

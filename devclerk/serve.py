@@ -34,20 +34,18 @@ def serve(options: Mapping[str, Any]) -> None:
         retry_schedule=options["retry_schedule"],
         keys_file=options["keys_file"],
     )
-    with _open_server(emulator, port=options["clerk_port"]) as server:
-        print(_greeting(server), flush=True)  # noqa: T201 - the output of a command
-        stop.wait()
-
-
-def _open_server(emulator: Emulator, *, port: int) -> Server:
+    port = options["clerk_port"]
     try:
-        return Server(emulator, port=port)
+        server = Server(emulator, port=port)
     except OSError as error:
         emulator.close()
         raise PortTaken(
             f"Port {port} cannot be used ({error.strerror}): "
             f"stop the program that uses it, or choose another --port."
         ) from None
+    with server:
+        print(_greeting(server), flush=True)  # noqa: T201 - the output of a command
+        stop.wait()
 
 
 def _greeting(server: Server) -> str:

@@ -19,6 +19,25 @@ GENERATED_HANDLE = "person{}"
 FIRST_NAMES = ("Ines", "Jonas", "Mei", "Omar", "Priya", "Rosa", "Sven", "Tariq", "Uma", "Zoë")
 LAST_NAMES = ("Abebe", "Berg", "Castro", "Dvořák", "Eriksen", "Fofana", "Gupta", "Haddad", "Ito", "Kowalski")
 
+# Handle, first and last name, and what differs from other users.
+SEEDS: tuple[tuple[str, str | None, str | None, dict[str, Any]], ...] = (
+    ("ada", "Ada", "Lovelace", {}),
+    ("grace", "Grace", "Hopper", {"email": None}),
+    ("alan", "Alan", "Turing", {"email_verified": False}),
+    ("nameless", None, None, {}),
+    # 247 of the 255 characters that the row holds.
+    (
+        "long",
+        "Wolfeschlegel" * 19,
+        "Hubert-Blaine-" * 18,
+        {"email": f"{'l' * 64}@{'long.' * 30}example.test"},
+    ),
+    ("yuki", "雪", "結城", {}),
+    ("layla", "ليلى", "الخوري", {}),
+    ("olena", "Олена", "Ковальчук 🌻", {}),
+    ("mallory", "Mallory", "Voss", {"banned": True}),
+)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClerkUser:
@@ -71,45 +90,18 @@ def image_url_of(handle: str) -> str:
 
 def seeded_users() -> tuple[ClerkUser, ...]:
     """Return the users of every start, always the same."""
-    seeds: tuple[tuple[str, dict[str, Any]], ...] = (
-        ("ada", {"first_name": "Ada", "last_name": "Lovelace", "email": "ada@example.test"}),
-        ("grace", {"first_name": "Grace", "last_name": "Hopper"}),
-        (
-            "alan",
-            {
-                "first_name": "Alan",
-                "last_name": "Turing",
-                "email": "alan@example.test",
-                "email_verified": False,
-            },
-        ),
-        ("nameless", {"email": "nameless@example.test"}),
-        (
-            "long",
-            {
-                "first_name": "Wolfeschlegel" * 19,  # 247 of the 255 characters that the row holds
-                "last_name": "Hubert-Blaine-" * 18,
-                "email": "l" * 64 + "@" + "long." * 30 + "example.test",
-            },
-        ),
-        ("yuki", {"first_name": "雪", "last_name": "結城", "email": "yuki@example.test"}),
-        ("layla", {"first_name": "ليلى", "last_name": "الخوري", "email": "layla@example.test"}),
-        ("olena", {"first_name": "Олена", "last_name": "Ковальчук 🌻", "email": "olena@example.test"}),
-        (
-            "mallory",
-            {"first_name": "Mallory", "last_name": "Voss", "email": "mallory@example.test", "banned": True},
-        ),
-    )
     return tuple(
         ClerkUser(
             id=stable_id(handle),
             handle=handle,
             created_at=SEEDED_SINCE_MS + number * 60_000,
             updated_at=SEEDED_SINCE_MS + number * 60_000,
+            first_name=first_name,
+            last_name=last_name,
             image_url=image_url_of(handle),
-            **fields,
+            **{"email": f"{handle}@example.test"} | others,
         )
-        for number, (handle, fields) in enumerate(seeds)
+        for number, (handle, first_name, last_name, others) in enumerate(SEEDS)
     )
 
 

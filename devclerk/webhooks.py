@@ -172,7 +172,6 @@ class Deliveries:
             delivery.body, secret=self.secret, svix_id=delivery.svix_id, at=at, good=not faults.bad_signature
         )
         delivery.attempts += 1
-        status, answer = None, "no answer"
         try:
             response = session.post(
                 str(self.url),
@@ -183,7 +182,7 @@ class Deliveries:
             )
             status, answer = response.status_code, response.text[:300]
         except requests.RequestException as error:
-            answer = type(error).__name__
+            status, answer = None, type(error).__name__
         return Attempt(
             svix_id=delivery.svix_id,
             type=delivery.type,

@@ -8,10 +8,10 @@ from argparse import ArgumentParser
 from collections.abc import Mapping
 from typing import Any
 
+from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from devclerk.client import Client, EmulatorError
-from devclerk.guards import DebugRequired, require_debug
 from devclerk.key_file import KeysUnreadable
 from devclerk.options import add_actions, faults_of, fields_of, token_body
 from devclerk.serve import PortTaken, serve
@@ -32,16 +32,21 @@ class Command(BaseCommand):
         add_actions(parser, clerk_port=int(port) if port.isdigit() else CLERK_PORT)
 
     def handle(self, *_: object, **options: Any) -> None:
-        """Run one action."""
+        """Run one action; raise `CommandError` unless DEBUG is on, because any client gets any token."""
+        if not settings.DEBUG:
+            raise CommandError(
+                "devclerk is for development alone and DJANGO_DEBUG is off: its tokens would let any client "
+                "in. Set DJANGO_DEBUG=true for this command (`make run` writes it to .run/env), never in "
+                "production."
+            )
         try:
-            require_debug()
             if options["action"] == "serve":
                 serve(options)
             elif options["action"] == "up":
                 sys.exit(up(options))
             else:
                 self._call(Client(options["clerk_port"]), options)
-        except (DebugRequired, EmulatorError, KeysUnreadable, PortTaken, StartFailed) as error:
+        except (EmulatorError, KeysUnreadable, PortTaken, StartFailed) as error:
             raise CommandError(str(error)) from None
 
     def _call(self, client: Client, options: Mapping[str, Any]) -> None:
