@@ -11,12 +11,12 @@ from django.db import connection
 from django.test import Client
 from pytest_django.live_server_helper import LiveServer
 
+from accounts.clerk.reverification import parse_reverification
 from accounts.permissions import (
     HasFeature,
     HasOrganizationPermission,
     HasOrganizationRole,
     HasPlan,
-    RecentlyVerified,
     ReverificationRequired,
 )
 from devclerk.fixtures import LocalClerk
@@ -154,8 +154,9 @@ def test_handler_that_expects_a_code_at_each_value_answers_403(ask: Ask, name: s
 
 
 def test_exception_has_its_code() -> None:
-    for level in ("strict", ("second_factor", 5)):
-        refusal = ReverificationRequired(RecentlyVerified(level)().hint)  # type: ignore[attr-defined]
+    levels: list[str | tuple[str, int]] = ["strict", ("second_factor", 5)]
+    for level in levels:
+        refusal = ReverificationRequired(parse_reverification(level).hint)
         assert refusal.get_codes() == "reverification_required"
         assert refusal.status_code == 403
 
