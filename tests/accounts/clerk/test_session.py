@@ -108,6 +108,7 @@ ORGANIZATIONS = [
         {"org_id": "org_1", "org_slug": "acme", "org_role": "org:admin"},
         ("org_1", "acme", "admin"),
     ),
+    ("version 1, as a number", {"v": 1, "org_id": "org_1"}, ("org_1", None, None)),
     ("version 1, its id alone", {"org_id": "org_1"}, ("org_1", None, None)),
     ("version 1 with o", {"o": ACME}, None),
     ("no organization", {"v": 2}, None),
