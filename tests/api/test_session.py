@@ -86,14 +86,16 @@ def test_no_actor_is_accepted_where_impersonation_is_not_allowed(
 
 @pytest.mark.parametrize("version", [1, 2])
 def test_organization_is_returned(ask: Ask, version: int) -> None:
-    acme = {"slug": "acme", "role": "admin", "permissions": ["reports:read", "files:write"], "id": "org_1"}
+    # So many that a set has them in another order than the alphabet's.
+    names = [f"reports:p{letter}" for letter in "hgfedcba"]
+    acme = {"slug": "acme", "role": "admin", "permissions": names, "id": "org_1"}
     body = ask("/api/v1/session", by="user_ada", organization=acme, version=version).json()
 
     assert body["organization"] == {
         "id": "org_1",
         "slug": "acme",
         "role": "admin",
-        "permissions": ["org:files:write", "org:reports:read"],
+        "permissions": [f"org:reports:p{letter}" for letter in "abcdefgh"],
     }
 
 
