@@ -6,6 +6,7 @@ AuthenticationFailed                 401     its own                 the same, w
 ServiceUnavailable                   503     keys_, sync_unavailable Retry-After
 OperationalError, InterfaceError     503     sync_unavailable        Retry-After
 SuspiciousOperation                  400     parse_error
+ReverificationRequired               403     its own, beside the key `clerk_error`
 any other APIException               its own
 anything else                        500     error
 """
@@ -24,11 +25,12 @@ from django.views import defaults
 from django.views.decorators.csrf import csrf_exempt
 from drf_standardized_errors import handler
 from drf_standardized_errors.types import CLIENT_ERROR, SERVER_ERROR, Error, ErrorResponse, ErrorType
-from rest_framework.exceptions import APIException, AuthenticationFailed, ParseError
+from rest_framework.exceptions import APIException, AuthenticationFailed, ParseError, PermissionDenied
 from rest_framework.renderers import JSONRenderer
 from rest_framework.response import Response
 
 from accounts.authentication import ServiceUnavailable
+from accounts.permissions import ReverificationRequired
 
 logger = logging.getLogger(__name__)
 
@@ -43,6 +45,13 @@ class ExceptionHandler(handler.ExceptionHandler):
         if isinstance(exc, SuspiciousOperation):
             return ParseError()
         return super().convert_known_exceptions(exc)
+
+    def format_exception(self, exc: APIException) -> dict[str, object]:
+        """Return the body; Clerk's frontend hook looks for `clerk_error` beside the errors."""
+        if not isinstance(exc, ReverificationRequired):
+            return dict(super().format_exception(exc))
+        plain = PermissionDenied(exc.default_detail, exc.default_code)
+        return {**super().format_exception(plain), "clerk_error": exc.hint}
 
     def get_headers(self, exc: APIException) -> dict[str, str]:
         """Return the headers, with the error code of RFC 6750 and the seconds to wait."""

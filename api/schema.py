@@ -12,6 +12,7 @@ from rest_framework import serializers
 
 # drf-spectacular registers extensions when they are imported.
 from accounts import openapi as _openapi  # noqa: F401
+from accounts.permissions import SessionPermission
 
 ERROR_TYPES = ("client_error", "server_error", "validation_error")
 METHODS_WITH_BODY = {"POST", "PUT", "PATCH"}
@@ -36,14 +37,19 @@ ERRORS = (
 )
 
 
-def _example(status: int, code: str, detail: str) -> OpenApiExample:
+def _example(status: int, code: str, detail: str, **keys: object) -> OpenApiExample:
     kind = "server_error" if status >= HTTPStatus.INTERNAL_SERVER_ERROR else "client_error"
     return OpenApiExample(
         code,
-        value={"type": kind, "errors": [{"code": code, "detail": detail, "attr": None}]},
+        value={"type": kind, "errors": [{"code": code, "detail": detail, "attr": None}], **keys},
         response_only=True,
         status_codes=[str(status)],
     )
+
+
+def _hint(permission: SessionPermission) -> dict[str, object]:
+    hint = getattr(permission, "hint", None)
+    return {"clerk_error": hint} if hint else {}
 
 
 class ErrorSerializer(serializers.Serializer[object]):
@@ -61,6 +67,10 @@ class ErrorResponseSerializer(serializers.Serializer[object]):
     type = serializers.ChoiceField(choices=ERROR_TYPES)
     # Hides `Serializer.errors`, which is unused: the serializer only describes the response.
     errors = ErrorSerializer(many=True)  # type: ignore[assignment]
+    clerk_error = serializers.DictField(
+        required=False,
+        help_text="Only with the code `reverification_required`: what Clerk's frontend hook looks for.",
+    )
 
 
 class AutoSchema(StandardizedAutoSchema):
@@ -92,8 +102,12 @@ class AutoSchema(StandardizedAutoSchema):
         ]
 
     def _get_error_response_examples(self) -> list[OpenApiExample]:
-        # The examples with the codes of this API are on the serializer.
-        return []
+        # The codes of all views are on the serializer; these are the codes of this view's permissions.
+        return [
+            _example(403, permission.code, permission.message, **_hint(permission))
+            for permission in self.view.get_permissions()
+            if isinstance(permission, SessionPermission)
+        ]
 
     def _get_response_for_code(
         self,

@@ -7,6 +7,8 @@ from datetime import UTC, datetime
 from drf_spectacular.utils import OpenApiExample, extend_schema_serializer
 from rest_framework import serializers
 
+from accounts.clerk.ids import is_clerk_id
+from accounts.clerk.session import ActorKind, Organization
 from accounts.clerk.tokens import SessionClaims
 from accounts.models import User
 
@@ -48,6 +50,21 @@ class UserSerializer(serializers.Serializer[User]):
     updated_at = serializers.DateTimeField(default_timezone=UTC, read_only=True)
 
 
+class OrganizationSerializer(serializers.Serializer[Organization]):
+    """The active organization of the session."""
+
+    id = serializers.CharField(read_only=True, help_text="The Clerk id.")
+    slug = serializers.CharField(allow_null=True, read_only=True)
+    role = serializers.CharField(
+        allow_null=True, read_only=True, help_text="Without the prefix `org:`, such as `admin`."
+    )
+    permissions = serializers.SerializerMethodField(help_text="Full names: `org:feature:permission`.")
+
+    def get_permissions(self, organization: Organization) -> list[str]:
+        """Return the permissions in a fixed order."""
+        return sorted(organization.permissions)
+
+
 @extend_schema_serializer(
     examples=[
         OpenApiExample(
@@ -59,6 +76,13 @@ class UserSerializer(serializers.Serializer[User]):
                 "expires_at": "2026-01-05T09:31:00Z",
                 "authorized_party": "https://app.example.test",
                 "actor": None,
+                "actor_kind": None,
+                "organization": {
+                    "id": "org_2b7Gh8KpQrStUvWxYz0123456789",
+                    "slug": "acme",
+                    "role": "admin",
+                    "permissions": ["org:reports:read"],
+                },
             },
             response_only=True,
         )
@@ -76,11 +100,16 @@ class SessionSerializer(serializers.Serializer[SessionClaims]):
     authorized_party = serializers.CharField(
         allow_null=True, read_only=True, help_text="The origin that the token was issued for."
     )
-    actor = serializers.CharField(
+    actor = serializers.SerializerMethodField(
+        help_text="The Clerk id of the user who impersonates. Null for any other actor."
+    )
+    actor_kind = serializers.ChoiceField(
+        choices=[(str(kind), str(kind)) for kind in ActorKind],
         allow_null=True,
         read_only=True,
-        help_text="The Clerk id of the impersonator, if there is one.",
+        help_text="Who acts for the user, or null if the user does.",
     )
+    organization = OrganizationSerializer(allow_null=True, read_only=True)
 
     def get_issued_at(self, claims: SessionClaims) -> datetime:
         """Return when the token was issued."""
@@ -89,3 +118,7 @@ class SessionSerializer(serializers.Serializer[SessionClaims]):
     def get_expires_at(self, claims: SessionClaims) -> datetime:
         """Return when the token expires."""
         return datetime.fromtimestamp(claims.expires_at, tz=UTC)
+
+    def get_actor(self, claims: SessionClaims) -> str | None:
+        """Return the actor if it is a Clerk user: another text may contain an e-mail address."""
+        return claims.actor if is_clerk_id(claims.actor) else None

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from devclerk.claims import ACTOR_KINDS
 from devclerk.control import EVENT_TYPES
 from devclerk.emulator import KeysState
 from devclerk.tokens import LIFETIME_SECONDS, Fault
@@ -15,6 +16,11 @@ from devclerk.webhooks import REORDER_SECONDS, RETRY_SCHEDULE_SECONDS
 
 FIELDS = ("first_name", "last_name", "email", "image_url", "external_id")
 RUN_FOLDER = Path(".run")
+TOKEN_OPTIONS = (
+    *("expires", "age", "azp", "fault", "actor", "actor_kind"),
+    *("features", "plans", "factor_ages"),
+)
+ORGANIZATION_OPTIONS = {"slug": "organization", "role": "role", "permissions": "permissions"}
 FAULTS = ("reorder", "drop", "bad_signature", "stale")
 NAME_HELP = "a handle such as ada, a user id or an e-mail address"
 LONGEST_SECONDS = 400 * 86_400
@@ -63,7 +69,9 @@ def add_actions(parser: ArgumentParser, *, clerk_port: int) -> None:
 
 def token_body(options: Mapping[str, Any]) -> dict[str, Any]:
     """Return the body of a request for a token."""
-    body = {name: options[name] for name in ("expires", "age", "azp", "fault", "actor")}
+    body = {name: options[name] for name in TOKEN_OPTIONS} | {"version": options["token_version"]}
+    organization = {field: options[name] for field, name in ORGANIZATION_OPTIONS.items() if options[name]}
+    body["organization"] = organization or None
     named = {name: value for name, value in body.items() if value is not None}
     return named | {"claims": dict(options["claim"])}
 
@@ -98,7 +106,29 @@ def _add_token(parser: ArgumentParser) -> None:
     )
     parser.add_argument("--age", type=_number(float), metavar="S", help="age of the claims in seconds")
     parser.add_argument("--azp", help="another origin than the emulator's; empty: none")
-    parser.add_argument("--actor", metavar="USER_ID", help="impersonated by")
+    parser.add_argument("--actor", metavar="ID", help="who acts for the user")
+    parser.add_argument("--actor-kind", choices=ACTOR_KINDS, help="without --actor: a new id")
+    parser.add_argument("--organization", metavar="SLUG", help="the active organization")
+    parser.add_argument("--role", help="in the organization; without it: member")
+    parser.add_argument(
+        "--permission",
+        dest="permissions",
+        action="append",
+        metavar="FEATURE:NAME",
+        help="such as reports:read",
+    )
+    parser.add_argument(
+        "--feature", dest="features", action="append", metavar="SCOPE:SLUG", help="such as u:beta"
+    )
+    parser.add_argument("--plan", dest="plans", action="append", metavar="SCOPE:SLUG", help="such as o:pro")
+    parser.add_argument(
+        "--factor-age",
+        dest="factor_ages",
+        type=_factor_ages,
+        metavar="M,M",
+        help="minutes since the first and the second factor were verified; -1: not enrolled",
+    )
+    parser.add_argument("--token-version", type=int, choices=(1, 2), help="1: the older format")
     parser.add_argument("--claim", type=_claim, action="append", default=[], metavar="NAME=VALUE")
     parser.add_argument("--fault", choices=[str(fault) for fault in Fault])
 
@@ -141,6 +171,13 @@ _port = _number(int, low=1, high=65_535)
 
 def _schedule(text: str) -> tuple[float, ...]:
     return tuple(_number(float)(part) for part in text.split(","))
+
+
+def _factor_ages(text: str) -> tuple[float, ...]:
+    ages = tuple(_number(int, low=-1)(part) for part in text.split(","))
+    if len(ages) != 2:  # noqa: PLR2004 - the first and the second factor
+        raise ArgumentTypeError("must look like 3,-1")
+    return ages
 
 
 def _claim(text: str) -> tuple[str, Any]:

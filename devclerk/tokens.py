@@ -14,18 +14,20 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Unpack
 
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey, generate_private_key
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from devclerk.claims import SessionOptions, session_claims
 from devclerk.key_file import load_keys, save_keys
 from devclerk.users import EMPTY, ClerkUser, new_id, stable_id
 
 LIFETIME_SECONDS = 60  # as in Clerk
 NBF_SKEW_SECONDS = 10  # nbf lies before iat by this
+ADDED_IN_VERSION_2 = ("fea", "jti", "pla", "sts", "v")
 # Values of the header field `cat`
 SESSION, TEMPLATE, MACHINE = "cl_B7d4PD111AAA", "cl_B7d4PD222AAA", "cl_B7d4PD333AAA"
 
@@ -125,21 +127,22 @@ class Keyring:
         age: float = 0,
         claims: Mapping[str, Any] = EMPTY,
         header: Mapping[str, Any] = EMPTY,
-        actor: str | None = None,
         fault: Fault | str | None = None,
         now: float | None = None,
+        **session: Unpack[SessionOptions],
     ) -> str:
         """Return a session token for a user (for a bare user id: without the custom claims).
 
         It expires `expires` seconds from `now`; its claims are `age` seconds old. `claims` and `header`
-        replace single fields; `ABSENT` removes one. Raise `ValueError` for an unknown `fault`.
+        replace single fields; `ABSENT` removes one. The other options are those of `session_claims`. Raise
+        `ValueError` for an unknown `fault`, and what `session_claims` raises.
         """
         moment = time.time() if now is None else now
         fields, payload = _draft(who, read_at=int(moment - age), ends_at=int(moment + expires))
         fields |= {"kid": self.kid}
-        payload |= {"iss": issuer, "azp": azp or ABSENT}
-        if actor:
-            payload["act"] = {"iss": "https://dashboard.clerk.com", "sid": new_id("sess"), "sub": actor}
+        payload |= {"iss": issuer, "azp": azp or ABSENT, **session_claims(**session)}
+        if session.get("version") == 1:
+            payload |= dict.fromkeys(ADDED_IN_VERSION_2, ABSENT)
         if fault:
             _APPLY[Fault(fault)](fields, payload, int(moment))
         fields, payload = _without_absent({**fields, **header}), _without_absent({**payload, **claims})

@@ -9,8 +9,8 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
-from typing import Any, TypeGuard
+from dataclasses import dataclass, field
+from typing import Any
 
 from accounts.clerk.ids import is_clerk_id
 from accounts.clerk.jws import (
@@ -25,6 +25,7 @@ from accounts.clerk.jws import (
     verify_payload,
 )
 from accounts.clerk.keys import KeySource, KeysUnavailable
+from accounts.clerk.session import SessionContents, is_text
 from accounts.clerk.times import MAX_AHEAD_SECONDS
 from accounts.clerk.unexpected import log_unexpected
 
@@ -56,17 +57,20 @@ class ClockSkewed(VerificationFailed):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SessionClaims:
-    """A verified session. Times are epoch seconds; `read_at` is when Clerk read the claims from its data."""
+class SessionClaims(SessionContents):
+    """A verified session. Times are epoch seconds; `read_at` is when Clerk read the claims from its data.
+
+    `actor` is `act.sub` as sent: it may be the e-mail address of an operator. The `repr` omits it.
+    """
 
     user_id: str
     session_id: str | None
     issued_at: int
     expires_at: int
     authorized_party: str | None
-    actor: str | None
+    actor: str | None = field(repr=False)
     read_at: int
-    payload: Mapping[str, Any]
+    payload: Mapping[str, Any] = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +189,7 @@ class SessionVerifier:
         if "sid" not in payload and self.allow_template_tokens:
             return None
         session_id = payload.get("sid")
-        if not _is_text(session_id) or not session_id:
+        if not is_text(session_id) or not session_id:
             raise InvalidToken("token_invalid_claims")
         return session_id
 
@@ -205,7 +209,7 @@ class SessionVerifier:
         if "azp" not in payload and (parties is None or self.allow_missing_azp):
             return None
         party = payload.get("azp")
-        if not _is_text(party) or (parties is not None and party not in parties):
+        if not is_text(party) or (parties is not None and party not in parties):
             raise InvalidToken("token_invalid_authorized_party")
         return party
 
@@ -229,7 +233,7 @@ class SessionVerifier:
         if not self.allow_impersonation:
             raise InvalidToken("impersonation_refused")
         actor = act.get("sub") if isinstance(act, dict) else None
-        if not _is_text(actor) or not actor:
+        if not is_text(actor) or not actor:
             raise InvalidToken("token_invalid_claims")
         return actor
 
@@ -245,11 +249,6 @@ def verify_signature(token: str, keys: KeySource) -> bytes:
         raise
     except Exception as error:  # noqa: BLE001 - no content of a token may cause a server error
         raise refuse_unexpected(error) from None
-
-
-def _is_text(value: object) -> TypeGuard[str]:
-    # JSON can contain half a surrogate pair, which cannot be encoded in a response or a log line.
-    return isinstance(value, str) and value.isprintable()
 
 
 def _check_user_id(subject: object) -> str:

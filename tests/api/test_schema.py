@@ -12,14 +12,45 @@ from django.contrib.staticfiles import finders
 from django.core.management import call_command
 from django.db import connection
 from django.test import Client
+from django.urls import path
+from drf_spectacular.generators import SchemaGenerator
+from drf_spectacular.utils import extend_schema
 from pytest_django import Settings
+from rest_framework.permissions import IsAuthenticated
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
 
 from accounts.models import User
+from accounts.permissions import (
+    HasFeature,
+    HasOrganization,
+    HasOrganizationPermission,
+    HasOrganizationRole,
+    HasPlan,
+    RecentlyVerified,
+)
 from tests.api.conftest import error_of
 from tests.factories import UserFactory
 
 COMMITTED = Path(__file__).parents[2] / "api" / "openapi.yaml"
+GUARDS: tuple[Any, ...] = (
+    HasOrganization,
+    HasOrganizationRole("admin"),
+    HasOrganizationPermission("org:reports:read"),
+    HasFeature("beta"),
+    HasPlan("pro"),
+    RecentlyVerified("strict"),
+)
 ENVELOPE = {"$ref": "#/components/schemas/ErrorResponse"}
+
+
+class Reports(APIView):
+    permission_classes = (IsAuthenticated, *GUARDS)
+
+    @extend_schema(responses=str)
+    def get(self, request: Request) -> Response:
+        return Response("")
 
 
 @pytest.fixture(scope="module")
@@ -89,6 +120,31 @@ def test_email_and_image_url_have_no_format(schema: dict[str, Any]) -> None:
     assert "format" not in user["email"]
     assert "format" not in user["image_url"]
     assert user["email"]["nullable"] is True
+
+
+def test_refusals_of_the_permissions_of_a_view_are_documented() -> None:
+    patterns = [path("api/v1/reports", Reports.as_view())]
+    generated = SchemaGenerator(patterns=patterns).get_schema(public=True)  # type: ignore[no-untyped-call]
+    responses = generated["paths"]["/api/v1/reports"]["get"]["responses"]
+
+    own = {
+        example["value"]["errors"][0]["code"]: example["value"] for example in examples_of(responses["403"])
+    }
+    assert {guard.code for guard in GUARDS} < set(own)
+    assert "org:reports:read" in own["organization_permission_required"]["errors"][0]["detail"]
+    assert own["reverification_required"]["clerk_error"]["metadata"] == {"reverification": "strict"}
+    assert "clerk_error" not in own["feature_required"]
+    assert {"token_expired"} <= {one["value"]["errors"][0]["code"] for one in examples_of(responses["401"])}
+    assert "organization_permission_required" not in str(responses["401"])
+
+
+def test_operations_without_such_permissions_do_not_name_them(schema: dict[str, Any]) -> None:
+    assert "organization_required" not in str(schema["paths"])
+    assert schema["components"]["schemas"]["ErrorResponse"]["required"] == ["errors", "type"]
+
+
+def examples_of(response: dict[str, Any]) -> list[dict[str, Any]]:
+    return list(response["content"]["application/json"]["examples"].values())
 
 
 def operations(schema: dict[str, Any]) -> list[dict[str, Any]]:

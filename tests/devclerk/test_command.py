@@ -89,6 +89,40 @@ def test_a_token_can_name_an_actor(run: Run) -> None:
     assert claims_of(run("token", "ada", "--actor", "user_2boss"))["act"]["sub"] == "user_2boss"
 
 
+def test_a_token_has_what_the_options_of_a_session_name(run: Run) -> None:
+    options = (
+        "--organization acme --role admin --permission reports:read --permission files:write --feature u:beta"
+    )
+    more = "--plan o:pro --plan u:plus --factor-age 3,-1 --actor-kind agent"
+    claims = claims_of(run("token", "ada", *options.split(), *more.split()))
+
+    assert {name: claims["o"][name] for name in ("slg", "rol", "per", "fpm")} == {
+        "slg": "acme",
+        "rol": "admin",
+        "per": "read,write",
+        "fpm": "1,2",
+    }
+    assert claims["fea"] == "u:beta,o:reports,o:files"
+    assert (claims["pla"], claims["fva"]) == ("o:pro,u:plus", [3, -1])
+    assert (claims["act"]["type"], claims["v"]) == ("agent", 2)
+
+
+def test_a_token_can_be_of_version_1(run: Run) -> None:
+    claims = claims_of(run("token", "ada", "--organization", "acme", "--token-version", "1"))
+    assert (claims["org_slug"], claims["org_role"], "v" in claims) == ("acme", "org:member", False)
+
+
+def test_without_options_a_token_has_no_organization_and_no_actor(run: Run) -> None:
+    claims = claims_of(run("token", "ada"))
+    assert not {"o", "act"} & set(claims)
+    assert (claims["pla"], claims["fea"], claims["fva"]) == ("u:free", "", [0, -1])
+
+
+def test_a_role_without_an_organization_is_one_sentence(run: Run) -> None:
+    with pytest.raises(CommandError, match=r"a role or a permission needs an organization\.$"):
+        run("token", "ada", "--role", "admin")
+
+
 def test_an_update_shows_in_the_next_token(run: Run) -> None:
     run("update", "ada", "--first-name", "Augusta", "--email", "augusta@example.test", "--unverified")
     claims = claims_of(run("token", "ada"))
@@ -186,6 +220,12 @@ def test_an_unknown_name_is_one_sentence(run: Run, arguments: list[str]) -> None
         ["token", "ada", "--fault", "typo"],
         ["token", "ada", "--expires", "x"],
         ["token", "ada", "--expires", "nan"],
+        ["token", "ada", "--factor-age", "3"],
+        ["token", "ada", "--factor-age", "3,-2"],
+        ["token", "ada", "--factor-age", "3,4,5"],
+        ["token", "ada", "--actor-kind", "robot"],
+        ["token", "ada", "--token-version", "3"],
+        ["token", "ada", "--feature", "beta"],
         ["send", "user.danced", "ada"],
         ["update", "ada", "--duplicate", "0"],
         ["keys", "sideways"],

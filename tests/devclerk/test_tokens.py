@@ -172,3 +172,102 @@ def test_an_unknown_kid_is_not_served(clerk: LocalClerk) -> None:
 def test_an_unknown_fault_is_refused(clerk: LocalClerk) -> None:
     with pytest.raises(ValueError, match="not a valid Fault"):
         clerk.mint("ada", fault="typo")
+
+
+def test_an_organization_is_encoded_as_clerk_does(clerk: LocalClerk) -> None:
+    acme = {
+        "slug": "acme",
+        "role": "admin",
+        "permissions": ["reports:read", "org:files:write", "reports:write"],
+    }
+    claims = decode(clerk.mint("ada", organization=acme, features=["o:other", "u:reports", "u:beta"]))[1]
+
+    assert claims["fea"] == "o:other,ou:reports,u:beta,o:files"
+    assert claims["o"] == {
+        "id": claims["o"]["id"],
+        "slg": "acme",
+        "rol": "admin",
+        "per": "read,write",
+        "fpm": "0,3,2",
+    }
+    assert claims["o"]["id"].startswith("org_2")
+
+
+def test_an_organization_without_permissions_has_neither_names_nor_map(clerk: LocalClerk) -> None:
+    claims = decode(clerk.mint("ada", organization="acme"))[1]
+    assert set(claims["o"]) == {"id", "slg", "rol"}
+    assert claims["o"]["rol"] == "member"
+
+
+def test_the_map_has_more_bits_than_a_machine_word(clerk: LocalClerk) -> None:
+    names = [f"a:p{number}" for number in range(80)]
+    token = clerk.mint("ada", organization={"slug": "acme", "permissions": [*names, "b:p79"]})
+    assert decode(token)[1]["o"]["fpm"] == f"{2**80 - 1},{2**79}"
+
+
+def test_version_1_has_flat_claims(clerk: LocalClerk) -> None:
+    acme = {"slug": "acme", "role": "admin", "permissions": ["reports:read"], "id": "org_2acme"}
+    claims = decode(clerk.mint("ada", organization=acme, version=1))[1]
+
+    assert not {"v", "jti", "pla", "fea", "sts", "o"} & set(claims)
+    assert {name: value for name, value in claims.items() if name.startswith("org_")} == {
+        "org_id": "org_2acme",
+        "org_slug": "acme",
+        "org_role": "org:admin",
+        "org_permissions": ["org:reports:read"],
+    }
+    assert not {name for name in decode(clerk.mint("ada", version=1))[1] if name.startswith("org_")}
+
+
+def test_features_plans_and_factors_are_as_requested(clerk: LocalClerk) -> None:
+    claims = decode(clerk.mint("ada", features=["u:a", "o:a"], plans=["o:pro"], factor_ages=(3, -1)))[1]
+    assert (claims["fea"], claims["pla"], claims["fva"]) == ("ou:a", "o:pro", [3, -1])
+
+
+@pytest.mark.parametrize(
+    ("options", "sub"),
+    [
+        ({"actor_kind": "cli"}, "cli:operator@example.test"),
+        ({"actor_kind": "cli", "actor": "a@example.test"}, "cli:a@example.test"),
+        ({"actor_kind": "agent", "actor": "user_2boss"}, "user_2boss"),
+        ({"actor_kind": "user", "actor": "user_2boss"}, "user_2boss"),
+        ({"actor": "user_2boss"}, "user_2boss"),
+    ],
+)
+def test_an_actor_has_its_kind(clerk: LocalClerk, options: dict[str, str], sub: str) -> None:
+    act = decode(clerk.mint("ada", **options))[1]["act"]
+    assert act["sub"] == sub
+    assert act.get("type") == ("agent" if options.get("actor_kind") == "agent" else None)
+
+
+@pytest.mark.parametrize(("kind", "prefix"), [("user", "user_2"), ("agent", "agent_2")])
+def test_an_actor_without_an_id_gets_one(clerk: LocalClerk, kind: str, prefix: str) -> None:
+    assert decode(clerk.mint("ada", actor_kind=kind))[1]["act"]["sub"].startswith(prefix)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"features": ["beta"]}, "'beta' must look like o:slug, u:slug or ou:slug"),
+        ({"features": ["x:beta"]}, "must look like"),
+        ({"plans": ["o:"]}, "must look like"),
+        ({"organization": {"slug": "acme", "permissions": ["read"]}}, "must look like reports:read"),
+        ({"organization": {"slug": "acme", "permissions": ["a:b:c"]}}, "must look like reports:read"),
+        ({"organization": {"role": "admin"}}, "needs an organization"),
+        ({"actor_kind": "robot"}, "must be one of user, agent, cli"),
+        ({"version": 3}, "the version must be 2, or 1"),
+        ({"version": 1, "features": ["o:a"]}, "without features and plans"),
+        ({"version": 1, "plans": ["o:a"]}, "without features and plans"),
+    ],
+)
+def test_what_clerk_does_not_write_is_refused(
+    clerk: LocalClerk, options: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        clerk.mint("ada", **options)
+
+
+@pytest.mark.parametrize("options", [{"organization": {"slug": "acme", "x": 1}}, {"organisation": "acme"}])
+def test_an_unknown_option_is_refused(clerk: LocalClerk, options: dict[str, Any]) -> None:
+    with pytest.raises(TypeError, match="unexpected keyword argument"):
+        clerk.mint("ada", **options)

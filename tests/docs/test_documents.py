@@ -15,6 +15,7 @@ from django.urls import resolve
 
 from accounts.bulk.linking import Verdict
 from accounts.clerk.outgoing import USER_AGENT
+from api.schema import ERRORS
 from devclerk.fixtures import LocalClerk
 from devclerk.tokens import Fault
 from devclerk.users import seeded_users
@@ -52,7 +53,8 @@ def error_codes() -> set[str]:
     return (
         named(r'InvalidToken\(\s*"(\w+)"', "accounts/clerk/jws.py", "accounts/clerk/tokens.py")
         | named(r'(?:SignIn\w+|UserInactive|UnknownKey)\("(\w+)"', "accounts/sign_in.py")
-        | named(r'_example\(\s*\d+, code="(\w+)"', "api/schema.py")
+        | named(r'(?:code|default_code) = "(\w+)"', "accounts/permissions.py")
+        | {code for _, code, _ in ERRORS}
         | {refusal.code for refusal in REFUSALS.values()}
     )
 

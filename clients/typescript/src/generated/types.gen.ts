@@ -4,6 +4,8 @@ export type ClientOptions = {
     baseUrl: `${string}://${string}` | (string & {});
 };
 
+export type ActorKindEnum = 'user' | 'agent' | 'cli' | 'other';
+
 /**
  * One error.
  */
@@ -28,9 +30,34 @@ export type Error = {
 export type ErrorResponse = {
     type: ErrorTypeEnum;
     errors: Array<Error>;
+    /**
+     * Only with the code `reverification_required`: what Clerk's frontend hook looks for.
+     */
+    clerk_error?: {
+        [key: string]: unknown;
+    };
 };
 
 export type ErrorTypeEnum = 'client_error' | 'server_error' | 'validation_error';
+
+/**
+ * The active organization of the session.
+ */
+export type Organization = {
+    /**
+     * The Clerk id.
+     */
+    readonly id: string;
+    readonly slug: string | null;
+    /**
+     * Without the prefix `org:`, such as `admin`.
+     */
+    readonly role: string | null;
+    /**
+     * Full names: `org:feature:permission`.
+     */
+    readonly permissions: Array<string>;
+};
 
 export type PaginatedUserList = {
     count: number;
@@ -64,9 +91,14 @@ export type Session = {
      */
     readonly authorized_party: string | null;
     /**
-     * The Clerk id of the impersonator, if there is one.
+     * The Clerk id of the user who impersonates. Null for any other actor.
      */
     readonly actor: string | null;
+    /**
+     * Who acts for the user, or null if the user does.
+     */
+    actor_kind: ActorKindEnum | null;
+    organization: Organization | null;
 };
 
 /**

@@ -2,6 +2,13 @@
 
 import * as z from 'zod/mini';
 
+export const zActorKindEnum = z.enum([
+    'user',
+    'agent',
+    'cli',
+    'other'
+]);
+
 /**
  * One error.
  */
@@ -22,7 +29,18 @@ export const zErrorTypeEnum = z.enum([
  */
 export const zErrorResponse = z.object({
     type: zErrorTypeEnum,
-    errors: z.array(zError)
+    errors: z.array(zError),
+    clerk_error: z.optional(z.record(z.string(), z.unknown()))
+});
+
+/**
+ * The active organization of the session.
+ */
+export const zOrganization = z.object({
+    id: z.readonly(z.string()),
+    slug: z.nullable(z.readonly(z.string())),
+    role: z.nullable(z.readonly(z.string())),
+    permissions: z.readonly(z.array(z.string()))
 });
 
 /**
@@ -34,7 +52,9 @@ export const zSession = z.object({
     issued_at: z.readonly(z.iso.datetime({ offset: true })),
     expires_at: z.readonly(z.iso.datetime({ offset: true })),
     authorized_party: z.nullable(z.readonly(z.string())),
-    actor: z.nullable(z.readonly(z.string()))
+    actor: z.nullable(z.readonly(z.string())),
+    actor_kind: z.nullable(zActorKindEnum),
+    organization: z.nullable(zOrganization)
 });
 
 /**

@@ -28,6 +28,12 @@ export type Error = {
 export type ErrorResponse = {
     type: ErrorTypeEnum;
     errors: Array<Error>;
+    /**
+     * Only with the code `reverification_required`: what Clerk's frontend hook looks for.
+     */
+    clerk_error?: {
+        [key: string]: unknown;
+    };
 };
 
 export type ErrorTypeEnum = 'client_error' | 'server_error' | 'validation_error';

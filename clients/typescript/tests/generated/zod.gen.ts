@@ -22,7 +22,8 @@ export const zErrorTypeEnum = z.enum([
  */
 export const zErrorResponse = z.object({
     type: zErrorTypeEnum,
-    errors: z.array(zError)
+    errors: z.array(zError),
+    clerk_error: z.optional(z.record(z.string(), z.unknown()))
 });
 
 /**
