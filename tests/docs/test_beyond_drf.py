@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import pytest
+import requests
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
+from config.database import POOL_MAX_SIZE
 from tests.docs.documents import ROOT, blocks
 from tests.postgres import ThrowawayPostgres
 from tests.proof.environment import clerk_instance
@@ -23,26 +25,19 @@ DOCUMENT = ROOT / "docs/beyond-drf.md"
 # The file of each block; two of them are one file.
 FILES = (
     *("clerk_views.py", "views.py", "ninja_api.py", "clerk_consumers.py"),
-    *("greetings.py", "greetings.py", "routing.py"),
+    *("greetings.py", "greetings.py", "routing.py", "events.py"),
 )
 SETTINGS = """
 from config.settings import *
 ROOT_URLCONF = "recipe_urls"
 """
 URLS = """
-from django.http import StreamingHttpResponse
 from django.urls import path
 from config.urls import *
 from config.urls import urlpatterns as ours
-from clerk_views import clerk_required
+from events import events
 from ninja_api import api
 from views import async_greeting, greeting
-
-@clerk_required
-async def events(request):
-    async def stream():
-        yield f"data: {request.user.first_name}\\n\\n"
-    return StreamingHttpResponse(stream(), content_type="text/event-stream")
 
 urlpatterns = [
     path("greeting", greeting),
@@ -159,11 +154,24 @@ def test_a_post_needs_no_csrf_token(site: Site) -> None:
     assert [site._send("POST", path, headers=headers).status_code for path in VIEWS[:2]] == [200, 200]
 
 
-def test_a_stream_of_events_is_signed_in(site: Site) -> None:
-    response = get(site, "/events", site.mint("ada"))
+def test_a_stream_of_events_ends_with_its_token(site: Site) -> None:
+    response = get(site, "/events", site.mint("ada", expires=2))
 
-    assert (response.status_code, response.text) == (200, "data: Ada\n\n")
+    assert response.status_code == 200
+    assert response.text == "data: Ada\n\n" * response.text.count("data") != ""
     assert get(site, "/events").status_code == 401
+
+
+def test_streams_keep_no_connection_of_the_pool(site: Site) -> None:
+    headers = {"Authorization": f"Bearer {site.mint('ada')}"}
+    lines = []  # a stream ends with its iterator
+    with ExitStack() as streams:
+        for _ in range(POOL_MAX_SIZE + 2):
+            stream = requests.get(f"{site.url}/events", headers=headers, stream=True, timeout=30)
+            streams.enter_context(stream)
+            lines.append(stream.iter_lines())
+            assert next(lines[-1]) == b"data: Ada"
+        assert get(site, "/greeting", site.mint("ada")).status_code == 200
 
 
 @pytest.mark.parametrize("path", SOCKETS)
