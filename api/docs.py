@@ -8,12 +8,6 @@ from typing import NoReturn
 from django.conf import settings
 from django.contrib.auth.views import redirect_to_login
 from django.http.response import HttpResponseBase
-from drf_spectacular.renderers import (
-    OpenApiJsonRenderer,
-    OpenApiJsonRenderer2,
-    OpenApiYamlRenderer,
-    OpenApiYamlRenderer2,
-)
 from drf_spectacular.utils import extend_schema
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 from rest_framework.authentication import SessionAuthentication
@@ -35,12 +29,7 @@ class SchemaView(SpectacularAPIView):
     http_method_names = READ_ONLY
     authentication_classes = (SessionAuthentication,)
     permission_classes = (IsStaffOrDebug,)
-    renderer_classes = [  # noqa: RUF012 - its type
-        OpenApiJsonRenderer2,
-        OpenApiJsonRenderer,
-        OpenApiYamlRenderer2,
-        OpenApiYamlRenderer,
-    ]
+    renderer_classes = SpectacularAPIView.renderer_classes[::-1]
 
     @extend_schema(exclude=True)
     def get(self, request: Request, *args: object, **kwargs: object) -> Response:

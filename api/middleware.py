@@ -37,7 +37,8 @@ class RequestIDMiddleware:
         try:
             response = self.get_response(request)
             response.headers[HEADER] = request_id
-            logger.info("request", extra=_describe(request, response) | {"duration_ms": _elapsed_ms(started)})
+            elapsed_ms = round((time.perf_counter() - started) * 1000, 2)
+            logger.info("request", extra=_describe(request, response) | {"duration_ms": elapsed_ms})
             return response
         finally:
             _request_id.reset(token)
@@ -73,7 +74,3 @@ def _describe(request: HttpRequest, response: HttpResponseBase) -> dict[str, obj
         "status": response.status_code,
         "clerk_id": getattr(getattr(request, "auth", None), "user_id", None),
     }
-
-
-def _elapsed_ms(started: float) -> float:
-    return round((time.perf_counter() - started) * 1000, 2)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from http import HTTPStatus
+from itertools import starmap
 from typing import Any
 
 from drf_spectacular.utils import Direction, OpenApiExample, OpenApiParameter, extend_schema_serializer
@@ -16,7 +17,26 @@ ERROR_TYPES = ("client_error", "server_error", "validation_error")
 METHODS_WITH_BODY = {"POST", "PUT", "PATCH"}
 
 
-def _example(status: int, *, code: str, detail: str) -> OpenApiExample:
+# Status, code and detail of each example of an error.
+ERRORS = (
+    (400, "parse_error", "Malformed request."),
+    (401, "not_authenticated", "Authentication credentials were not provided."),
+    (401, "token_expired", "The session token has expired: request a new one."),
+    (403, "user_inactive", "This user may not sign in."),
+    (403, "impersonation_of_staff", "Users who are staff or have permissions cannot be impersonated."),
+    (403, "https_required", "Credentials must not be sent over plain http: use https."),
+    (403, "permission_denied", "You do not have permission to perform this action."),
+    (404, "not_found", "Not found."),
+    (405, "method_not_allowed", 'Method "POST" not allowed.'),
+    (415, "unsupported_media_type", 'Unsupported media type "text/plain" in request.'),
+    (429, "throttled", "Request was throttled."),
+    (500, "error", "Server Error (500)"),
+    (503, "keys_unavailable", "No verification key is available now."),
+    (503, "sync_unavailable", "The user cannot be read or saved now."),
+)
+
+
+def _example(status: int, code: str, detail: str) -> OpenApiExample:
     kind = "server_error" if status >= HTTPStatus.INTERNAL_SERVER_ERROR else "client_error"
     return OpenApiExample(
         code,
@@ -34,32 +54,7 @@ class ErrorSerializer(serializers.Serializer[object]):
     attr = serializers.CharField(allow_null=True, help_text="The invalid field, if the error is about one.")
 
 
-@extend_schema_serializer(
-    examples=[
-        _example(400, code="parse_error", detail="Malformed request."),
-        _example(401, code="not_authenticated", detail="Authentication credentials were not provided."),
-        _example(401, code="token_expired", detail="The session token has expired: request a new one."),
-        _example(403, code="user_inactive", detail="This user may not sign in."),
-        _example(
-            403,
-            code="impersonation_of_staff",
-            detail="Users who are staff or have permissions cannot be impersonated.",
-        ),
-        _example(
-            403, code="https_required", detail="Credentials must not be sent over plain http: use https."
-        ),
-        _example(403, code="permission_denied", detail="You do not have permission to perform this action."),
-        _example(404, code="not_found", detail="Not found."),
-        _example(405, code="method_not_allowed", detail='Method "POST" not allowed.'),
-        _example(
-            415, code="unsupported_media_type", detail='Unsupported media type "text/plain" in request.'
-        ),
-        _example(429, code="throttled", detail="Request was throttled."),
-        _example(500, code="error", detail="Server Error (500)"),
-        _example(503, code="keys_unavailable", detail="No verification key is available now."),
-        _example(503, code="sync_unavailable", detail="The user cannot be read or saved now."),
-    ]
-)
+@extend_schema_serializer(examples=list(starmap(_example, ERRORS)))
 class ErrorResponseSerializer(serializers.Serializer[object]):
     """The body of every error response."""
 

@@ -146,12 +146,8 @@ def read_dotenv(path: Path) -> tuple[dict[str, str], list[str]]:
         if not line or line.startswith("#"):
             continue
         if match := ASSIGNMENT.fullmatch(line):
-            found[match[1]] = _unquoted(match[2])
+            quoted = QUOTED.fullmatch(match[2])
+            found[match[1]] = quoted[2] if quoted else match[2]
         else:
             problems.append(f"line {number} must look like NAME=value")
     return found, problems
-
-
-def _unquoted(text: str) -> str:
-    quoted = QUOTED.fullmatch(text)
-    return quoted[2] if quoted else text

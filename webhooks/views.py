@@ -44,40 +44,26 @@ class WrongInstance(Exception):
 class Refusal(NamedTuple):
     """The response to a refused delivery. The code is stable; the detail may change."""
 
-    status: HTTPStatus
+    status: int
     code: str
     detail: str
 
 
 REFUSALS: dict[type[Exception], Refusal] = {
-    MethodNotAllowed: Refusal(
-        HTTPStatus.METHOD_NOT_ALLOWED, "method_not_allowed", "Webhooks are delivered with POST."
-    ),
-    PayloadTooLarge: Refusal(
-        HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "payload_too_large", "The body is larger than 256 KiB."
-    ),
+    MethodNotAllowed: Refusal(405, "method_not_allowed", "Webhooks are delivered with POST."),
+    PayloadTooLarge: Refusal(413, "payload_too_large", "The body is larger than 256 KiB."),
     InvalidSignature: Refusal(
-        HTTPStatus.BAD_REQUEST,
+        400,
         "invalid_signature",
         "The signature is missing, malformed, more than five minutes off, or made with another secret.",
     ),
-    MalformedEvent: Refusal(
-        HTTPStatus.BAD_REQUEST, "malformed_event", "The body is not a JSON object with a `type`."
-    ),
-    WrongInstance: Refusal(
-        HTTPStatus.BAD_REQUEST,
-        "wrong_instance",
-        "The event is not from the configured Clerk instance.",
-    ),
+    MalformedEvent: Refusal(400, "malformed_event", "The body is not a JSON object with a `type`."),
+    WrongInstance: Refusal(400, "wrong_instance", "The event is not from the configured Clerk instance."),
     NoUsableSecret: Refusal(
-        HTTPStatus.SERVICE_UNAVAILABLE,
-        "webhooks_not_configured",
-        "No signing secret is configured. Deliver the event again later.",
+        503, "webhooks_not_configured", "No signing secret is configured. Deliver the event again later."
     ),
     SyncUnavailable: Refusal(
-        HTTPStatus.SERVICE_UNAVAILABLE,
-        "sync_unavailable",
-        "The event could not be applied. Deliver it again later.",
+        503, "sync_unavailable", "The event could not be applied. Deliver it again later."
     ),
 }
 
@@ -122,7 +108,10 @@ def _read_body(request: HttpRequest) -> bytes:
     The declared length may be missing or wrong. `request.body` is not used: its own limit answers 400.
     Raises PayloadTooLarge, or InvalidSignature if the body cannot be read.
     """
-    length = _declared_length(request)
+    try:
+        length = int(request.META.get("CONTENT_LENGTH") or "")
+    except ValueError:
+        length = None
     if length is not None and length > MAX_BODY_BYTES:
         raise PayloadTooLarge
     # Without a declared length Django reads an empty body. A server that decodes chunked bodies marks its
@@ -137,13 +126,6 @@ def _read_body(request: HttpRequest) -> bytes:
     if len(body) > MAX_BODY_BYTES:
         raise PayloadTooLarge
     return body
-
-
-def _declared_length(request: HttpRequest) -> int | None:
-    try:
-        return int(request.META.get("CONTENT_LENGTH") or "")
-    except ValueError:
-        return None
 
 
 def _refuse(refusal: Refusal) -> JsonResponse:

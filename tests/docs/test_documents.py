@@ -52,7 +52,7 @@ def error_codes() -> set[str]:
     return (
         named(r'InvalidToken\(\s*"(\w+)"', "accounts/clerk/jws.py", "accounts/clerk/tokens.py")
         | named(r'(?:TokenRefused\(|code=|default_code = )"(\w+)"', "accounts/authentication.py")
-        | named(r'_example\(\s*\d+, code="(\w+)"', "api/schema.py")
+        | named(r'\(\d{3}, "(\w+)"', "api/schema.py")
         | {refusal.code for refusal in REFUSALS.values()}
     )
 
