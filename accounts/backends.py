@@ -38,15 +38,9 @@ class StaffBackend(ModelBackend):
             attempt.failed = user is None or not user.is_staff
             return user
 
-    async def aauthenticate(
-        self,
-        request: HttpRequest | None,
-        username: str | None = None,
-        password: str | None = None,
-        **kwargs: Any,
-    ) -> Any:
+    async def aauthenticate(self, *arguments: Any, **credentials: Any) -> Any:
         """Do the same in a thread; Django's own method would hash without a limit."""
-        return await BaseBackend.aauthenticate(self, request, username=username, password=password, **kwargs)
+        return await BaseBackend.aauthenticate(self, *arguments, **credentials)
 
     def user_can_authenticate(self, user: Any) -> bool:
         """Return whether the user is active, not deleted and not banned, as the API requires."""

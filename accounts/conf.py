@@ -14,7 +14,7 @@ from django.core.signals import setting_changed
 
 from accounts.clerk.api import ClerkAPI
 from accounts.clerk.instance import InstanceGuard
-from accounts.clerk.jwks import check_address, fetch_keys, keys_of_pem
+from accounts.clerk.jwks import check_address, fetch_document, keys_of_pem
 from accounts.clerk.keys import KeySource, KeysStatus, KeyStore, pem_keys
 from accounts.clerk.profiles import ClaimsMap, parse_claims_map
 from accounts.clerk.tokens import SessionVerifier
@@ -103,7 +103,7 @@ def _read_verifying_keys() -> Collection[RSAPublicKey]:
     if settings.CLERK_JWT_KEY:
         return keys_of_pem(settings.CLERK_JWT_KEY)
     check_address(settings.CLERK_JWKS_URL, allow_http=settings.DEBUG)
-    return fetch_keys(settings.CLERK_JWKS_URL).values()
+    return fetch_document(settings.CLERK_JWKS_URL).keys.values()
 
 
 def _clear_caches(*, setting: str, **_kwargs: Any) -> None:

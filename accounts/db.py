@@ -21,17 +21,15 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from hashlib import blake2b
-from typing import TYPE_CHECKING, Self, TypeVar
+from typing import Self, TypeVar
 
 from django.contrib.auth import get_user_model
 from django.db import Error, connections, models, router, transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
 
 from accounts.clerk.unexpected import log_unexpected
 from accounts.deadline import current_deadline
 from accounts.pool import discard_connection
-
-if TYPE_CHECKING:
-    from django.db.backends.base.base import BaseDatabaseWrapper
 
 T = TypeVar("T")
 M = TypeVar("M", bound=models.Model)
@@ -103,7 +101,10 @@ def after_commit(callback: Callable[[], object]) -> None:
         except Exception as error:  # noqa: BLE001 - the rows are committed: this is no failure of the caller
             log_unexpected(logger, "Unexpected error after a commit", error=error)
 
-    transaction.on_commit(call, using=write_alias())
+    if write_connection().in_atomic_block:
+        transaction.on_commit(call, using=write_alias())
+    else:
+        call()  # Django's `on_commit` would connect first, to a database that may be down
 
 
 def failure_reason(error: Error) -> str:

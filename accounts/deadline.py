@@ -26,12 +26,10 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from django.db import Error, OperationalError
-
-if TYPE_CHECKING:
-    from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.backends.base.base import BaseDatabaseWrapper
 
 # The limit that is promised is six seconds; the rest is for the answer. Longer than the timeouts of locks and
 # of connecting, which name their cause.

@@ -47,7 +47,7 @@ def merge(values: Mapping[str, Value], versions: Mapping[str, Version], profile:
         if not _applies_to(profile, field, address=new_values["email"], stored_version=stored_version):
             continue
         present_count += 1
-        value = _as_stored(profile, field)
+        value = profile.values[field] if profile.values[field] is not None else EMPTY.get(field, "")
         is_change = value != new_values[field]
         version = _incoming_version(profile, stored_version, is_change=is_change)
         if _replaces(field, value, version, stored_value=new_values[field], stored_version=stored_version):
@@ -74,11 +74,6 @@ def _applies_to(profile: ClerkProfile, field: str, *, address: Value, stored_ver
     if profile.source is Source.CLAIMS and profile.values[field] in (None, ""):
         return stored_version[1] == Source.CLAIMS
     return field != "email_verified" or (address is not None and profile.values.get("email") == address)
-
-
-def _as_stored(profile: ClerkProfile, field: str) -> Value:
-    value = profile.values[field]
-    return EMPTY.get(field, "") if value is None else value
 
 
 def _incoming_version(profile: ClerkProfile, stored_version: Version, *, is_change: bool) -> Version:

@@ -5,17 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from math import inf
-from typing import TYPE_CHECKING
 
 from django.db import connections
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations.executor import MigrationExecutor
 
 from accounts.clerk.single_flight import Run, SingleFlight
 from accounts.conf import get_keys_status
 from accounts.db import write_alias
-
-if TYPE_CHECKING:
-    from django.db.backends.base.base import BaseDatabaseWrapper
 
 DATABASE_SECONDS = 1.0
 # However many probes come, the database is asked once in this time.

@@ -158,9 +158,12 @@ class Listener:
         if request.path_info == LIVE:
             return live(request)
         if request.path_info == READY:
-            return _call(answer_ready, request, limit=self._ready, busy=_database_unavailable)
+            # So many requests wait only for a database that does not answer.
+            busy = JsonResponse({"status": "database_unavailable"}, status=HTTPStatus.SERVICE_UNAVAILABLE)
+            return _call(answer_ready, request, limit=self._ready, busy=busy)
         if request.path_info == METRICS:
-            return _call(metrics, request, limit=self._metrics, busy=_busy)
+            unavailable = HttpResponse(status=HTTPStatus.SERVICE_UNAVAILABLE)
+            return _call(metrics, request, limit=self._metrics, busy=unavailable)
         return HttpResponse(status=HTTPStatus.NOT_FOUND)
 
     def _format(self, response: HttpResponse, request: HttpRequest) -> bytes:
@@ -179,25 +182,16 @@ def _start_thread(name: str, target: Callable[..., None], *arguments: object) ->
     threading.Thread(target=target, args=arguments, name=name, daemon=True).start()
 
 
-def _database_unavailable() -> HttpResponse:
-    # So many requests wait only for a database that does not answer.
-    return JsonResponse({"status": "database_unavailable"}, status=HTTPStatus.SERVICE_UNAVAILABLE)
-
-
-def _busy() -> HttpResponse:
-    return HttpResponse(status=HTTPStatus.SERVICE_UNAVAILABLE)
-
-
 def _call(
     view: Callable[[HttpRequest], HttpResponse],
     request: HttpRequest,
     *,
     limit: threading.BoundedSemaphore,
-    busy: Callable[[], HttpResponse],
+    busy: HttpResponse,
 ) -> HttpResponse:
     """Return the response of a view that may wait, or `busy` if too many requests wait for it."""
     if not limit.acquire(blocking=False):
-        return busy()
+        return busy
     try:
         return view(request)
     finally:

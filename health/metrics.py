@@ -15,6 +15,7 @@ from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histo
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
 from accounts.conf import get_keys_status
+from webhooks.handlers import EFFECTS
 
 SAMPLE_SECONDS = 10.0
 
@@ -44,13 +45,10 @@ CLOCK_SKEW = Gauge(
     multiprocess_mode="livemostrecent",
 )
 
-# Clerk has about 45 types of events and may add more.
-EVENT_TYPES = frozenset({"user.created", "user.updated", "user.deleted"})
-
 
 def event_label(event_type: str) -> str:
     """Return the label for a type of event: itself if the project handles it, else "other"."""
-    return event_type if event_type in EVENT_TYPES else "other"
+    return event_type if event_type in EFFECTS else "other"
 
 
 class KeySampler:
@@ -110,8 +108,6 @@ def _remove_dead_workers() -> None:
 def _is_alive(pid: int) -> bool:
     try:
         os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
+    except OSError as error:
+        return isinstance(error, PermissionError)
     return True

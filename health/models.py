@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.db import OperationalError, connections, models, transaction
 from django.db.models import Exists, F, OuterRef, Q, Subquery
 
 from accounts.db import WriteDatabaseModel, WriteDatabaseQuerySet, failure_reason
+from accounts.sync import Outcome
 from webhooks.models import EventOutcome, WebhookEvent
 
 # Faults of the system, not of a user: they affect many users, and end for all of them at once.
@@ -25,13 +27,6 @@ LOCK_TIMEOUT_MS = 500
 # code that reads or adds failures first closes those that a later event of the same user has resolved. A
 # failed delivery that succeeds on repetition keeps the time of its first arrival. Its failure closes when the
 # user has no failed delivery left.
-SUCCESSFUL_OUTCOMES = (
-    EventOutcome.CREATED,
-    EventOutcome.UPDATED,
-    EventOutcome.UNCHANGED,
-    EventOutcome.STALE,
-    EventOutcome.DELETED,
-)
 
 # Note [One open row]
 # There are two partial unique indexes, because both databases treat NULLs as distinct: one for the row of a
@@ -133,7 +128,7 @@ class SyncFailureQuerySet(WriteDatabaseQuerySet["SyncFailure"]):
         if clerk_ids is not None:
             failures = failures.filter(clerk_id__in=clerk_ids)
         events = WebhookEvent.objects.filter(clerk_id=OuterRef("clerk_id"))
-        later = events.filter(outcome__in=SUCCESSFUL_OUTCOMES, received_at__gt=OuterRef("last_at"))
+        later = events.filter(outcome__in=list(Outcome), received_at__gt=OuterRef("last_at"))
         newest = Subquery(later.order_by("-received_at").values("received_at")[:1])
         resolved = failures.annotate(resolved_at=newest).exclude(resolved_at=None)
         failed_deliveries = failures.filter(source="webhook", reason="unexpected_error")
@@ -172,14 +167,10 @@ class SyncFailureQuerySet(WriteDatabaseQuerySet["SyncFailure"]):
         connection = connections[self.db]
         rows = ", ".join(["(%s, %s, %s, %s, %s, %s)"] * len(failures))
         adapt = connection.ops.adapt_datetimefield_value
-        values = [
-            value
-            for each in failures
-            for value in (
-                *(each.key.clerk_id or None, each.key.source, each.key.reason, each.count),
-                *(adapt(each.first_at), adapt(each.last_at)),
-            )
-        ]
+        values: list[Any] = []
+        for each in failures:
+            values += [each.key.clerk_id or None, each.key.source, each.key.reason, each.count]
+            values += [adapt(each.first_at), adapt(each.last_at)]
         with connection.cursor() as cursor:
             cursor.execute(RECORD.format(rows=rows, target=target, condition=condition), values)
 

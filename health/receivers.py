@@ -56,7 +56,7 @@ def close_failures(sender: object, *, clerk_id: str, source: str, outcome: str, 
     """Count the success and close the user's open failures; any outcome is a success."""
     metrics.SYNCS.labels(source, outcome).inc()
     if source != "webhook":  # Note [Resolved by a webhook] in health.models
-        _close_after_commit([clerk_id])
+        after_commit(partial(_close, [clerk_id]))
 
 
 @receiver(page_synced, dispatch_uid="health")
@@ -64,7 +64,7 @@ def close_failures_of_page(sender: object, *, source: str, outcomes: Mapping[str
     """Count a page of successes and close the open failures of its users with one statement."""
     for outcome, count in Counter(outcomes.values()).items():
         metrics.SYNCS.labels(source, outcome).inc(count)
-    _close_after_commit(list(outcomes))
+    after_commit(partial(_close, list(outcomes)))
 
 
 @receiver(webhook_received, dispatch_uid="health")
@@ -80,13 +80,6 @@ def count_authentication(sender: object, *, outcome: str, is_unknown_key: bool =
     """Count a verified or refused token; unknown keys apart, because anyone can send them."""
     metrics.AUTHENTICATIONS.labels("unknown_key" if is_unknown_key else outcome).inc()
     metrics.key_sampler.sample()
-
-
-def _close_after_commit(clerk_ids: Sequence[str]) -> None:
-    if write_connection().in_atomic_block:
-        after_commit(partial(_close, clerk_ids))
-    else:
-        _close(clerk_ids)
 
 
 def _close(clerk_ids: Sequence[str]) -> None:

@@ -109,12 +109,9 @@ class Recorder:
         """
         if not force and self.clock() < max(self._due_at, self._paused_until):
             return
-        if write_connection().in_atomic_block:
-            # The rows must survive a rollback of the caller, and must not meet its broken transaction. After
-            # a rollback the failures are still pending, for the next call.
-            after_commit(partial(self._write, now=now, force=force))
-        else:
-            self._write(now=now, force=force)
+        # The rows must survive a rollback of the caller, and must not meet its broken transaction. After a
+        # rollback the failures are still pending, for the next call.
+        after_commit(partial(self._write, now=now, force=force))
 
     def _write(self, *, now: datetime, force: bool) -> None:
         batch = self._take_batch(force=force)

@@ -4,11 +4,6 @@ from __future__ import annotations
 
 from django.urls import path
 
-from health.views import live, metrics, ready, sync
+from health.middleware import PROBES, REPORTS
 
-urlpatterns = [
-    path("health/live", live),
-    path("health/ready", ready),
-    path("health/sync", sync),
-    path("metrics", metrics),
-]
+urlpatterns = [path(address.removeprefix("/"), view) for address, view in {**PROBES, **REPORTS}.items()]

@@ -9,9 +9,8 @@ from django.db.models import Q
 
 from accounts.admin.read_only import SyncAgainAdmin
 from accounts.admin.search import StateFilter
+from webhooks.handlers import EFFECTS
 from webhooks.models import WebhookEvent
-
-HANDLED_TYPES = ("user.created", "user.updated", "user.deleted")
 
 
 class TypeFilter(StateFilter):
@@ -20,8 +19,8 @@ class TypeFilter(StateFilter):
     title = parameter_name = "type"
     states: ClassVar[dict[str, tuple[str, Q]]] = {
         "all": ("all", Q()),
-        **{handled: (handled, Q(type=handled)) for handled in HANDLED_TYPES},
-        "other": ("any other", ~Q(type__in=HANDLED_TYPES)),
+        **{handled: (handled, Q(type=handled)) for handled in EFFECTS},
+        "other": ("any other", ~Q(type__in=EFFECTS)),
     }
 
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any
 
 from django.contrib import admin, messages
 from django.core.exceptions import ImproperlyConfigured
@@ -24,19 +24,14 @@ from django.http import HttpRequest
 from django.template.response import TemplateResponse
 from django.utils import timezone
 
-from accounts.bulk.refresh import refresh_user, restore_from_clerk
-from accounts.clerk.api import ClerkAPI, ClerkAPIError
+from accounts.bulk.refresh import refresh_user
+from accounts.clerk.api import ClerkAPIError
 from accounts.clerk.instance import InstanceUnconfirmed
 from accounts.clerk.profiles import UnusableProfile
 from accounts.conf import get_clerk_api
 from accounts.db import failure_reason, write_connection
 from accounts.models import User
-from accounts.sync import Outcome, RestoreRefused, delete_locally, restore_user
-
-if TYPE_CHECKING:
-    ModelAdmin = admin.ModelAdmin[Any]
-else:
-    ModelAdmin = object
+from accounts.sync import Outcome, RestoreRefused, SyncResult, delete_locally, restore_user
 
 MAX_ACTION_ROWS = 100  # one page of the list; most actions call Clerk once for each row
 # Together these stay below the 30 seconds of gunicorn.
@@ -48,7 +43,6 @@ RESTORE_REFUSALS = {
     "live_row_exists": "another row of the same user is live",
     "deleted_meanwhile": "the user was deleted during the call to Clerk; check the row and try again",
 }
-T = TypeVar("T")
 UserAction = Callable[[User], str]
 
 
@@ -60,7 +54,7 @@ class ClerkUnavailable(ActionFailed):
     """Clerk cannot be called for any user; the text is for the operator."""
 
 
-class UserActions(ModelAdmin):
+class UserActions(admin.ModelAdmin):  # type: ignore[type-arg]
     """The actions of the admin of users."""
 
     actions = ("sync_again", "deactivate", "activate", "delete_here", "restore")
@@ -186,16 +180,12 @@ def fetch_again(clerk_id: str) -> str:
 
     Raises ActionFailed and django.db.Error.
     """
-    synced = _call_clerk(clerk_id, lambda: refresh_user(_get_api(), clerk_id, clock=timezone.now))
+    synced = _refresh(clerk_id)
     if synced is None:
         raise ActionFailed(
             f"Clerk has no user {clerk_id}. Run `manage.py reconcile_users` to find all such users."
         )
     return f"Fetched {clerk_id} from Clerk: {synced.outcome}."
-
-
-def _get_api() -> ClerkAPI:
-    return get_clerk_api(timeout=CLERK_TIMEOUT_SECONDS, patience=0, accept_kept=True)
 
 
 def _identify(user: User) -> str:
@@ -237,7 +227,7 @@ def _restore(user: User) -> str:
     try:
         if user.clerk_id is None:
             restore_user(user, at=int(timezone.now().timestamp() * 1000))
-        elif not _call_clerk(user.clerk_id, lambda: restore_from_clerk(_get_api(), user, clock=timezone.now)):
+        elif _refresh(user.clerk_id, deleted_row=user) is None:
             raise ActionFailed(f"Clerk has no user {_identify(user)}: the row stays deleted.")
     except RestoreRefused as refusal:
         reason = RESTORE_REFUSALS[refusal.reason]
@@ -245,10 +235,11 @@ def _restore(user: User) -> str:
     return f"Restored {_identify(user)}."
 
 
-def _call_clerk(clerk_id: str, call: Callable[[], T]) -> T:
-    """Return what the call returns. Raises ActionFailed, with what to do, in place of errors of Clerk."""
+def _refresh(clerk_id: str, *, deleted_row: User | None = None) -> SyncResult | None:
+    """Call `refresh_user`; raise ActionFailed, with what to do, in place of errors of Clerk."""
     try:
-        return call()
+        api = get_clerk_api(timeout=CLERK_TIMEOUT_SECONDS, patience=0, accept_kept=True)
+        return refresh_user(api, clerk_id, clock=timezone.now, deleted_row=deleted_row)
     except (ImproperlyConfigured, InstanceUnconfirmed) as error:
         raise ClerkUnavailable(f"Could not fetch {clerk_id}. {error}") from None
     except ClerkAPIError as error:

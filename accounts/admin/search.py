@@ -75,19 +75,11 @@ class UserStateFilter(StateFilter):
         return super().queryset(request, queryset)
 
 
-class StaffFilter(admin.SimpleListFilter):
-    """Show staff only. There is no opposite choice, because no index finds all other users."""
+class StaffFilter(StateFilter):
+    """Show all users or staff only. No index finds all other users, so that is no choice."""
 
-    title = "staff"
-    parameter_name = "staff"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        """Return the one choice."""
-        return [("yes", "staff")]
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[User]) -> QuerySet[User]:
-        """Return the staff if they are chosen, else all."""
-        return queryset.filter(is_staff=True) if self.value() == "yes" else queryset
+    title = parameter_name = "staff"
+    states: ClassVar[dict[str, tuple[str, Q]]] = {"all": ("All", Q()), "yes": ("staff", Q(is_staff=True))}
 
 
 def match_id(term: str) -> Q | None:

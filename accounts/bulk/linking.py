@@ -13,13 +13,13 @@ row of mark@example.com. The database has its own rules of case, and only finds 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from string import ascii_lowercase, ascii_uppercase
 from uuid import UUID
 
-from django.db.models import QuerySet, Value
+from django.db.models import Value
 from django.db.models.functions import Lower
 
 from accounts.bulk.pages import iter_pages
@@ -73,26 +73,20 @@ class ClerkUser:
 
 
 class _PageRows:
-    """The rows that match the Clerk users of a page."""
+    """The rows that match the Clerk users of a page: by key and by address; and which users have rows."""
 
     def __init__(self, users: Sequence[ClerkUser]) -> None:
-        self._by_key = User.objects.in_bulk([user.external_id for user in users if user.external_id])
-        self._by_address: defaultdict[str, list[User]] = defaultdict(list)
-        for row in _get_rows_by_address([user.address for user in users if user.address]):
-            self._by_address[_fold(row.email or "")].append(row)
+        self.by_key = User.objects.in_bulk([user.external_id for user in users if user.external_id])
+        self.by_address: defaultdict[str | None, list[User]] = defaultdict(list)
+        # By the database's rules of case; only live rows are compared.
+        wanted = [Lower(Value(user.address)) for user in users if user.address]
+        for row in User.objects.live().annotate(address=Lower("email")).filter(address__in=wanted):
+            self.by_address[_fold(row.email or "")].append(row)
         clerk_ids = [user.profile.clerk_id for user in users]
         rows = User.objects.live_or_deleted().filter(clerk_id__in=clerk_ids)
         found = list(rows.values_list("clerk_id", "deleted_at"))
         self.live = {clerk_id for clerk_id, deleted_at in found if deleted_at is None}
         self.deleted = {clerk_id for clerk_id, _ in found} - self.live
-
-    def get_by_key(self, user: ClerkUser) -> User | None:
-        """Return the row whose primary key is the user's `external_id`, or None."""
-        return self._by_key.get(user.external_id) if user.external_id else None
-
-    def get_by_address(self, user: ClerkUser) -> list[User]:
-        """Return the live rows that have the user's address."""
-        return self._by_address.get(user.address or "", [])
 
 
 def decide(api: ClerkAPI, *, clock: Clock) -> list[Decision]:
@@ -106,7 +100,7 @@ def decide(api: ClerkAPI, *, clock: Clock) -> list[Decision]:
     for users in _iter_users(api, clock=clock):
         rows = _PageRows(users)
         for user in users:
-            for row in rows.get_by_address(user):
+            for row in rows.by_address.get(user.address, []):
                 clerk_ids_by_row[row.pk].add(user.profile.clerk_id)
             decision = _decide_for_user(user, rows=rows)
             if decision:
@@ -114,22 +108,23 @@ def decide(api: ClerkAPI, *, clock: Clock) -> list[Decision]:
     return list(_resolve_conflicts(decisions, clerk_ids_by_row=clerk_ids_by_row))
 
 
-def link(api: ClerkAPI, decisions: Iterable[Decision], *, clock: Clock) -> list[Decision]:
+def link(api: ClerkAPI, decisions: Sequence[Decision], *, clock: Clock) -> list[Decision]:
     """Link the rows as decided and return the final decisions; a row or user that changed is not linked.
 
     Reads Clerk's list again, to hold only one page of profiles at a time. Raises ClerkAPIError and
     django.db.Error.
     """
     wanted = {decision.clerk_id: decision for decision in decisions if decision.is_link}
-    final: list[Decision] = [decision for decision in decisions if not decision.is_link]
-    if not wanted:
-        return final
-    for users in _iter_users(api, clock=clock):
+    linked = set()
+    for users in _iter_users(api, clock=clock) if wanted else ():
         for user in users:
-            decision = wanted.pop(user.profile.clerk_id, None)
-            if decision:
-                final.append(decision if _link(user, decision=decision) else _mark_changed(decision))
-    return [*final, *map(_mark_changed, wanted.values())]
+            decision = wanted.get(user.profile.clerk_id)
+            if decision and _link(user, decision=decision):
+                linked.add(decision.clerk_id)
+    return [
+        replace(each, verdict=Verdict.CHANGED) if each.is_link and each.clerk_id not in linked else each
+        for each in decisions
+    ]
 
 
 def _iter_users(api: ClerkAPI, *, clock: Clock) -> Iterator[list[ClerkUser]]:
@@ -165,15 +160,9 @@ def _fold(address: str) -> str:
     return address.translate(_LOWER_CASE)
 
 
-def _get_rows_by_address(addresses: Sequence[str]) -> QuerySet[User]:
-    """Return the live rows that have one of these addresses, by the database's rules of case."""
-    wanted = [Lower(Value(address)) for address in addresses]
-    return User.objects.live().annotate(address=Lower("email")).filter(address__in=wanted)
-
-
 def _decide_for_user(user: ClerkUser, *, rows: _PageRows) -> Decision | None:
-    by_key = rows.get_by_key(user)
-    matches = [by_key] if by_key else rows.get_by_address(user)
+    by_key = rows.by_key.get(user.external_id)
+    matches = [by_key] if by_key else rows.by_address.get(user.address, [])
     if user.profile.clerk_id in rows.live:
         # Linked already, or created at a sign-in. Report only rows that match but can no longer be linked.
         matches = [row for row in matches if row.clerk_id is None and not _is_staff(row)]
@@ -222,10 +211,6 @@ def _resolve_conflicts(
             Verdict.BY_EMAIL: by_key > 0 or by_address > 1,
         }.get(decision.verdict, False)
         yield replace(decision, verdict=Verdict.SEVERAL_USERS) if is_conflict else decision
-
-
-def _mark_changed(decision: Decision) -> Decision:
-    return replace(decision, verdict=Verdict.CHANGED)
 
 
 def _link(user: ClerkUser, *, decision: Decision) -> bool:

@@ -63,7 +63,9 @@ def sync_page(profiles: Sequence[ClerkProfile], *, source: str, dry_run: bool = 
             User.objects.bulk_update(plan.updated, _WRITTEN, batch_size=500)
     except Error:
         return _sync_each(profiles, source=source)
-    _notify(profiles, source=source, outcomes=plan.outcomes)
+    after_commit(partial(page_synced.send_robust, sender=User, source=source, outcomes=plan.outcomes))
+    for profile in profiles:
+        notify_unusable_fields(profile, source=source)
     return PageResult(outcomes=plan.outcomes)
 
 
@@ -127,9 +129,3 @@ def _sync_each(profiles: Sequence[ClerkProfile], *, source: str) -> PageResult:
     if not outcomes:
         raise DatabaseError("No user of this page could be stored.")
     return PageResult(outcomes=outcomes, failed=tuple(failed))
-
-
-def _notify(profiles: Sequence[ClerkProfile], *, source: str, outcomes: Mapping[str, Outcome]) -> None:
-    after_commit(partial(page_synced.send_robust, sender=User, source=source, outcomes=outcomes))
-    for profile in profiles:
-        notify_unusable_fields(profile, source=source)

@@ -37,15 +37,12 @@ def check_settings(**_: object) -> list[CheckMessage]:
     return [
         *_check_environment(),
         *_check_verification(),
-        *_check_publishable_key(),
         *_check_pem_keys(),
         *_check_authorized_parties(),
         *_check_addresses(),
-        *_check_jwks_url(),
-        *_check_secret_key(),
         *_check_claims(),
         *_check_webhook_secrets(),
-        *_check_key_kinds(),
+        *_check_keys(),
     ]
 
 
@@ -68,15 +65,6 @@ def _check_verification() -> Iterator[CheckMessage]:
         hint="Set CLERK_PUBLISHABLE_KEY, or CLERK_ISSUER together with CLERK_JWKS_URL or CLERK_JWT_KEY.",
         id="accounts.E002",
     )
-
-
-def _check_publishable_key() -> Iterator[CheckMessage]:
-    if settings.CLERK_PUBLISHABLE_KEY and not frontend_api(settings.CLERK_PUBLISHABLE_KEY):
-        yield Error(
-            "CLERK_PUBLISHABLE_KEY does not decode to the address of a Clerk instance.",
-            hint="Copy it again from Clerk's dashboard, API keys: pk_live_... or pk_test_..., no quotes.",
-            id="accounts.E003",
-        )
 
 
 def _check_pem_keys() -> Iterator[CheckMessage]:
@@ -117,37 +105,22 @@ def _check_authorized_parties() -> Iterator[CheckMessage]:
 
 
 def _check_addresses() -> Iterator[CheckMessage]:
-    if settings.DEBUG:
-        return
     for name in ADDRESSES:
         address = getattr(settings, name)
-        if address and not _is_trustworthy(address):
+        if not settings.DEBUG and address and not _is_trustworthy(address):
             yield Error(
                 f"{name} is plain http or on this machine: an attacker can sign in as any user.",
                 hint="Use the https address of Clerk; DJANGO_DEBUG=true allows the local Clerk emulator.",
                 id="accounts.E007",
             )
-
-
-def _check_jwks_url() -> Iterator[CheckMessage]:
-    if not settings.DEBUG or settings.CLERK_JWT_KEY or not settings.CLERK_JWKS_URL:
-        return
     try:
-        check_address(settings.CLERK_JWKS_URL, allow_http=True)
+        if settings.DEBUG and settings.CLERK_JWKS_URL and not settings.CLERK_JWT_KEY:
+            check_address(settings.CLERK_JWKS_URL, allow_http=True)
     except ValueError:
         yield Error(
             "CLERK_JWKS_URL is plain http on another machine: an attacker can sign in as any user.",
             hint="Use https. Plain http is allowed on 127.0.0.1, localhost or [::1], for the local emulator.",
             id="accounts.E014",
-        )
-
-
-def _check_secret_key() -> Iterator[CheckMessage]:
-    if settings.CLERK_SECRET_KEY and not HEADER_VALUE.fullmatch(settings.CLERK_SECRET_KEY):
-        yield Error(
-            "CLERK_SECRET_KEY contains blanks or characters that an HTTP header cannot carry.",
-            hint="Copy it again from Clerk's dashboard, API keys: sk_live_... or sk_test_..., no blanks.",
-            id="accounts.E015",
         )
 
 
@@ -172,8 +145,20 @@ def _check_webhook_secrets() -> Iterator[CheckMessage]:
             )
 
 
-def _check_key_kinds() -> Iterator[CheckMessage]:
+def _check_keys() -> Iterator[CheckMessage]:
     publishable, secret = settings.CLERK_PUBLISHABLE_KEY, settings.CLERK_SECRET_KEY
+    if publishable and not frontend_api(publishable):
+        yield Error(
+            "CLERK_PUBLISHABLE_KEY does not decode to the address of a Clerk instance.",
+            hint="Copy it again from Clerk's dashboard, API keys: pk_live_... or pk_test_..., no quotes.",
+            id="accounts.E003",
+        )
+    if secret and not HEADER_VALUE.fullmatch(secret):
+        yield Error(
+            "CLERK_SECRET_KEY contains blanks or characters that an HTTP header cannot carry.",
+            hint="Copy it again from Clerk's dashboard, API keys: sk_live_... or sk_test_..., no blanks.",
+            id="accounts.E015",
+        )
     if not settings.DEBUG and (publishable.startswith("pk_test_") or secret.startswith("sk_test_")):
         yield Warning(
             "The keys of a Clerk development instance are in use with DJANGO_DEBUG off.",

@@ -230,14 +230,11 @@ class ClerkAPI:
             except requests.RequestException as error:
                 wait = retries.after_error(error)
                 if wait is None:
-                    raise ClerkAPIError(status=None, code=_code_of(error)) from None
+                    is_cut_off = isinstance(error, requests.exceptions.ChunkedEncodingError)
+                    # Not the text of the error, which may hold headers.
+                    code = "answer_cut_off" if is_cut_off else type(error).__name__
+                    raise ClerkAPIError(status=None, code=code) from None
             self._sleep(wait)
-
-
-def _code_of(error: requests.RequestException) -> str:
-    """Return a code for the error without its text, which may hold headers."""
-    is_cut_off = isinstance(error, requests.exceptions.ChunkedEncodingError)
-    return "answer_cut_off" if is_cut_off else type(error).__name__
 
 
 def _parse_body(response: requests.Response, kind: type[Body]) -> Body:

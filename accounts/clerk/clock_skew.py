@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from email.utils import parsedate_to_datetime
-
 from accounts.clerk.jwks import KeyDocument
+from accounts.clerk.times import parse_http_date
 
 # A Date has whole seconds, and is from any moment of a fetch of at most two seconds: together 1.5 s.
 TOLERANCE_SECONDS = 2.0
@@ -47,21 +46,12 @@ def measure_clock(document: KeyDocument, *, requested_at: float) -> float | None
     A cache may send the Date of the origin or its own, so an answer of some Age was true at a moment between
     Date and Date plus Age: of the possible differences the smallest counts.
     """
-    date, age = parse_date(document.date), _parse_age(document.age)
+    date, age = parse_http_date(document.date), _parse_age(document.age)
     if date is None or age is None:
         return None
     most = requested_at + document.seconds / 2 - (date + 0.5)
     ahead = max(most - age, 0.0) or min(most, 0.0)
     return ahead if abs(ahead) <= MAX_SKEW_SECONDS else None
-
-
-def parse_date(header: str | None) -> float | None:
-    """Return a Date header as epoch seconds; None if there is none that can be read."""
-    try:
-        date = parsedate_to_datetime(header or "")
-    except (ValueError, OverflowError):
-        return None
-    return None if date.tzinfo is None else date.timestamp()
 
 
 def _parse_age(header: str | None) -> float | None:

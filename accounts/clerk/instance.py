@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection
+from math import inf
 
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
@@ -18,8 +19,6 @@ from accounts.clerk.api import ClerkAPI
 from accounts.clerk.jwks import FetchFailed, usable_keys
 
 KEEP_SECONDS = 300.0
-
-GetKeys = Callable[[], Collection[RSAPublicKey]]
 
 
 class InstanceUnconfirmed(Exception):
@@ -65,9 +64,14 @@ class InstanceGuard:
     for the operator. `clock` counts seconds.
     """
 
-    def __init__(self, verifying_keys: GetKeys, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        verifying_keys: Callable[[], Collection[RSAPublicKey]],
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._verifying_keys, self._clock = verifying_keys, clock
-        self._confirmed_at: float | None = None
+        self._confirmed_at = -inf
 
     def confirm(self, api: ClerkAPI, *, accept_kept: bool = False) -> None:
         """Raise InstanceUnconfirmed unless the secret key of `api` belongs to the instance of the keys.
@@ -75,25 +79,18 @@ class InstanceGuard:
         With `accept_kept` a confirmation of the last five minutes is enough; a refusal is never kept. Also
         raises ClerkAPIError.
         """
-        if accept_kept and self._is_kept():
+        if accept_kept and self._clock() - self._confirmed_at < KEEP_SECONDS:
             return
-        self._confirmed_at = None
+        self._confirmed_at = -inf
         compare_instances(api, verifying_keys=self._read_verifying_keys())
         self._confirmed_at = self._clock()
 
-    def _is_kept(self) -> bool:
-        return self._confirmed_at is not None and self._clock() - self._confirmed_at < KEEP_SECONDS
-
     def _read_verifying_keys(self) -> Collection[RSAPublicKey]:
-        what = (
-            "The keys that verify tokens cannot be read, so the instance of the secret key cannot be checked"
-        )
+        what = "The keys that verify tokens cannot be read, so the secret key's instance cannot be checked"
         try:
             return self._verifying_keys()
         except FetchFailed as failure:
-            reason = failure.reason.replace("_", " ")
-            raise InstanceUnconfirmed(
-                f"{what} (CLERK_JWKS_URL: {reason}).", next_step=failure.next_step
-            ) from None
+            what += f" (CLERK_JWKS_URL: {failure.reason.replace('_', ' ')})"
+            raise InstanceUnconfirmed(f"{what}.", next_step=failure.next_step) from None
         except ValueError as refusal:
             raise InstanceUnconfirmed(f"{what}.", next_step=str(refusal)) from None

@@ -75,11 +75,6 @@ def check_address(url: str, *, allow_http: bool) -> None:
         raise ValueError("The address of the keys must be https (http on loopback in debug only).")
 
 
-def fetch_keys(url: str) -> Mapping[str, RSAPublicKey]:
-    """Fetch the JWKS and return its usable keys by id; raise FetchFailed."""
-    return fetch_document(url).keys
-
-
 def fetch_document(url: str, *, timeout: float = FETCH_TIMEOUT_SECONDS) -> KeyDocument:
     """Fetch the JWKS and return its usable keys with the time of its answer; raise FetchFailed.
 

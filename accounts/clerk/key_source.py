@@ -14,9 +14,7 @@ class KeysUnavailable(Exception):
 
     retry_after = 5
     is_unexpected = False  # whether the key source failed in a way that was not foreseen, and was logged
-    is_unknown_key = (
-        False  # whether keys are held, and only this key is unknown: anyone can send such a token
-    )
+    is_unknown_key = False  # whether keys are held, and only this one, which anyone can make up, is unknown
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -100,7 +100,9 @@ def profile_from_user(data: object, *, source: Source, observed_at: int | None, 
     """
     if not isinstance(data, Mapping):
         raise UnusableProfile("not_an_object")
-    clerk_id = clerk_id_from(data)
+    clerk_id = data.get("id")
+    if not is_clerk_id(clerk_id):
+        raise UnusableProfile("no_usable_id")
     observed = plausible_milliseconds(observed_at, now=now)
     at = plausible_milliseconds(data.get("updated_at"), now=now) or observed or now
     values: dict[str, Value] = {}
@@ -114,14 +116,6 @@ def profile_from_user(data: object, *, source: Source, observed_at: int | None, 
     return ClerkProfile(
         clerk_id=clerk_id, source=source, at=at, values=values, true_until=until, unusable=tuple(unusable)
     )
-
-
-def clerk_id_from(data: Mapping[str, Any]) -> str:
-    """Return the id of the user; raise UnusableProfile if there is no usable one."""
-    clerk_id = data.get("id")
-    if not is_clerk_id(clerk_id):
-        raise UnusableProfile("no_usable_id")
-    return clerk_id
 
 
 def parse_claims_map(text: str) -> ClaimsMap:

@@ -26,8 +26,9 @@ def to_milliseconds(moment: float) -> float:
 
 
 def parse_http_date(text: str | None) -> float | None:
-    """Return the epoch seconds of an HTTP date; None if it is missing or malformed."""
+    """Return the epoch seconds of an HTTP date; None if it is missing, malformed or without a time zone."""
     try:
-        return parsedate_to_datetime(text).timestamp() if text else None
-    except (TypeError, ValueError, OverflowError):
+        date = parsedate_to_datetime(text or "")
+    except (ValueError, OverflowError):
         return None
+    return None if date.tzinfo is None else date.timestamp()

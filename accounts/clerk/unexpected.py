@@ -6,6 +6,7 @@ The text and the traceback of an exception may hold a token or the values of a r
 from __future__ import annotations
 
 import logging
+import traceback
 
 
 def log_unexpected(logger: logging.Logger, message: str, *, error: Exception) -> None:
@@ -14,10 +15,6 @@ def log_unexpected(logger: logging.Logger, message: str, *, error: Exception) ->
 
 
 def _place(error: Exception) -> str:
-    trace = error.__traceback__
-    if trace is None:
-        return ""
-    while trace.tb_next is not None:
-        trace = trace.tb_next
-    code = trace.tb_frame.f_code
-    return f"{code.co_filename}:{trace.tb_lineno} in {code.co_name}"
+    for frame in traceback.extract_tb(error.__traceback__, limit=-1):
+        return f"{frame.filename}:{frame.lineno} in {frame.name}"
+    return ""

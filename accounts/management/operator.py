@@ -1,12 +1,14 @@
-"""The base class of the operator's commands: three exit statuses, output as text or as JSON."""
+"""The base class of the operator's commands, with their exit statuses, and the types of their arguments."""
 
 from __future__ import annotations
 
 import json
 import sys
+import time
+from argparse import ArgumentTypeError
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Protocol
 
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import BaseCommand, CommandError, SystemCheckError
@@ -15,9 +17,35 @@ from django.db import Error
 from accounts.bulk.runs import AlreadyRunning
 from accounts.clerk.api import ClerkAPIError
 from accounts.clerk.instance import InstanceUnconfirmed
-from accounts.management.progress import Meter, build_line_meter, draw_bar
 
+SECONDS_BETWEEN_LINES = 5.0
 FINE, SOME_LEFT, COULD_NOT_RUN = 0, 1, 2
+MAX_NUMBER = 9_999_999
+# A century: longer than any row has existed, and today minus this is still a valid date.
+MAX_DAYS = 36_500
+
+
+def positive(text: str) -> int:
+    """Parse a whole number from 1. Raises ArgumentTypeError."""
+    return _parse_whole_number(text, low=1, high=MAX_NUMBER)
+
+
+def days(text: str) -> int:
+    """Parse a whole number of days from 0 to `MAX_DAYS`. Raises ArgumentTypeError."""
+    return _parse_whole_number(text, low=0, high=MAX_DAYS)
+
+
+def _parse_whole_number(text: str, *, low: int, high: int) -> int:
+    is_short = text.isascii() and text.isdigit() and len(text) <= len(str(high))
+    if not (is_short and low <= int(text) <= high):
+        raise ArgumentTypeError(f"must be a whole number from {low} to {high}")
+    return int(text)
+
+
+class Meter(Protocol):
+    """A callable that shows how many users of a total are done."""
+
+    def __call__(self, done: int, *, total: int) -> None: ...
 
 
 class OperatorCommand(BaseCommand):
@@ -70,9 +98,24 @@ class OperatorCommand(BaseCommand):
 
     @contextmanager
     def progress(self, task: str, *, quiet: bool) -> Iterator[Meter]:
-        """Yield a meter for the progress; it shows nothing if `quiet`."""
-        if self.stdout.isatty() and not quiet:
-            with draw_bar(task=task) as meter:
-                yield meter
-        else:
-            yield build_line_meter((lambda _: None) if quiet else self.stdout.write, task=task)
+        """Yield a meter: a bar on a terminal, else a line every five seconds; it shows nothing if `quiet`."""
+        if quiet or not self.stdout.isatty():
+            yield self._build_line_meter(task, quiet=quiet)
+            return
+        # rich is slow to import, and most runs have no terminal.
+        from rich.progress import MofNCompleteColumn, Progress  # noqa: PLC0415
+
+        with Progress(*Progress.get_default_columns(), MofNCompleteColumn()) as progress:
+            task_id = progress.add_task(task, total=None)
+            yield lambda done, *, total: progress.update(task_id, completed=done, total=total)
+
+    def _build_line_meter(self, task: str, *, quiet: bool) -> Meter:
+        last = time.monotonic()
+
+        def show(done: int, *, total: int) -> None:
+            nonlocal last
+            if not quiet and time.monotonic() - last >= SECONDS_BETWEEN_LINES:
+                last = time.monotonic()
+                self.stdout.write(f"{task}: {done:,} of {total:,}")
+
+        return show

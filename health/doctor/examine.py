@@ -15,15 +15,8 @@ from health.checks import NotReady, database_check
 from health.doctor.findings import Finding, error, ok, warning
 from health.doctor.instance import examine_instance
 from health.doctor.token import examine_token
+from health.report import reasons
 from webhooks.models import WebhookEvent
-
-DATABASE = {
-    "database_unavailable": (
-        "The database does not answer within a second.",
-        "Check that it runs, and check DATABASE_URL.",
-    ),
-    "migrations_pending": ("The database lacks migrations of this version.", "Run `manage.py migrate`."),
-}
 
 
 def examine(*, token: str | None, clock: Clock) -> list[Finding]:
@@ -65,8 +58,8 @@ def _check_database() -> Iterator[Finding]:
     try:
         database_check.run()
     except NotReady as refusal:
-        what, to_do = DATABASE[refusal.status]
-        yield error(what, why="No user can sign in.", to_do=to_do)
+        reason = reasons.DATABASE[refusal.status]
+        yield error(reason.detail, why="No user can sign in.", to_do=reason.next_step)
         return
     yield ok("The database answers and is migrated.")
     try:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from enum import StrEnum
 
 
 class Level(StrEnum):
-    """The severity of a finding."""
+    """The severity of a finding, in ascending order."""
 
     OK = "ok"
     WARNING = "warning"
@@ -23,10 +23,6 @@ class Finding:
     what: str
     why: str = ""
     to_do: str = ""
-
-    def as_json(self) -> dict[str, str]:
-        """Return the finding as JSON has it."""
-        return asdict(self)
 
 
 def ok(what: str, *, to_do: str = "") -> Finding:
@@ -46,5 +42,4 @@ def error(what: str, *, why: str, to_do: str) -> Finding:
 
 def worst(findings: Iterable[Finding]) -> Level:
     """Return the level of the most severe finding."""
-    levels = {finding.level for finding in findings}
-    return next((level for level in (Level.ERROR, Level.WARNING) if level in levels), Level.OK)
+    return max((finding.level for finding in findings), key=list(Level).index, default=Level.OK)

@@ -11,7 +11,6 @@ from django.conf import settings
 
 from accounts.bulk.runs import Clock
 from accounts.clerk.api import ClerkAPI, ClerkAPIError
-from accounts.clerk.clock_skew import parse_date
 from accounts.clerk.instance import InstanceUnconfirmed, compare_instances
 from accounts.clerk.jwks import (
     FETCH_TIMEOUT_SECONDS,
@@ -21,6 +20,7 @@ from accounts.clerk.jwks import (
     fetch_document,
     keys_of_pem,
 )
+from accounts.clerk.times import parse_http_date
 from health.doctor.findings import Finding, error, ok, warning
 
 TIMEOUT_SECONDS = 5.0
@@ -79,7 +79,7 @@ def _measure_clock(document: KeyDocument, *, requested_at: datetime) -> float | 
     Clerk's Date is from a moment between request and answer, in whole seconds. So the slower the answer, the
     smaller the difference that it can prove.
     """
-    date = parse_date(document.date)
+    date = parse_http_date(document.date)
     if date is None or document.age is not None:
         return None  # an answer with an age is from a cache, and its Date is older
     most = requested_at.timestamp() - date - 0.5 + document.seconds

@@ -17,22 +17,8 @@ from accounts.models import SyncRun
 from health.checks import NotReady, database_check
 from health.models import SyncFailure
 from health.recorder import recorder
-from health.report import reasons
-from health.report.facts import (
-    FailureFacts,
-    KeyFacts,
-    RunFacts,
-    UserFacts,
-    WebhookFacts,
-    count_failures,
-    read_failures,
-    read_keys,
-    read_run,
-    read_users,
-    read_webhooks,
-)
+from health.report import facts, reasons
 from health.report.reasons import Reason
-from health.report.user_data import split_user_data
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,11 +26,11 @@ class Report:
     """The facts, the reasons for `degraded` that follow from them, and notes that change nothing."""
 
     reasons: list[Reason]
-    failures: FailureFacts
-    keys: KeyFacts
-    webhooks: WebhookFacts
-    people: UserFacts | None
-    runs: Mapping[str, RunFacts | None]
+    failures: facts.FailureFacts
+    keys: facts.KeyFacts
+    webhooks: facts.WebhookFacts
+    people: facts.UserFacts | None
+    runs: Mapping[str, facts.RunFacts | None]
     notes: list[Reason]
     is_database_unavailable: bool
     """The database did not answer: the facts come from the memory of one process."""
@@ -56,10 +42,10 @@ class Report:
 
     def as_dict(self) -> dict[str, Any]:
         """Return the report as JSON has it. The keys are part of the public interface."""
-        facts = asdict(self)
-        del facts["webhooks"]["failed"], facts["webhooks"]["refused"]
-        people = facts["people"] or {"live": None, "without_profile": None}
-        shown = {name: facts[name] for name in ("reasons", "failures", "keys", "webhooks", "runs")}
+        fields = asdict(self)
+        del fields["webhooks"]["failed"], fields["webhooks"]["refused"]
+        people = fields["people"] or {"live": None, "without_profile": None}
+        shown = {name: fields[name] for name in ("reasons", "failures", "keys", "webhooks", "runs")}
         return {"status": self.status, "people": people, **shown}
 
 
@@ -81,14 +67,20 @@ def build_report(*, now: datetime, count_users: bool = True) -> Report:
 def _build_from_database(*, now: datetime, count_users: bool) -> Report:
     recorder.flush(now=now, force=True)
     SyncFailure.objects.close_resolved(now=now)
-    failures = read_failures(recorder.get_unwritten())
-    webhooks = read_webhooks(now=now)
-    users = read_users() if count_users else None
-    runs = {"backfill": read_run(SyncRun.Kind.BACKFILL), "reconcile": read_run(SyncRun.Kind.RECONCILE)}
-    keys = read_keys()
-    problems, information = split_user_data(_collect_reasons(failures, keys=keys))
+    failures = facts.read_failures(recorder.get_unwritten())
+    webhooks = facts.read_webhooks(now=now)
+    users = facts.read_users() if count_users else None
+    runs = {kind.value: facts.read_run(kind) for kind in SyncRun.Kind}
+    keys = facts.read_keys()
+    problems = _collect_reasons(failures, keys=keys)
+    unusable = [entry for entry in problems if entry.code == facts.UNUSABLE_FIELD]
+    # Note [One user's data] in `health.report.facts`
+    information = unusable if unusable and not facts.concerns_many_users() else []
     return Report(
-        reasons=[*problems, *reasons.explain_webhooks(webhooks)],
+        reasons=[
+            *(entry for entry in problems if entry not in information),
+            *reasons.explain_webhooks(webhooks),
+        ],
         failures=failures,
         keys=keys,
         webhooks=webhooks,
@@ -103,14 +95,14 @@ def _build_from_database(*, now: datetime, count_users: bool) -> Report:
 
 
 def _build_from_memory(*, code: str) -> Report:
-    failures = count_failures(recorder.get_unwritten())
-    keys = read_keys()
+    failures = facts.count_failures(recorder.get_unwritten())
+    keys = facts.read_keys()
     state = "unknown" if settings.CLERK_WEBHOOK_SIGNING_SECRET else "not_configured"
     return Report(
         reasons=[reasons.DATABASE[code], *_collect_reasons(failures, keys=keys)],
         failures=failures,
         keys=keys,
-        webhooks=WebhookFacts(state=state, rejected=None, failed=None),
+        webhooks=facts.WebhookFacts(state=state, rejected=None, failed=None),
         people=None,
         runs={"backfill": None, "reconcile": None},
         notes=[],
@@ -118,7 +110,7 @@ def _build_from_memory(*, code: str) -> Report:
     )
 
 
-def _collect_reasons(failures: FailureFacts, *, keys: KeyFacts) -> list[Reason]:
+def _collect_reasons(failures: facts.FailureFacts, *, keys: facts.KeyFacts) -> list[Reason]:
     return [
         *reasons.explain_failures(failures, dropped=recorder.dropped_count),
         *reasons.explain_keys(keys, status=get_keys_status()),

@@ -23,6 +23,11 @@ MAX_DELIVERIES = 5_000
 # What webhooks.views refuses although the signature is good. There is no row in the ledger.
 REFUSED_AS = ("malformed_event", "wrong_instance")
 
+# The reason of a failure is this code, a colon and the name of a field.
+UNUSABLE_FIELD = "unusable_field"
+# Many users are more than one in `ONE_IN`, and at least `MIN_USERS`: of few users, one is more than 1 %.
+ONE_IN, MIN_USERS = 100, 5
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FailureFacts:
@@ -107,6 +112,24 @@ def count_failures(
         by_reason=dict(by_reason),
         oldest_at=min((first_at for *_, first_at in groups), default=None),
     )
+
+
+def concerns_many_users() -> bool:
+    """Return whether at least five users, and more than 1 % of the live ones, have a value of this kind.
+
+    Note [One user's data]
+    Every user can choose a name that no column takes. One such user must not degrade the report: only that
+    user can correct it, so a stranger could keep the report degraded. A claim that is mapped to the wrong
+    field concerns many users at once.
+
+    This counts the users with an open failure, and reads at most 100 rows of users for each of them.
+    """
+    failures = SyncFailure.objects.open().filter(reason__startswith=f"{UNUSABLE_FIELD}:")
+    affected: int = failures.aggregate(users=Count("clerk_id", distinct=True))["users"]
+    if affected < MIN_USERS:
+        return False
+    live = User.objects.live().exclude(clerk_id=None).order_by()
+    return not live[affected * ONE_IN - 1 : affected * ONE_IN].exists()
 
 
 def read_keys() -> KeyFacts:

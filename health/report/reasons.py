@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from accounts.clerk.keys import KeysStatus
 from accounts.clerk.outgoing import USER_AGENT
-from health.report.facts import FailureFacts, KeyFacts, RunFacts, UserFacts, WebhookFacts
+from health.report.facts import UNUSABLE_FIELD, FailureFacts, KeyFacts, RunFacts, UserFacts, WebhookFacts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,8 +22,11 @@ class Reason:
 DATABASE = {
     "database_unavailable": Reason(
         code="database_unavailable",
-        detail="The database did not answer within a second: this report is from the memory of one process.",
-        next_step="Check the database and the network to it. New failures are recorded afterwards.",
+        detail="The database does not answer within a second.",
+        next_step=(
+            "Check that it runs, the network to it, and DATABASE_URL. Until it answers, the sync report is "
+            "from the memory of one process."
+        ),
     ),
     "database_read_only": Reason(
         code="database_read_only",
@@ -35,8 +39,6 @@ DATABASE = {
         next_step="Run `manage.py migrate`.",
     ),
 }
-# The reason of a failure is this code, a colon and the name of a field.
-UNUSABLE_FIELD = "unusable_field"
 # By the part of the failure's reason before the colon.
 NEXT_STEPS = {
     "database_error": "Check the database. The entry closes after 15 minutes without this failure.",
@@ -78,75 +80,53 @@ DEFAULT_NEXT_STEP = (
 )
 
 
-def explain_failures(failures: FailureFacts, *, dropped: int) -> list[Reason]:
-    """Return one entry for each reason of open failures, and one if failures were dropped."""
-    found = [
-        Reason(
-            code=reason.partition(":")[0],
-            detail=f"Open failures with the reason {reason}: {rows}.",
-            next_step=NEXT_STEPS.get(reason.partition(":")[0], DEFAULT_NEXT_STEP),
-        )
-        for reason, rows in sorted(failures.by_reason.items())
-    ]
+def explain_failures(failures: FailureFacts, *, dropped: int) -> Iterator[Reason]:
+    """Yield one entry for each reason of open failures, and one if failures were dropped."""
+    for reason, rows in sorted(failures.by_reason.items()):
+        code = reason.partition(":")[0]
+        detail = f"Open failures with the reason {reason}: {rows}."
+        yield Reason(code=code, detail=detail, next_step=NEXT_STEPS.get(code, DEFAULT_NEXT_STEP))
     if dropped:
-        found.append(
-            Reason(
-                code="failures_lost",
-                detail=f"This process had more failures than it can keep in memory; not recorded: {dropped}.",
-                next_step="The logs have a line for each. This entry ends 15 minutes after the last one.",
-            )
+        yield Reason(
+            code="failures_lost",
+            detail=f"This process had more failures than it can keep in memory; not recorded: {dropped}.",
+            next_step="The logs have a line for each. This entry ends 15 minutes after the last one.",
         )
-    return found
 
 
-def explain_keys(keys: KeyFacts, *, status: KeysStatus) -> list[Reason]:
-    """Return an entry for keys that are stale or missing, for replaced keys, and for a wrong clock."""
+def explain_keys(keys: KeyFacts, *, status: KeysStatus) -> Iterator[Reason]:
+    """Yield an entry for keys that are stale or missing, for replaced keys, and for a wrong clock."""
     cause = f" The last attempt failed with {status.last_error}." if status.last_error else ""
-    found = []
     if keys.stale and not status.held:
-        found.append(
-            Reason(
-                code="no_verification_key",
-                detail=f"This process has never held a key of Clerk's: no user can sign in.{cause}",
-                next_step=f"{_explain_fetch(status.last_error or '')} Or set CLERK_JWT_KEY.",
-            )
+        yield Reason(
+            code="no_verification_key",
+            detail=f"This process has never held a key of Clerk's: no user can sign in.{cause}",
+            next_step=f"{_explain_fetch(status.last_error or '')} Or set CLERK_JWT_KEY.",
         )
     elif keys.stale:
-        found.append(
-            Reason(
-                code="keys_stale",
-                detail=f"The keys are {keys.age_seconds:.0f} seconds old. Known tokens still work.{cause}",
-                next_step=f"{_explain_fetch(status.last_error or '')} New keys are unknown until then.",
-            )
+        yield Reason(
+            code="keys_stale",
+            detail=f"The keys are {keys.age_seconds:.0f} seconds old. Known tokens still work.{cause}",
+            next_step=f"{_explain_fetch(status.last_error or '')} New keys are unknown until then.",
         )
     if status.suspect_rotation:
-        found.append(
-            Reason(
-                code="keys_rotated",
-                detail=(
-                    "Key rotated? Since some minutes no token was signed with a key in CLERK_JWT_KEY, and "
-                    "tokens with another key arrive."
-                ),
-                next_step="Copy the JWKS public key from Clerk's dashboard (API keys) into CLERK_JWT_KEY.",
-            )
-        )
-    return [*found, *_explain_clock(keys.clock_skew_seconds)]
-
-
-def _explain_clock(skew: float | None) -> list[Reason]:
-    if skew is None:
-        return []
-    direction = "ahead of" if skew > 0 else "behind"
-    return [
-        Reason(
-            code="clock_skew",
+        yield Reason(
+            code="keys_rotated",
             detail=(
-                f"This machine's clock is {abs(skew):.0f} seconds {direction} Clerk's: "
-                "valid tokens are answered with 503."
+                "Key rotated? Since some minutes no token was signed with a key in CLERK_JWT_KEY, and "
+                "tokens with another key arrive."
             ),
+            next_step="Copy the JWKS public key from Clerk's dashboard (API keys) into CLERK_JWT_KEY.",
+        )
+    if (skew := keys.clock_skew_seconds) is not None:
+        clock = (
+            f"This machine's clock is {abs(skew):.0f} seconds {'ahead of' if skew > 0 else 'behind'} Clerk's"
+        )
+        yield Reason(
+            code="clock_skew",
+            detail=f"{clock}: valid tokens are answered with 503.",
             next_step="Turn on time synchronisation (NTP) on this host. It is measured again every minute.",
         )
-    ]
 
 
 def _explain_fetch(last_error: str) -> str:
@@ -159,83 +139,64 @@ def _explain_fetch(last_error: str) -> str:
     return "Check that this host reaches CLERK_JWKS_URL. `manage.py clerk_doctor` has the details."
 
 
-def explain_webhooks(webhooks: WebhookFacts) -> list[Reason]:
-    """Return an entry for webhooks that are missing or late."""
+def explain_webhooks(webhooks: WebhookFacts) -> Iterator[Reason]:
+    """Yield an entry for webhooks that are missing or late."""
     if webhooks.state == "missed":
         missed = webhooks.missed
-        return [
-            Reason(
-                code="webhooks_missed",
-                detail=(
-                    f"New users of the last day without an event from Clerk: {missed.count}, "
-                    f"which is {missed.share:.0%} of the new users."
-                ),
-                next_step=(
-                    "In Clerk's dashboard under Webhooks, check that the endpoint is enabled, its address is "
-                    "right and user.created is subscribed. Then replay, or run "
-                    "`manage.py reconcile_users --apply`."
-                ),
-            )
-        ]
+        yield Reason(
+            code="webhooks_missed",
+            detail=(
+                f"New users of the last day without an event from Clerk: {missed.count}, "
+                f"which is {missed.share:.0%} of the new users."
+            ),
+            next_step=(
+                "In Clerk's dashboard under Webhooks, check that the endpoint is enabled, its address is "
+                "right and user.created is subscribed. Then replay, or run "
+                "`manage.py reconcile_users --apply`."
+            ),
+        )
     if webhooks.state == "late":
-        return [
-            Reason(
-                code="webhooks_late",
-                detail=f"One webhook in twenty was {webhooks.lag_seconds.p95:.0f} seconds late or more.",
-                next_step="Look for failures in Clerk's dashboard under Webhooks, and for 503 in the logs.",
-            )
-        ]
-    return []
+        yield Reason(
+            code="webhooks_late",
+            detail=f"One webhook in twenty was {webhooks.lag_seconds.p95:.0f} seconds late or more.",
+            next_step="Look for failures in Clerk's dashboard under Webhooks, and for 503 in the logs.",
+        )
 
 
 def collect_notes(
     *, webhooks: WebhookFacts, users: UserFacts | None, backfill: RunFacts | None
-) -> list[Reason]:
-    """Return the information that does not make the report `degraded`."""
-    found = [
-        Reason(
-            code=code,
-            detail=f"Genuine deliveries of the last day that were refused as {code}: {count}.",
-            next_step=NEXT_STEPS[code],
-        )
-        for code, count in sorted(webhooks.refused.items())
-    ]
+) -> Iterator[Reason]:
+    """Yield the information that does not make the report `degraded`."""
+    for code, count in sorted(webhooks.refused.items()):
+        detail = f"Genuine deliveries of the last day that were refused as {code}: {count}."
+        yield Reason(code=code, detail=detail, next_step=NEXT_STEPS[code])
     if webhooks.state == "not_configured":
-        found.append(
-            Reason(
-                code="webhooks_not_configured",
-                detail="No webhook secret is set: changes in Clerk arrive with the user's next request.",
-                next_step="Set CLERK_WEBHOOK_SIGNING_SECRET to the endpoint's signing secret.",
-            )
+        yield Reason(
+            code="webhooks_not_configured",
+            detail="No webhook secret is set: changes in Clerk arrive with the user's next request.",
+            next_step="Set CLERK_WEBHOOK_SIGNING_SECRET to the endpoint's signing secret.",
         )
     if webhooks.failed:
-        found.append(
-            Reason(
-                code="webhooks_failed",
-                detail=f"Events of the last day that failed and were not repeated yet: {webhooks.failed}.",
-                next_step=(
-                    "Clerk repeats them for a day. After that, use the action on the webhook events in the "
-                    "admin that syncs the users again."
-                ),
-            )
+        yield Reason(
+            code="webhooks_failed",
+            detail=f"Events of the last day that failed and were not repeated yet: {webhooks.failed}.",
+            next_step=(
+                "Clerk repeats them for a day. After that, use the action on the webhook events in the "
+                "admin that syncs the users again."
+            ),
         )
     if backfill is None:
-        found.append(
-            Reason(
-                code="no_backfill",
-                detail="No backfill has finished: this database has only users who signed in or changed.",
-                next_step="Run `manage.py backfill_users`.",
-            )
+        yield Reason(
+            code="no_backfill",
+            detail="No backfill has finished: this database has only users who signed in or changed.",
+            next_step="Run `manage.py backfill_users`.",
         )
     if users is not None and users.without_profile:
-        found.append(
-            Reason(
-                code="empty_profiles",
-                detail=f"Users with a Clerk id and no other data: {users.without_profile}.",
-                next_step=(
-                    "Add e-mail and names to the session token (`manage.py clerk_doctor --token` shows how), "
-                    "set up the webhook, or run `manage.py backfill_users`."
-                ),
-            )
+        yield Reason(
+            code="empty_profiles",
+            detail=f"Users with a Clerk id and no other data: {users.without_profile}.",
+            next_step=(
+                "Add e-mail and names to the session token (`manage.py clerk_doctor --token` shows how), "
+                "set up the webhook, or run `manage.py backfill_users`."
+            ),
         )
-    return found

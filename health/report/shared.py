@@ -45,9 +45,9 @@ class SharedReports:
         deadline: float = DEADLINE_SECONDS,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._build, self._deadline, self._clock = build, deadline, clock
+        self._deadline, self._clock = deadline, clock
         self._builds = SingleFlight(
-            self._run_build,
+            lambda: build(count_users=self._counts_users),
             name="health-report",
             on_end=self._keep,
             max_seconds=STUCK_SECONDS,
@@ -71,7 +71,7 @@ class SharedReports:
         for _ in range(2):  # the build in flight may have failed, or be one that does not count the users
             run, is_own = self._join_or_start(count_users=count_users)
             if run is not None and (is_own or self._find(KEPT_SECONDS, count_users=count_users) is None):
-                run.ended.wait(self._seconds_left(run, end=end))
+                run.ended.wait(max(0.0, min(end, run.started_at + self._deadline) - self._clock()))
             if found := self._find(KEPT_SECONDS, count_users=count_users):
                 return found
         return None
@@ -90,17 +90,11 @@ class SharedReports:
         except RuntimeError:  # the process has no more threads
             return None, False
 
-    def _seconds_left(self, run: Run[Report], *, end: float) -> float:
-        return max(0.0, min(end, run.started_at + self._deadline) - self._clock())
-
     def _find(self, max_age: float, *, count_users: bool) -> Report | None:
         """Return the newest report that is younger; one that was to count the users serves both kinds."""
         kept = [self._kept.get(True), None if count_users else self._kept.get(False)]
         report, built_at = max(filter(None, kept), key=lambda each: each[1], default=(None, -inf))
         return report if self._clock() - built_at < max_age else None
-
-    def _run_build(self) -> Report:
-        return self._build(count_users=self._counts_users)
 
     def _keep(self, run: Run[Report]) -> None:
         if run.result is not None:

@@ -9,8 +9,7 @@ from django.utils import timezone
 
 from accounts.bulk.backfill import FAILED, SEEN, backfill
 from accounts.conf import get_clerk_api
-from accounts.management.arguments import positive
-from accounts.management.operator import FINE, SOME_LEFT, OperatorCommand
+from accounts.management.operator import FINE, SOME_LEFT, OperatorCommand, positive
 from accounts.sync import Outcome
 
 

@@ -44,19 +44,12 @@ class Command(OperatorCommand):
     def _print(self, decisions: Sequence[Decision], *, apply: bool) -> None:
         for decision in decisions:
             row = decision.row or "several rows"
-            self.stdout.write(
-                f"{decision.clerk_id}  {row}  {_describe(decision, apply=apply)} {decision.verdict}"
-            )
+            state = ("linked" if apply else "would link") if decision.is_link else "undecided:"
+            self.stdout.write(f"{decision.clerk_id}  {row}  {state} {decision.verdict}")
         counts = Counter(decision.verdict for decision in decisions)
         self.print_counts({verdict: counts[verdict] for verdict in Verdict})
         if not apply:
             self.stdout.write("Nothing was written. Run the command with --apply to link the users above.")
-
-
-def _describe(decision: Decision, *, apply: bool) -> str:
-    if not decision.is_link:
-        return "undecided:"
-    return "linked" if apply else "would link"
 
 
 def _as_json(decision: Decision) -> dict[str, object]:

@@ -9,8 +9,7 @@ from typing import Any
 from django.utils import timezone
 
 from accounts.bulk.scrub import get_unscrubbed, scrub
-from accounts.management.arguments import days
-from accounts.management.operator import FINE, OperatorCommand
+from accounts.management.operator import FINE, OperatorCommand, days
 
 
 class Command(OperatorCommand):

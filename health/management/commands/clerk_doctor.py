@@ -6,6 +6,7 @@ import json as json_module
 import sys
 from argparse import ArgumentParser
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 from django.core.management.base import BaseCommand
@@ -34,7 +35,7 @@ class Command(BaseCommand):
         findings = examine(token=token, clock=timezone.now)
         status = worst(findings)
         if json:
-            report = {"status": status, "findings": [finding.as_json() for finding in findings]}
+            report = {"status": status, "findings": [asdict(finding) for finding in findings]}
             self.stdout.write(json_module.dumps(report, indent=2))
         else:
             self._print(findings)

@@ -10,8 +10,7 @@ from django.core.management.base import CommandError
 from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 
-from accounts.management.arguments import days
-from accounts.management.operator import COULD_NOT_RUN, FINE, OperatorCommand
+from accounts.management.operator import COULD_NOT_RUN, FINE, OperatorCommand, days
 from accounts.models import SyncRun
 from health.models import SyncFailure
 from webhooks.models import EventOutcome, WebhookEvent

@@ -46,7 +46,9 @@ class Command(BaseCommand):
         else:
             for line in _lines(report):
                 self.stdout.write(line)
-        sys.exit(_exit_code(report))
+        if report.is_database_unavailable:
+            sys.exit(CANNOT_DECIDE)
+        sys.exit(DEGRADED if report.reasons else OK)
 
 
 def _missing_settings() -> str:
@@ -58,12 +60,6 @@ def _missing_settings() -> str:
     except ValueError:
         return "key to verify tokens with"
     return ""
-
-
-def _exit_code(report: Report) -> int:
-    if report.is_database_unavailable:
-        return CANNOT_DECIDE
-    return DEGRADED if report.reasons else OK
 
 
 def _lines(report: Report) -> Iterator[str]:

@@ -14,7 +14,7 @@ from django.utils import timezone
 from pytest_django import Settings
 from werkzeug import Request, Response
 
-from accounts.bulk.refresh import restore_from_clerk
+from accounts.bulk.refresh import refresh_user
 from accounts.clerk.api import ClerkAPI
 from accounts.models import DeletedBy, User
 from accounts.sync import Outcome, RestoreRefused, delete_locally, delete_user
@@ -106,8 +106,9 @@ def test_user_deleted_during_the_request_is_not_restored(
         return response
 
     wire.tamper = delete
+    api = ClerkAPI(clerk.secret_key, base_url=wire.url)
     with pytest.raises(RestoreRefused, match="deleted_meanwhile"):
-        restore_from_clerk(ClerkAPI(clerk.secret_key, base_url=wire.url), row, clock=timezone.now)
+        refresh_user(api, ada.id, clock=timezone.now, deleted_row=row)
     assert User.objects.get(pk=row.pk).deleted_by == DeletedBy.CLERK
 
 
@@ -123,5 +124,6 @@ def test_implausible_date_does_not_prevent_a_deletion(
     delete_user(ada.id, at=milliseconds())
     row.refresh_from_db()
     monkeypatch.setattr(BaseHTTPRequestHandler, "date_time_string", lambda *_: date)
-    assert restore_from_clerk(ClerkAPI(clerk.secret_key, base_url=clerk.api_url), row, clock=timezone.now)
+    api = ClerkAPI(clerk.secret_key, base_url=clerk.api_url)
+    assert refresh_user(api, ada.id, clock=timezone.now, deleted_row=row)
     assert delete_user(ada.id, at=milliseconds() + 1_000) == Outcome.DELETED

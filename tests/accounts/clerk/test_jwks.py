@@ -21,7 +21,6 @@ from accounts.clerk.jwks import (
     FetchFailed,
     check_address,
     fetch_document,
-    fetch_keys,
     is_sound,
     usable_keys,
 )
@@ -35,7 +34,7 @@ def failure(server: KeyServer, behave: Behaviour) -> str:
     """Return the code of the failed fetch."""
     server.behave = behave
     with pytest.raises(FetchFailed) as caught:
-        fetch_keys(server.url)
+        fetch_document(server.url)
     assert str(caught.value) == caught.value.reason
     return caught.value.reason
 
@@ -46,7 +45,7 @@ def padded(keyring: Keyring, length: int) -> bytes:
 
 
 def test_fetch_returns_the_keys_by_id(server: KeyServer, keyring: Keyring) -> None:
-    keys = fetch_keys(server.url)
+    keys = fetch_document(server.url).keys
     assert list(keys) == [keyring.kid]
     assert keys[keyring.kid].key_size == 2048
 
@@ -59,7 +58,7 @@ def test_request_accepts_no_compression_and_has_our_user_agent(server: KeyServer
         document(keyring.jwks())(handler)
 
     server.behave = behave
-    fetch_keys(server.url)
+    fetch_document(server.url)
     assert asked == [("/.well-known/jwks.json", "identity", USER_AGENT)]
 
 
@@ -91,7 +90,7 @@ def test_answer_of_a_firewall_has_its_own_next_step(
 ) -> None:
     server.behave = behave
     with pytest.raises(FetchFailed) as caught:
-        fetch_keys(server.url)
+        fetch_document(server.url)
     assert caught.value.is_foreign is is_foreign
     assert ("firewall or proxy" in caught.value.next_step) is is_foreign
     assert ("See that this machine reaches" in caught.value.next_step) is not is_foreign
@@ -146,12 +145,12 @@ def test_fetch_ends_after_two_seconds(server: KeyServer, behave: Behaviour) -> N
 
 def test_refused_connection_is_a_failed_fetch() -> None:
     with pytest.raises(FetchFailed, match="ConnectionError"):
-        fetch_keys("http://127.0.0.1:9/jwks")
+        fetch_document("http://127.0.0.1:9/jwks")
 
 
 def test_body_may_have_64_kib_and_no_byte_more(server: KeyServer, keyring: Keyring) -> None:
     server.behave = answer(padded(keyring, MAX_BODY_BYTES))
-    assert list(fetch_keys(server.url)) == [keyring.kid]
+    assert list(fetch_document(server.url).keys) == [keyring.kid]
     assert failure(server, answer(padded(keyring, MAX_BODY_BYTES + 1))) == "too_large"
 
 
@@ -275,8 +274,8 @@ def test_a_fetch_imports_no_module_and_reads_no_netrc(
 
     server.behave = behave
     program = (
-        "import sys; from accounts.clerk.jwks import fetch_keys; before = set(sys.modules);"
-        "fetch_keys(sys.argv[1]); print(sorted(set(sys.modules) - before))"
+        "import sys; from accounts.clerk.jwks import fetch_document; before = set(sys.modules);"
+        "fetch_document(sys.argv[1]).keys; print(sorted(set(sys.modules) - before))"
     )
     done = subprocess.run(
         [sys.executable, "-c", program, server.url.replace("127.0.0.1", "localhost")],

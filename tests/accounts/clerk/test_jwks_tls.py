@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509.oid import NameOID
 
-from accounts.clerk.jwks import FetchFailed, fetch_keys
+from accounts.clerk.jwks import FetchFailed, fetch_document
 from devclerk.tokens import Keyring
 from tests.accounts.clerk import keyserver
 from tests.accounts.clerk.keyserver import Behaviour, KeyServer, document, serving
@@ -66,19 +66,19 @@ def server(keyring: Keyring, certificate: Path, monkeypatch: pytest.MonkeyPatch)
 
 
 def test_keys_are_fetched_over_tls(server: KeyServer, keyring: Keyring) -> None:
-    assert list(fetch_keys(server.url)) == [keyring.kid]
+    assert list(fetch_document(server.url).keys) == [keyring.kid]
 
 
 def test_unknown_certificate_is_a_failed_fetch(server: KeyServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("REQUESTS_CA_BUNDLE")
     with pytest.raises(FetchFailed, match="SSLError"):
-        fetch_keys(server.url)
+        fetch_document(server.url)
 
 
 def assert_times_out(url: str) -> None:
     began = time.monotonic()
     with pytest.raises(FetchFailed, match="timeout"):
-        fetch_keys(url)
+        fetch_document(url)
     assert 1.9 < time.monotonic() - began < 2.5
 
 

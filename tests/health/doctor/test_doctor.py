@@ -6,6 +6,7 @@ import base64
 import json
 
 import pytest
+from django.db import connection
 from django.utils import timezone
 from pytest_django import Settings
 
@@ -104,6 +105,28 @@ def test_command_starts_with_malformed_settings_and_reports_all(clerk: LocalCler
     for name in BROKEN:
         assert name in done.stdout
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.postgresql
+@pytest.mark.own_session
+def test_standby_is_an_error_with_what_to_do() -> None:
+    name = connection.ops.quote_name(str(connection.settings_dict["NAME"]))
+    with connection.cursor() as cursor:
+        # New connections find this function before PostgreSQL's own: to them the server is a standby.
+        cursor.execute("CREATE SCHEMA standby")
+        cursor.execute(
+            "CREATE FUNCTION standby.pg_is_in_recovery() RETURNS bool LANGUAGE sql AS 'SELECT true'"
+        )
+        cursor.execute(f"ALTER DATABASE {name} SET search_path = standby, pg_catalog, public")
+    try:
+        code, report = examine()
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute(f"ALTER DATABASE {name} RESET search_path")
+            cursor.execute("DROP SCHEMA standby CASCADE")
+    assert code == ERRORS
+    assert "The database is a standby" in texts(report, "error")
+    assert "DATABASE_URL" in texts(report, "error")
 
 
 def test_command_starts_without_a_database(clerk: LocalClerk) -> None:
