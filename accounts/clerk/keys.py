@@ -16,7 +16,7 @@ from types import MappingProxyType
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
 from accounts.clerk.clock_skew import ClockSkew, measure_clock
-from accounts.clerk.jwks import FETCH_TIMEOUT_SECONDS, FetchFailed, check_address, fetch_document
+from accounts.clerk.jwks import FETCH_TIMEOUT_SECONDS, FetchFailed, KeyDocument, check_address, fetch_document
 from accounts.clerk.key_source import KeySource, KeysStatus, KeysUnavailable
 from accounts.clerk.pem import PemKeys, pem_keys
 from accounts.clerk.single_flight import Run, SingleFlight
@@ -35,12 +35,6 @@ RETRY_AT_START_SECONDS = 2.0  # for the refreshing thread while there is no key
 UNKNOWN_KID_FETCHES, SECONDS_PER_UNKNOWN_KID_FETCH = 4, 10.0
 UNKNOWN_KID_WAITERS = 2
 JITTER = random.SystemRandom()  # applications may seed the shared generator
-
-
-@dataclass(frozen=True, slots=True)
-class _Fetched:
-    keys: Mapping[str, RSAPublicKey]
-    ahead_seconds: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,12 +79,12 @@ class KeyStore:
     def _reset(self) -> None:
         self._lock = threading.Lock()
         self._fetch = SingleFlight(
-            self._fetch_document,
+            partial(fetch_document, self._url),
             name="clerk-keys-fetch",
             on_end=self._record_fetch,
             max_seconds=FETCH_TIMEOUT_SECONDS,
         )
-        self._fetch_began_at = float("-inf")
+        self._fetch_began_at, self._requested_at = float("-inf"), 0.0
         self._budget = TokenBucket(
             capacity=UNKNOWN_KID_FETCHES, seconds_per_token=SECONDS_PER_UNKNOWN_KID_FETCH, clock=self._clock
         )
@@ -226,7 +220,7 @@ class KeyStore:
     def _may_look_again(self) -> bool:
         return self._is_fetch_older_than(SECONDS_PER_UNKNOWN_KID_FETCH) and self._budget.take()
 
-    def _start_fetch(self, *, permitted: Callable[[], bool]) -> Run[_Fetched] | None:
+    def _start_fetch(self, *, permitted: Callable[[], bool]) -> Run[KeyDocument] | None:
         """Join the fetch in flight, or start one if that is permitted; return None if neither.
 
         The permission is asked once: many requests that need one new key spend one fetch of the budget.
@@ -235,7 +229,7 @@ class KeyStore:
         def may_start() -> bool:
             if not permitted():
                 return False
-            self._fetch_began_at = self._clock()
+            self._fetch_began_at, self._requested_at = self._clock(), self._wall_clock()
             self._fetches_begun += 1
             return True
 
@@ -245,17 +239,12 @@ class KeyStore:
             self._record_failure("no_thread")
             return None
 
-    def _fetch_document(self) -> _Fetched:
-        requested_at = self._wall_clock()
-        document = fetch_document(self._url)
-        return _Fetched(document.keys, measure_clock(document, requested_at=requested_at))
-
-    def _record_fetch(self, run: Run[_Fetched]) -> None:
+    def _record_fetch(self, run: Run[KeyDocument]) -> None:
         if run.result is not None:
             keys = MappingProxyType(dict(run.result.keys))
             self._snapshot = _Snapshot(keys, self._fetch_began_at, self._fetches_begun)
             self._unknown_kids.forget(keys)
-            self._clock_skew.record(run.result.ahead_seconds)
+            self._clock_skew.record(measure_clock(run.result, requested_at=self._requested_at))
             self._refresh_after_seconds = self._clock_skew.recheck_seconds or REFRESH_AFTER_SECONDS
             self._last_error = None
             self._results["ok"] += 1
@@ -285,7 +274,7 @@ def _in(seconds: float) -> float:
     return time.monotonic() + seconds
 
 
-def _wait(run: Run[_Fetched] | None, *, until: float) -> None:
+def _wait(run: Run[KeyDocument] | None, *, until: float) -> None:
     """Wait for the end of a fetch until this monotonic time."""
     if run is not None:
         run.ended.wait(max(0.0, until - time.monotonic()))
