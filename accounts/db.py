@@ -120,8 +120,8 @@ def retry_on_dead_connection(work: Callable[[], T]) -> T:
     Raises what `work` raises, django.db.Error without a connection, and DeadlinePassed at the end of the
     block's `database_deadline`.
     """
+    start_deadline()
     connection = write_connection()
-    _start_deadline(connection)
     if connection.in_atomic_block:
         return _run(work)
     # A pool lends a connection per request, perhaps a dead one; `work` may have returned it when it fails.
@@ -133,7 +133,7 @@ def retry_on_dead_connection(work: Callable[[], T]) -> T:
         if not (getattr(held, "closed", False) or _sqlstate(error) == READ_ONLY_TRANSACTION):
             raise
     # A connection that the deadline has cut says nothing about the server: this raises DeadlinePassed.
-    _start_deadline(connection)
+    start_deadline()
     discard_connection(connection, started_at=started_at)
     return _run(work)
 
@@ -145,7 +145,7 @@ def locked_transaction(*clerk_ids: str) -> Iterator[None]:
     The locks last until the transaction ends and are taken in sorted order: Note [The lock]. Raises
     OperationalError if a lock is not free within `LOCK_TIMEOUT_MS`.
     """
-    _start_deadline(write_connection())
+    start_deadline()
     with transaction.atomic(using=write_alias(), savepoint=False):
         connection = write_connection()
         if connection.vendor == "postgresql":
@@ -159,11 +159,14 @@ def locked_transaction(*clerk_ids: str) -> Iterator[None]:
         yield
 
 
-def _start_deadline(connection: BaseDatabaseWrapper) -> None:
-    """Apply the deadline of the block, if there is one: Note [A database that does not answer]."""
+def start_deadline() -> None:
+    """Apply the deadline of the block, if there is one: Note [A database that does not answer].
+
+    Connects to no database. Raises DeadlinePassed at its end, and while the breaker of the block is open.
+    """
     deadline = current_deadline()
     if deadline is not None:
-        deadline.start(connection)
+        deadline.start(write_connection())
 
 
 def _run(work: Callable[[], T]) -> T:

@@ -13,7 +13,13 @@ from django.db import Error, transaction
 
 from accounts.clerk.profiles import ClerkProfile, Source, UnusableProfile, profile_from_user
 from accounts.clerk.unexpected import log_unexpected
-from accounts.db import failure_reason, retry_on_dead_connection, write_alias, write_connection
+from accounts.db import (
+    failure_reason,
+    retry_on_dead_connection,
+    start_deadline,
+    write_alias,
+    write_connection,
+)
 from accounts.signals import sync_failed
 from accounts.sync import delete_user, sync_user
 from webhooks.events import Event
@@ -54,6 +60,7 @@ def process_event(event: Event, *, svix_id: str, received_at: int) -> str:
     try:
         plan = plan_effect(event, received_at=received_at)
         entry.clerk_id, entry.outcome, entry.error_code = plan.clerk_id, plan.outcome, plan.error_code
+        start_deadline()  # it includes the wait for the turn
         with turns.take(plan.clerk_id or svix_id):
             outcome = retry_on_dead_connection(partial(_apply_once, entry, effect=plan.effect))
     except Exception as error:  # any error on our side: Svix delivers the event again

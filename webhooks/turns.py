@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 # A delivery takes milliseconds. After this time the one in progress is waiting for the database.
-MAX_TURN_SECONDS = 1.0
+MAX_TURN_SECONDS = 2.0
 
 
 class TurnNotFree(Exception):
