@@ -31,12 +31,14 @@ class Control:
             "update": self._update_user,
             "delete": self._delete_user,
             "send": self._send_event,
+            "sign-out": self._sign_out,
         }
         self._actions: Mapping[str, Callable[[Body], Answer]] = {
             "people": self._create_user,
             "rotate": self._rotate_keys,
             "keys": self._set_keys_state,
             "api": self._plan_api_failures,
+            "frontend": self._configure_frontend,
         }
 
     def answer(self, request: Request) -> Answer:
@@ -136,6 +138,16 @@ class Control:
     def _plan_api_failures(self, body: Body) -> Answer:
         self._emulator.users_api.plan_failures(**body)
         return Answer.json({"planned": body})
+
+    def _sign_out(self, user: ClerkUser, _: Body) -> Answer:
+        return Answer.json({"ended": self._emulator.clients.end_sessions_of(user.id)})
+
+    def _configure_frontend(self, body: Body) -> Answer:
+        settings = {name: body.pop(name) for name in ("lifetime", "claims") if name in body}
+        if body:
+            self._emulator.token_calls.plan_faults(**body)
+        self._emulator.token_calls.configure(**settings)
+        return Answer.json({"planned": body} | settings)
 
 
 def _no_such_control() -> Answer:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import threading
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from django.conf import settings
@@ -33,14 +34,15 @@ def serve(options: Mapping[str, Any]) -> None:
         webhook_url=options["webhook_url"],
         retry_schedule=options["retry_schedule"],
     )
-    with _open_server(emulator, port=options["clerk_port"]) as server:
+    node_modules = options["node_modules"]
+    with _open_server(emulator, port=options["clerk_port"], node_modules=node_modules) as server:
         print(_greeting(server), flush=True)  # noqa: T201 - the output of a command
         stop.wait()
 
 
-def _open_server(emulator: Emulator, *, port: int) -> Server:
+def _open_server(emulator: Emulator, *, port: int, node_modules: Path | None) -> Server:
     try:
-        return Server(emulator, port=port)
+        return Server(emulator, port=port, node_modules=node_modules)
     except OSError as error:
         emulator.close()
         raise PortTaken(
@@ -55,6 +57,7 @@ def _greeting(server: Server) -> str:
         f"CLERK_ISSUER={server.origin}",
         f"CLERK_JWKS_URL={server.origin}/.well-known/jwks.json",
         f"CLERK_API_URL={server.origin}",
+        f"NEXT_PUBLIC_CLERK_PUBLISHABLE_KEY={server.instance.publishable_key}",
     ]
     if not settings.CLERK_SECRET_KEY:
         lines.append(f"CLERK_SECRET_KEY={server.emulator.secret_key}")

@@ -100,6 +100,7 @@ def _emulator_arguments(options: Mapping[str, Any]) -> list[str]:
         *("devclerk", "serve", "--port", str(options["clerk_port"]), "--users", str(options["users"])),
         *("--webhook-url", f"http://127.0.0.1:{options['port']}/webhooks/clerk"),
         *("--retry-schedule", ",".join(map(str, options["retry_schedule"]))),
+        *(("--node-modules", str(options["node_modules"])) if options["node_modules"] else ()),
     ]
 
 
