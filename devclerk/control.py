@@ -68,7 +68,7 @@ class Control:
 
     def _post(self, request: Request) -> Answer:
         body = request.json_object()
-        if match := re.fullmatch(r"/_dev/people/([^/]+)/(\w+)", request.path):
+        if match := re.fullmatch(r"/_dev/people/([^/]+)/([\w-]+)", request.path):
             user = self._emulator.directory.find(unquote(match[1]))
             if user_action := self._user_actions.get(match[2]):
                 return user_action(user, body)
@@ -143,11 +143,8 @@ class Control:
         return Answer.json({"ended": self._emulator.clients.end_sessions_of(user.id)})
 
     def _configure_frontend(self, body: Body) -> Answer:
-        settings = {name: body.pop(name) for name in ("lifetime", "claims") if name in body}
-        if body:
-            self._emulator.token_calls.plan_faults(**body)
-        self._emulator.token_calls.configure(**settings)
-        return Answer.json({"planned": body} | settings)
+        self._emulator.token_calls.configure(**body)
+        return Answer.json({"configured": body})
 
 
 def _no_such_control() -> Answer:

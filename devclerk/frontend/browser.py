@@ -21,7 +21,7 @@ ADDRESS_CHARACTERS = "!#$%&'()*+,/:;=?@[]~"
 
 def publishable_key(host: str) -> str:
     """Return the production-style publishable key of the instance at this host, such as 127.0.0.1:8001."""
-    return "pk_live_" + base64.b64encode(f"{host}$".encode()).decode()
+    return "pk_live_" + base64.b64encode(f"{host}$".encode()).decode().rstrip("=")
 
 
 def cookie_suffix(key: str) -> str:

@@ -62,7 +62,7 @@ class Instance:
         raise signed_out()
 
     def mint(
-        self, session: ClientSession, *, azp: str, fault: Fault | None = None, template: bool = False
+        self, session: ClientSession, *, azp: str, fault: str | None = None, template: bool = False
     ) -> str:
         """Return a token of a session; that of a template names no session. Raise `Refused` as `user_of`."""
         user, calls = self.user_of(session), self.emulator.token_calls

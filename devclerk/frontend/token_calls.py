@@ -6,10 +6,13 @@ import threading
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any
 
 from devclerk.tokens import LIFETIME_SECONDS, Fault
 from devclerk.users import EMPTY
+
+MAX_DELAY_SECONDS = 600.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,12 +22,16 @@ class TokenFault:
     status: int | None = None
     retry_after: int | None = None
     delay: float = 0.0
-    fault: Fault | None = None
+    fault: str | None = None
 
     def __post_init__(self) -> None:
-        """Raise `ValueError` for an unknown fault."""
+        """Raise `TypeError` or `ValueError` for values that no call can have."""
+        if self.status is not None:
+            HTTPStatus(self.status)
         if self.fault is not None:
-            object.__setattr__(self, "fault", Fault(self.fault))
+            Fault(self.fault)
+        if not 0 <= self.delay <= MAX_DELAY_SECONDS:
+            raise ValueError(f"a delay must be from 0 to {MAX_DELAY_SECONDS:.0f} seconds")
 
 
 NO_FAULT = TokenFault()
@@ -47,16 +54,23 @@ class TokenCalls:
             self._release.set()
             self._release = threading.Event()
 
-    def configure(self, *, lifetime: float | None = None, claims: Mapping[str, Any] | None = None) -> None:
-        """Set the lifetime and the custom claims of later tokens; None leaves a setting as it is."""
-        with self._lock:
-            self.lifetime = self.lifetime if lifetime is None else float(lifetime)
-            self.claims = self.claims if claims is None else dict(claims)
+    def configure(
+        self,
+        *,
+        lifetime: float | None = None,
+        claims: Mapping[str, Any] | None = None,
+        times: int = 1,
+        **fault: Any,
+    ) -> None:
+        """Set the lifetime and claims of later tokens, and apply a fault to the next calls.
 
-    def plan_faults(self, *, times: int = 1, **fault: Any) -> None:
-        """Apply a fault to the next calls. Raise `TypeError` and `ValueError` for an unknown one."""
-        planned = [TokenFault(**fault)] * times
+        Raise `TypeError` and `ValueError` for unusable values; then nothing is changed.
+        """
+        planned = [TokenFault(**fault)] * times if fault else []
+        new_lifetime = self.lifetime if lifetime is None else float(lifetime)
+        new_claims = self.claims if claims is None else dict(claims)
         with self._lock:
+            self.lifetime, self.claims = new_lifetime, new_claims
             self._planned.extend(planned)
 
     def take_fault(self) -> TokenFault:

@@ -65,7 +65,7 @@ class Command(BaseCommand):
                 self.stdout.write(f"{ended} sessions have ended.")
             case "frontend":
                 answer = client.change_emulator("frontend", frontend_body(options))
-                self.stdout.write(f"Tokens of browsers: {json.dumps(answer)}")
+                self.stdout.write(f"Tokens of browsers: {json.dumps(answer['configured'])}")
             case _:
                 self._change(client, options)
 
