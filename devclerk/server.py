@@ -17,7 +17,6 @@ from urllib.parse import parse_qs, urlsplit
 
 from devclerk.control import Control
 from devclerk.emulator import Emulator
-from devclerk.environment import FRONTEND
 from devclerk.frontend.api import answer_frontend, serves
 from devclerk.frontend.calls import Instance
 from devclerk.frontend.scripts import script_answer
@@ -48,7 +47,7 @@ class Server:
         self.origin = f"http://{LOOPBACK}:{self.port}"
         self.origins = tuple(f"http://{name}:{self.port}" for name in NAMES)
         self._http.site = self
-        self.instance = Instance(emulator=emulator, issuer=self.origin, port=self.port, home_url=FRONTEND)
+        self.instance = Instance(emulator=emulator, issuer=self.origin, port=self.port)
         self._control = Control(emulator, issuer=self.origin)
         self._node_modules = node_modules
 

@@ -25,12 +25,12 @@ from devclerk.web import Answer, Request
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Instance:
-    """The emulated instance as browsers know it. `home_url` is the application without a `redirect_url`."""
+    """The emulated instance as browsers know it. `home_url` is where they return without an address."""
 
     emulator: Emulator
     issuer: str
     port: int
-    home_url: str
+    home_url: str = "http://localhost:3000"  # where Next.js listens
 
     @property
     def publishable_key(self) -> str:
