@@ -86,9 +86,8 @@ def public_address(request: Request, *, port: int) -> str:
     """Return the address of the emulator as the browser knows it, which may be a path of the application."""
     if proxied := loopback_address(request.headers.get("clerk-proxy-url", "")):
         return proxied.rstrip("/")
-    forwarded = urlsplit("//" + request.headers.get("x-forwarded-host", "")).hostname
-    if forwarded in LOOPBACK_NAMES:
-        return f"http://{forwarded}:{port}"
+    if forwarded := loopback_address("http://" + request.headers.get("x-forwarded-host", "")):
+        return f"http://{host_name(forwarded)}:{port}"
     return f"http://{request.headers['host']}"
 
 

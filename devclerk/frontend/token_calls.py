@@ -13,6 +13,7 @@ from devclerk.tokens import LIFETIME_SECONDS, Fault
 from devclerk.users import EMPTY
 
 MAX_DELAY_SECONDS = 600.0
+LONGEST_SECONDS = 400 * 86_400
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +69,8 @@ class TokenCalls:
         """
         planned = [TokenFault(**fault)] * times if fault else []
         new_lifetime = self.lifetime if lifetime is None else float(lifetime)
+        if not 1 <= new_lifetime <= LONGEST_SECONDS:
+            raise ValueError(f"a lifetime must be from 1 to {LONGEST_SECONDS} seconds")
         new_claims = self.claims if claims is None else dict(claims)
         with self._lock:
             self.lifetime, self.claims = new_lifetime, new_claims

@@ -86,6 +86,7 @@ def test_the_environment_names_the_sign_in_page_as_the_browser_knows_it(
     )
     for foreign in (
         {"X_Forwarded_Host": "other.example.test"},
+        {"X_Forwarded_Host": "[localhost"},
         {"Clerk_Proxy_Url": "https://other.example.test"},
     ):
         assert sign_in_url(**foreign) == f"{clerk.issuer}/sign-in"

@@ -119,7 +119,17 @@ def test_tokens_are_signed_by_the_rotated_key(browser: Browser, clerk: LocalCler
 
 
 @pytest.mark.parametrize(
-    "body", [{"fault": "typo"}, {"typo": 1}, {"status": "x"}, {"lifetime": "x"}, {"status": 503, "claims": 7}]
+    "body",
+    [
+        {"fault": "typo"},
+        {"typo": 1},
+        {"status": "x"},
+        {"lifetime": "x"},
+        {"lifetime": 0},
+        {"lifetime": 1e300},
+        {"delay": 1e9},
+        {"status": 503, "claims": 7},
+    ],
 )
 def test_an_invalid_setting_is_400_and_changes_nothing(
     browser: Browser, clerk: LocalClerk, body: dict[str, object]
