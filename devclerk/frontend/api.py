@@ -14,6 +14,7 @@ from urllib.parse import unquote
 from devclerk.directory import UnknownUser
 from devclerk.frontend.browser import cors_headers, is_foreign, public_address
 from devclerk.frontend.calls import Call, Instance
+from devclerk.frontend.clients import ClientSession
 from devclerk.frontend.handshake import handshake, touch_client
 from devclerk.frontend.resources import (
     browser_user_object,
@@ -152,9 +153,19 @@ def _create_sign_in(call: Call) -> Answer:
 
 
 def _get_user(call: Call) -> Answer:
-    named = replace(call, arguments=(call.request.one("_clerk_session_id"),))
-    _, session = named.own()
+    session = _named_session(call)
     return Answer.json({"response": browser_user_object(call.instance.user_of(session)), "client": None})
+
+
+def _list_organizations(call: Call) -> Answer:
+    """Return no memberships, invitations or suggestions: the emulator stores no organizations."""
+    _named_session(call)
+    return Answer.json({"response": {"data": [], "total_count": 0}, "client": None})
+
+
+def _named_session(call: Call) -> ClientSession:
+    _, session = replace(call, arguments=(call.request.one("_clerk_session_id"),)).own()
+    return session
 
 
 ROUTES: tuple[tuple[str, str, Callable[[Call], Answer]], ...] = (
@@ -173,4 +184,5 @@ ROUTES: tuple[tuple[str, str, Callable[[Call], Answer]], ...] = (
     ("POST", f"{SESSION}/tokens", _create_token),
     ("POST", f"{SESSION}/tokens/([^/]+)", _create_template_token),
     ("GET", "/v1/me", _get_user),
+    ("GET", "/v1/me/organization_(memberships|invitations|suggestions)", _list_organizations),
 )

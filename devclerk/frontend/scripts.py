@@ -16,6 +16,7 @@ NOT_INSTALLED = (
     "Clerk's script is not installed: {missing}. Run `npm install @clerk/{package}` in the project of your "
     "frontend, and name its node_modules folder with --node-modules or CLERK_NODE_MODULES."
 )
+WITHOUT = {"ui": " Without Clerk's ready-made components set prefetchUI={false} on <ClerkProvider>."}
 
 
 def script_answer(request: Request, *, node_modules: Path | None) -> Answer | None:
@@ -40,4 +41,5 @@ def script_answer(request: Request, *, node_modules: Path | None) -> Answer | No
 
 
 def _refusal(missing: str, *, package: str) -> Answer:
-    return Answer.refusal(NOT_INSTALLED.format(missing=missing, package=package), status=HTTPStatus.NOT_FOUND)
+    detail = NOT_INSTALLED.format(missing=missing, package=package) + WITHOUT.get(package, "")
+    return Answer.refusal(detail, status=HTTPStatus.NOT_FOUND)

@@ -81,6 +81,7 @@ def test_a_package_that_is_not_installed_is_named_with_the_command(server: Serve
     assert response.status_code == 404
     assert "npm install @clerk/ui" in response.json()["detail"]
     assert "--node-modules or CLERK_NODE_MODULES" in response.json()["detail"]
+    assert "prefetchUI={false}" in response.json()["detail"]
 
 
 def test_without_a_folder_the_option_is_named() -> None:

@@ -180,6 +180,18 @@ def test_a_changed_user_is_seen_in_the_session(browser: Browser, clerk: LocalCle
     assert claims_of(browser.token(session_id).json()["jwt"])["first_name"] == "Augusta"
 
 
+@pytest.mark.parametrize("name", ["memberships", "invitations", "suggestions"])
+def test_a_user_is_in_no_organization(browser: Browser, other_browser: Browser, name: str) -> None:
+    session_id = browser.sign_in("ada")
+
+    def fetch(one: Browser) -> requests.Response:
+        url = f"{one.clerk.api_url}/v1/me/organization_{name}"
+        return one.session.get(url, params={"_clerk_session_id": session_id}, timeout=10)
+
+    assert fetch(browser).json()["response"] == {"data": [], "total_count": 0}
+    assert fetch(other_browser).status_code == 401
+
+
 def test_tokens_are_never_older_than_the_sign_in(browser: Browser) -> None:
     session_id = browser.sign_in("ada")
     # Clerk's servers ask for a handshake if a token is older than this cookie.
