@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 
 from devclerk.fixtures import LocalClerk
-from devclerk.frontend.browser import publishable_key
 from devclerk.users import seeded_users
 from tests.devclerk.javascript_packages import JAVASCRIPT, require_packages
 
@@ -26,7 +25,7 @@ def steps(clerk: LocalClerk) -> Any:
             "PATH": os.environ["PATH"],
             "CLERK_URL": clerk.api_url,
             "SECRET_KEY": clerk.secret_key,
-            "PUBLISHABLE_KEY": publishable_key(clerk.api_url.removeprefix("http://")),
+            "PUBLISHABLE_KEY": clerk.publishable_key,
         },
         capture_output=True,
         text=True,
