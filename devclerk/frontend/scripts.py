@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from http import HTTPStatus
 from pathlib import Path
 
@@ -24,7 +25,12 @@ def script_answer(request: Request, *, node_modules: Path | None) -> Answer | No
     match = ADDRESS.fullmatch(request.path)
     if match is None:
         return None
-    package, name = match.groups()
+    answer = _find(node_modules, package=match[1], name=match[2])
+    # Browsers load these scripts with `crossorigin` and hide an answer without the headers.
+    return replace(answer, headers=cors_headers(request))
+
+
+def _find(node_modules: Path | None, *, package: str, name: str) -> Answer:
     if node_modules is None:
         return _refusal("no node_modules folder is named", package=package)
     folder = node_modules / "@clerk" / package / "dist"
@@ -34,10 +40,7 @@ def script_answer(request: Request, *, node_modules: Path | None) -> Answer | No
     if file.suffix not in CONTENT_TYPES or not file.is_file():
         detail = f"The installed @clerk/{package} has no file {name}."
         return Answer.refusal(detail, status=HTTPStatus.NOT_FOUND)
-    # Browsers load the script as one of another origin, `crossorigin`.
-    return Answer(
-        body=file.read_bytes(), content_type=CONTENT_TYPES[file.suffix], headers=cors_headers(request)
-    )
+    return Answer(body=file.read_bytes(), content_type=CONTENT_TYPES[file.suffix])
 
 
 def _refusal(missing: str, *, package: str) -> Answer:

@@ -79,6 +79,7 @@ def test_other_packages_are_not_served(server: Server) -> None:
 def test_a_package_that_is_not_installed_is_named_with_the_command(server: Server) -> None:
     response = get(server, "/npm/@clerk/ui@1/dist/ui.browser.js")
     assert response.status_code == 404
+    assert response.headers["Access-Control-Allow-Origin"] == "http://localhost:3000"
     assert "npm install @clerk/ui" in response.json()["detail"]
     assert "--node-modules or CLERK_NODE_MODULES" in response.json()["detail"]
     assert "prefetchUI={false}" in response.json()["detail"]
