@@ -9,6 +9,7 @@ PYTHON := .venv/bin/python
 EXPORT := uv export --quiet --locked --no-header --no-emit-project
 PROOF_VENV := .ci/venv --folder .venv-proof requirements-dev.txt requirements-proof.txt
 PROOF_NODE := tests/proof/javascript/node_modules
+CLERK_NODE := tests/devclerk/javascript/node_modules
 # django-clerk-users needs Python 3.12. pyenv adds its versions to PATH only when one is selected.
 BENCH_PY = $(or $(PY),python3.13 python3.12 $(wildcard $(HOME)/.pyenv/versions/3.13.*/bin/python $(HOME)/.pyenv/versions/3.12.*/bin/python) python3)
 BENCH_VENV = PY="$(BENCH_PY)" .ci/venv --folder .venv-bench requirements.txt requirements-bench.txt
@@ -37,12 +38,12 @@ run:
 	@.ci/venv requirements.txt
 	@DJANGO_DEBUG=true exec $(PYTHON) manage.py devclerk up --port $(PORT) --clerk-port $(CLERK_PORT)
 
-test:
+test: $(CLERK_NODE)
 	@.ci/venv requirements-dev.txt
 	@.ci/client build
 	@$(PYTHON) -m tests
 
-test-latest:
+test-latest: $(CLERK_NODE)
 	@.ci/venv-latest
 	@.ci/client build
 	@.venv-latest/bin/python -m tests
@@ -79,10 +80,10 @@ proof: $(PROOF_NODE)
 	@$(PROOF_VENV)
 	@.venv-proof/bin/python -m tests.proof $(if $(SEED),--seed $(SEED))
 
-# Clerk's JavaScript SDK; without npm, or if it cannot be installed, it is not compared.
-$(PROOF_NODE): tests/proof/javascript/package-lock.json
+# Clerk's JavaScript packages; without npm, or if they cannot be installed, what needs them is skipped.
+$(PROOF_NODE) $(CLERK_NODE): %/node_modules: %/package-lock.json
 	@if npm --version >/dev/null 2>&1; then cd $(@D) && npm ci --silent --ignore-scripts --no-audit --no-fund && touch node_modules || \
-		echo "not compared: Clerk's JavaScript SDK (it could not be installed)" >&2; fi
+		echo "not tested: Clerk's JavaScript packages of $(@D) (they could not be installed)" >&2; fi
 
 mutants:
 	@$(PROOF_VENV)

@@ -32,12 +32,14 @@ class Control:
             "update": self._update_user,
             "delete": self._delete_user,
             "send": self._send_event,
+            "sign-out": self._sign_out,
         }
         self._actions: Mapping[str, Callable[[Body], Answer]] = {
             "people": self._create_user,
             "rotate": self._rotate_keys,
             "keys": self._set_keys_state,
             "api": self._plan_api_failures,
+            "frontend": self._configure_frontend,
         }
 
     def answer(self, request: Request) -> Answer:
@@ -67,7 +69,7 @@ class Control:
 
     def _post(self, request: Request) -> Answer:
         body = request.json_object()
-        if match := re.fullmatch(r"/_dev/people/([^/]+)/(\w+)", request.path):
+        if match := re.fullmatch(r"/_dev/people/([^/]+)/([\w-]+)", request.path):
             user = self._emulator.directory.find(unquote(match[1]))
             if user_action := self._user_actions.get(match[2]):
                 return user_action(user, body)
@@ -126,6 +128,13 @@ class Control:
     def _plan_api_failures(self, body: Body) -> Answer:
         self._emulator.users_api.plan_failures(**body)
         return Answer.json({"planned": body})
+
+    def _sign_out(self, user: ClerkUser, _: Body) -> Answer:
+        return Answer.json({"ended": self._emulator.clients.end_sessions_of(user.id)})
+
+    def _configure_frontend(self, body: Body) -> Answer:
+        self._emulator.token_calls.configure(**body)
+        return Answer.json({"configured": body})
 
 
 def _no_such_control() -> Answer:

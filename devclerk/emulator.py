@@ -1,4 +1,4 @@
-"""The emulator as one object: users, keys, Backend API and webhooks of one Clerk instance."""
+"""The emulator as one object: users, keys, sessions, Backend API and webhooks of one Clerk instance."""
 
 from __future__ import annotations
 
@@ -14,9 +14,12 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
 from devclerk.directory import Directory
 from devclerk.events import Change
+from devclerk.frontend.clients import ClientStore
+from devclerk.frontend.token_calls import TokenCalls
 from devclerk.pacing import TokenPacer
+from devclerk.refusals import Refused
 from devclerk.tokens import Keyring
-from devclerk.users_api import Refused, UsersAPI
+from devclerk.users_api import UsersAPI
 from devclerk.web import Answer, Request
 from devclerk.webhooks import RETRY_SCHEDULE_SECONDS, Deliveries, new_webhook_secret
 from devclerk.wire import error_object, event_object
@@ -59,13 +62,21 @@ class Emulator:
             secret=webhook_secret or new_webhook_secret(), url=webhook_url, retry_schedule=retry_schedule
         )
         self.changes: deque[Change] = deque(maxlen=CHANGES_KEPT)
-        self.directory = Directory(on_change=self.record_change, users=users)
+        self.clients = ClientStore()
+        self.token_calls = TokenCalls()
+        self.directory = Directory(on_change=self._apply_change, users=users)
         self.users_api = UsersAPI(self.directory, secret_key=self.secret_key)
         self.token_pacer = TokenPacer()
         self.key_requests = 0
         self.keys_state = KeysState.UP
         self._release_slow = threading.Event()
         self._lock = threading.Lock()
+
+    def _apply_change(self, change: Change) -> None:
+        # As in Clerk, the sessions of a banned or deleted user end at once and for good.
+        if change.type == "user.deleted" or change.user.banned or change.user.deprovisioned:
+            self.clients.end_sessions_of(change.user.id)
+        self.record_change(change)
 
     def record_change(self, change: Change) -> None:
         """Record a change and send its webhook."""
@@ -82,6 +93,8 @@ class Emulator:
         self.deliveries.reset()
         self.directory.reset()
         self.changes.clear()
+        self.clients.reset()
+        self.token_calls.reset()
         self.token_pacer.reset()
         self.users_api.reset()
 
@@ -107,7 +120,20 @@ class Emulator:
                 return refused.answer()
         return Answer.json(self.keyring.jwks())
 
+    def answer_handshake(self, request: Request) -> Answer:
+        """Return the cookies behind the nonce of a handshake, once; this needs the secret key."""
+        try:
+            self.users_api.check_key(request)
+        except Refused as refused:
+            return refused.answer()
+        directives = self.clients.take_handshake(request.one("nonce"))
+        if directives is None:
+            body = error_object("resource_not_found", message="No handshake has this nonce.")
+            return Answer.json(body, status=HTTPStatus.NOT_FOUND)
+        return Answer.json({"directives": directives})
+
     def close(self) -> None:
-        """End the background threads."""
+        """End the background threads, and the waits of requests."""
         self._release_slow.set()
+        self.token_calls.reset()
         self.deliveries.stop()

@@ -38,6 +38,7 @@ class LocalClerk:
         self.issuer = self.api_url = self.azp = server.origin
         self.jwks_url = f"{server.origin}/.well-known/jwks.json"
         self.secret_key = self.emulator.secret_key
+        self.publishable_key = server.instance.publishable_key
         self.webhook_secret = self.emulator.deliveries.secret
         self.instance_id = self.emulator.instance_id
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from argparse import ArgumentParser, ArgumentTypeError
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -64,6 +65,10 @@ def add_actions(parser: ArgumentParser, *, clerk_port: int) -> None:
     api.add_argument("status", type=_number(int, low=400, high=599))
     api.add_argument("--times", type=_number(int, low=1, high=10_000), default=1)
     api.add_argument("--retry-after", type=_number(int, low=0, high=86_400), help="seconds")
+    add("sign-out", "End the sessions of a user in all browsers.").add_argument("name", help=NAME_HELP)
+    _add_frontend(
+        add("frontend", "Set how browsers get tokens: lifetime, claims, and faults of the next ones.")
+    )
     add("people", "List the users.")
 
 
@@ -74,6 +79,16 @@ def token_body(options: Mapping[str, Any]) -> dict[str, Any]:
     body["organization"] = organization or None
     named = {name: value for name, value in body.items() if value is not None}
     return named | {"claims": dict(options["claim"])}
+
+
+def frontend_body(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the body of a request that changes how browsers get tokens."""
+    names = ("lifetime", "status", "retry_after", "delay", "fault")
+    body = {name: options[name] for name in names if options[name] is not None}
+    if options["claim"] is not None:
+        body["claims"] = dict(options["claim"])
+    planned = body.keys() & {"status", "delay", "fault"}
+    return body | ({"times": options["times"]} if planned else {})
 
 
 def fields_of(options: Mapping[str, Any]) -> dict[str, Any]:
@@ -90,6 +105,12 @@ def faults_of(options: Mapping[str, Any]) -> dict[str, Any]:
 
 def _add_emulator(parser: ArgumentParser) -> None:
     parser.add_argument("--users", type=_number(int, low=0, high=10_000_000), default=0, metavar="N")
+    parser.add_argument(
+        "--node-modules",
+        type=Path,
+        default=os.environ.get("CLERK_NODE_MODULES") or None,
+        help="folder with @clerk/clerk-js, which browsers load from the emulator",
+    )
     parser.add_argument(
         "--retry-schedule",
         type=_schedule,
@@ -131,6 +152,17 @@ def _add_token(parser: ArgumentParser) -> None:
     parser.add_argument("--token-version", type=int, choices=(1, 2), help="1: the older format")
     parser.add_argument("--claim", type=_claim, action="append", default=[], metavar="NAME=VALUE")
     parser.add_argument("--fault", choices=[str(fault) for fault in Fault])
+
+
+def _add_frontend(parser: ArgumentParser) -> None:
+    parser.add_argument("--lifetime", type=_number(float, low=1), metavar="S", help="of tokens, in seconds")
+    parser.add_argument("--claim", type=_claim, action="append", metavar="NAME=VALUE", help="in later tokens")
+    faults = parser.add_argument_group("faults of the next calls for a token")
+    faults.add_argument("--status", type=_number(int, low=400, high=599))
+    faults.add_argument("--retry-after", type=_number(int, low=0, high=86_400), help="seconds, with --status")
+    faults.add_argument("--delay", type=_number(float), metavar="S")
+    faults.add_argument("--fault", choices=[str(fault) for fault in Fault])
+    faults.add_argument("--times", type=_number(int, low=1, high=10_000), default=1)
 
 
 def _add_fields(parser: ArgumentParser) -> None:

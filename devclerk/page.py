@@ -26,6 +26,8 @@ td, th {{ border-bottom: 1px solid #8884; overflow-wrap: anywhere; padding: .3re
 <h1>devclerk</h1>
 <p>A local Clerk emulator, for development alone. Issuer <code>{issuer}</code>, {count} users.
 <a href="/sandbox">The sandbox</a> is a frontend to try them with.</p>
+<p>Applications with Clerk's packages use the publishable key <code>{publishable_key}</code>.
+Their users sign in at <a href="/sign-in">/sign-in</a>.</p>
 <table>
 <tr><th scope="col">Name for commands</th><th scope="col">Clerk id</th><th scope="col">E-mail</th>
 <th scope="col">First name</th><th scope="col">Last name</th><th scope="col">State</th></tr>
@@ -45,15 +47,18 @@ COMMANDS = (
     ("send user.updated ada", "a webhook without a change"),
     ("rotate", "a new signing key"),
     ("keys down, keys slow, keys up", "state of the JWKS endpoint"),
+    ("sign-out ada", "end the sessions of a user in all browsers"),
+    ("frontend --delay 5", "tokens of browsers (--lifetime, --claim, --fault, --status, --times)"),
     ("api 429 --retry-after 2", "an error of the Backend API"),
 )
 
 
-def index_page(emulator: Emulator, *, issuer: str) -> Answer:
+def index_page(emulator: Emulator, *, issuer: str, publishable_key: str) -> Answer:
     """Return the page with the first users and the commands."""
     users = emulator.directory.list_users(limit=USERS_SHOWN)
     page = PAGE.format(
         issuer=escape(issuer),
+        publishable_key=escape(publishable_key),
         count=len(emulator.directory),
         rows="\n".join(map(_row, users)),
         commands="".join(starmap(_command, COMMANDS)),

@@ -36,7 +36,7 @@ def serve(options: Mapping[str, Any]) -> None:
     )
     port = options["clerk_port"]
     try:
-        server = Server(emulator, port=port)
+        server = Server(emulator, port=port, node_modules=options["node_modules"])
     except OSError as error:
         emulator.close()
         raise PortTaken(
@@ -54,6 +54,7 @@ def _greeting(server: Server) -> str:
         f"CLERK_ISSUER={server.origin}",
         f"CLERK_JWKS_URL={server.origin}/.well-known/jwks.json",
         f"CLERK_API_URL={server.origin}",
+        f"NEXT_PUBLIC_CLERK_PUBLISHABLE_KEY={server.instance.publishable_key}",
     ]
     if not settings.CLERK_SECRET_KEY:
         lines.append(f"CLERK_SECRET_KEY={server.emulator.secret_key}")

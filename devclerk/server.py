@@ -10,12 +10,17 @@ import sys
 import threading
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from socketserver import TCPServer
 from typing import Any, Self
 from urllib.parse import parse_qs, urlsplit
 
 from devclerk.control import Control
 from devclerk.emulator import Emulator
+from devclerk.frontend.api import answer_frontend, serves
+from devclerk.frontend.calls import Instance
+from devclerk.frontend.scripts import script_answer
+from devclerk.frontend.sign_in import sign_in_answer
 from devclerk.page import index_page
 from devclerk.sandbox import sandbox_answer
 from devclerk.web import Answer, Request
@@ -24,6 +29,7 @@ logger = logging.getLogger(__name__)
 
 LOOPBACK = "127.0.0.1"
 NAMES = (LOOPBACK, "localhost")
+KEYS_PATH = "/.well-known/jwks.json"
 POLL_SECONDS = 0.05
 MAX_BODY_BYTES = 1_000_000
 
@@ -31,17 +37,19 @@ MAX_BODY_BYTES = 1_000_000
 class Server:
     """Serves an emulator on a loopback port (0: any free one), as a context manager.
 
-    Raise `OSError` for a port that is in use.
+    Clerk's scripts come from the folder `node_modules`. Raise `OSError` for a port that is in use.
     """
 
-    def __init__(self, emulator: Emulator, *, port: int = 0) -> None:
+    def __init__(self, emulator: Emulator, *, port: int = 0, node_modules: Path | None = None) -> None:
         self.emulator = emulator
         self._http = _LoopbackServer((LOOPBACK, port), _Handler)
         self.port = int(self._http.server_address[1])
         self.origin = f"http://{LOOPBACK}:{self.port}"
         self.origins = tuple(f"http://{name}:{self.port}" for name in NAMES)
         self._http.site = self
+        self.instance = Instance(emulator=emulator, issuer=self.origin, port=self.port)
         self._control = Control(emulator, issuer=self.origin)
+        self._node_modules = node_modules
 
     def __enter__(self) -> Self:
         """Serve in a background thread."""
@@ -62,15 +70,30 @@ class Server:
         if f"http://{request.headers.get('host', '')}" not in self.origins:
             detail = f"The emulator answers at {self.origin} and to no other Host."
             return Answer.refusal(detail, status=HTTPStatus.MISDIRECTED_REQUEST)
-        if request.path in {"/.well-known/jwks.json", "/v1/jwks"}:
-            return self.emulator.answer_keys(request)
-        if request.path.startswith("/v1/"):
-            return self.emulator.users_api.answer(request)
         if request.path.startswith("/_dev/"):
             return self._answer_control(request)
+        if request.path == KEYS_PATH or request.path.startswith("/v1/"):
+            return self._answer_clerk(request)
+        return self._answer_page(request)
+
+    def _answer_clerk(self, request: Request) -> Answer:
+        if request.path in {KEYS_PATH, "/v1/jwks"}:
+            return self.emulator.answer_keys(request)
+        if request.path == "/v1/clients/handshake_payload":
+            return self.emulator.answer_handshake(request)
+        if serves(request.path):
+            return answer_frontend(self.instance, request)
+        return self.emulator.users_api.answer(request)
+
+    def _answer_page(self, request: Request) -> Answer:
         if request.path == "/":
-            return index_page(self.emulator, issuer=self.origin)
-        found = sandbox_answer(request.path, webhook_url=self.emulator.deliveries.url)
+            key = self.instance.publishable_key
+            return index_page(self.emulator, issuer=self.origin, publishable_key=key)
+        found = (
+            sign_in_answer(self.instance, request)
+            or script_answer(request, node_modules=self._node_modules)
+            or sandbox_answer(request.path, webhook_url=self.emulator.deliveries.url)
+        )
         return found or Answer.refusal("There is nothing at this address.", status=HTTPStatus.NOT_FOUND)
 
     def _answer_control(self, request: Request) -> Answer:
@@ -125,7 +148,7 @@ class _Handler(BaseHTTPRequestHandler):
         )
         self._send(self.server.site.answer(request))
 
-    do_GET = do_POST = do_PATCH = do_DELETE = _answer  # noqa: N815 - the base looks for these names
+    do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = _answer  # noqa: N815 - the base looks for these names
 
     def _send(self, answer: Answer) -> None:
         self.send_response(answer.status)
@@ -134,6 +157,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Cache-Control", "no-store")
         for name, value in answer.headers.items():
             self.send_header(name, value)
+        for value in answer.cookies:
+            self.send_header("Set-Cookie", value)
         self.end_headers()
         self.wfile.write(answer.body)
         self.wfile.flush()

@@ -115,6 +115,7 @@ def _emulator_arguments(options: Mapping[str, Any], *, keys_file: Path) -> list[
         *("--webhook-url", f"http://127.0.0.1:{options['port']}/webhooks/clerk"),
         *("--retry-schedule", ",".join(map(str, options["retry_schedule"]))),
         *("--keys-file", str(keys_file)),
+        *(("--node-modules", str(options["node_modules"])) if options["node_modules"] else ()),
     ]
 
 

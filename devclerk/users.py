@@ -59,6 +59,9 @@ class ClerkUser:
     banned: bool = False
     locked: bool = False
     deprovisioned: bool = False
+    public_metadata: Mapping[str, Any] = field(default_factory=dict)
+    private_metadata: Mapping[str, Any] = field(default_factory=dict)
+    unsafe_metadata: Mapping[str, Any] = field(default_factory=dict)
     raw: Mapping[str, Any] = field(default_factory=dict)
 
     def claims(self) -> dict[str, Any]:

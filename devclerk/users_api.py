@@ -7,15 +7,16 @@ import re
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import unquote
 
 from devclerk.directory import Directory, UnknownUser
+from devclerk.refusals import PlannedFailure, Refused, allow, failure_answer, refuse_parameter
+from devclerk.user_writes import ACTIONS, metadata_changes, profile_changes
 from devclerk.users import ClerkUser
 from devclerk.web import Answer, Request
-from devclerk.wire import deleted_object, error_object, user_object
+from devclerk.wire import deleted_object, user_object
 
 REQUESTS_KEPT = 10_000
 MAX_LIMIT = 500
@@ -37,27 +38,6 @@ BOUNDS: Mapping[str, Callable[[ClerkUser, int], bool]] = {
     "created_at_before": lambda user, at: user.created_at < at,
 }
 PAGING = {"limit", "offset", "order_by", "starting_after"}
-WRITABLE = {"first_name", "last_name", "external_id"}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PlannedFailure:
-    """An error that replaces one answer; `retry_after` in seconds."""
-
-    status: int
-    retry_after: int | None = None
-
-
-class Refused(Exception):
-    """A request that Clerk refuses, with the error of its answer."""
-
-    def __init__(self, status: HTTPStatus, code: str, message: str) -> None:
-        super().__init__(message)
-        self.status, self.code, self.message = status, code, message
-
-    def answer(self) -> Answer:
-        """Return the answer in Clerk's format."""
-        return Answer.json(error_object(self.code, message=self.message), status=self.status)
 
 
 class UsersAPI:
@@ -87,7 +67,7 @@ class UsersAPI:
             self.requests.append(request)
             failure = self._planned_failures.popleft() if self._planned_failures else None
         if failure:
-            return _failure_answer(failure)
+            return failure_answer(failure)
         try:
             self.check_key(request)
             return self._route(request)
@@ -105,31 +85,44 @@ class UsersAPI:
 
     def _route(self, request: Request) -> Answer:
         if request.path == "/v1/users":
-            _allow(request, "GET")
+            allow(request, "GET")
             return Answer.json([user_object(user) for user in self._select(request)])
         if request.path == "/v1/users/count":
-            _allow(request, "GET")
+            allow(request, "GET")
             where = _predicate(request)
             total = len(self._directory.list_users(where=where)) if where else len(self._directory)
             return Answer.json({"object": "total_count", "total_count": total})
-        if match := re.fullmatch(r"/v1/users/([^/]+)", request.path):
-            _allow(request, "GET", "PATCH", "DELETE")
+        if match := re.fullmatch(r"/v1/users/([^/]+)(?:/(\w+))?", request.path):
             try:
-                return self._one(request, user_id=unquote(match[1]))
+                return self._one(request, user_id=unquote(match[1]), part=match[2])
             except UnknownUser:
                 message = "No user was found with that id."
                 raise Refused(HTTPStatus.NOT_FOUND, "resource_not_found", message) from None
-        raise Refused(HTTPStatus.NOT_FOUND, "url_not_found", "The emulator does not serve this address.")
+        raise _url_not_found()
 
-    def _one(self, request: Request, *, user_id: str) -> Answer:
+    def _one(self, request: Request, *, user_id: str, part: str | None) -> Answer:
         user = self._directory.get(user_id)
         if user is None:
             raise UnknownUser
+        if part is None:
+            return self._profile(request, user)
+        if part == "metadata":
+            allow(request, "PATCH", "PUT")
+            changes = metadata_changes(request, user)
+        elif part in ACTIONS:
+            allow(request, "POST")
+            changes = dict(ACTIONS[part])
+        else:
+            raise _url_not_found()
+        return Answer.json(user_object(self._directory.update(user, **changes)))
+
+    def _profile(self, request: Request, user: ClerkUser) -> Answer:
+        allow(request, "GET", "PATCH", "DELETE")
         if request.method == "DELETE":
             self._directory.delete(user)
             return Answer.json(deleted_object(user))
         if request.method == "PATCH":
-            user = self._directory.update(user, **_writable(request))
+            user = self._directory.update(user, **profile_changes(request))
         return Answer.json(user_object(user))
 
     def _select(self, request: Request) -> list[ClerkUser]:
@@ -144,7 +137,7 @@ class UsersAPI:
         if cursor:
             after = self._directory.get(cursor)
             if after is None or offset:
-                _refuse_parameter("starting_after", "must be the id of a user and needs an offset of 0.")
+                refuse_parameter("starting_after", "must be the id of a user and needs an offset of 0.")
         return self._directory.list_users(
             after=after, offset=offset, limit=limit, descending=descending, where=where
         )
@@ -153,10 +146,14 @@ class UsersAPI:
         self, name: str, *, descending: bool, where: Callable[[ClerkUser], bool] | None, cursor: str
     ) -> list[ClerkUser]:
         if name not in ORDERINGS:
-            _refuse_parameter("order_by", "is not an ordering that the emulator knows.")
+            refuse_parameter("order_by", "is not an ordering that the emulator knows.")
         if cursor:
-            _refuse_parameter("starting_after", "needs the order of created_at.")
+            refuse_parameter("starting_after", "needs the order of created_at.")
         return sorted(self._directory.list_users(where=where), key=ORDERINGS[name], reverse=descending)
+
+
+def _url_not_found() -> Refused:
+    return Refused(HTTPStatus.NOT_FOUND, "url_not_found", "The emulator does not serve this address.")
 
 
 def _predicate(request: Request) -> Callable[[ClerkUser], bool] | None:
@@ -170,7 +167,7 @@ def _predicate(request: Request) -> Callable[[ClerkUser], bool] | None:
         elif name == "banned":
             conditions.append(_is_one_of(lambda user: str(user.banned).lower(), {values[0]}))
         elif name not in PAGING:
-            _refuse_parameter(name, "is a filter that the emulator does not know.")
+            refuse_parameter(name, "is a filter that the emulator does not know.")
     return (lambda user: all(holds(user) for holds in conditions)) if conditions else None
 
 
@@ -191,37 +188,5 @@ def _limit(request: Request) -> int:
 def _whole(request: Request, name: str) -> int:
     text = request.one(name, "0")
     if not (text.isascii() and text.isdigit()):
-        _refuse_parameter(name, "must be a whole number.")
+        refuse_parameter(name, "must be a whole number.")
     return int(text)
-
-
-def _writable(request: Request) -> dict[str, Any]:
-    try:
-        fields = request.json_object()
-    except ValueError:
-        message = "The body must be a JSON object."
-        raise Refused(HTTPStatus.BAD_REQUEST, "request_body_invalid", message) from None
-    for name, value in fields.items():
-        if name not in WRITABLE or not isinstance(value, str | None):
-            _refuse_parameter(name, "cannot be set to this value.")
-    return fields
-
-
-def _refuse_parameter(name: str, problem: str) -> None:
-    message = f"{name} {problem}"
-    raise Refused(HTTPStatus.UNPROCESSABLE_ENTITY, "form_param_value_invalid", message)
-
-
-def _allow(request: Request, *methods: str) -> None:
-    if request.method not in methods:
-        message = f"{request.method} is not allowed for this address."
-        raise Refused(HTTPStatus.METHOD_NOT_ALLOWED, "method_not_allowed", message)
-
-
-def _failure_answer(failure: PlannedFailure) -> Answer:
-    headers = {} if failure.retry_after is None else {"Retry-After": str(failure.retry_after)}
-    throttled = failure.status == HTTPStatus.TOO_MANY_REQUESTS
-    code = "too_many_requests" if throttled else "internal_clerk_error"
-    return Answer.json(
-        error_object(code, message="A planned failure."), status=failure.status, headers=headers
-    )

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
+from urllib.parse import parse_qsl
 
 import requests
 
@@ -33,20 +34,32 @@ class Request:
             raise ValueError("The body must be a JSON object.")  # noqa: TRY004 - one error for every unusable body
         return body
 
+    def form(self) -> dict[str, str]:
+        """Return the fields of a URL-encoded body; the last value of a name counts. Raise `ValueError`."""
+        return dict(parse_qsl(self.body.decode(), keep_blank_values=True))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """One answer."""
+    """One answer; `cookies` are the values of its Set-Cookie headers."""
 
     body: bytes
     status: int = 200
     content_type: str = "application/json"
     headers: Mapping[str, str] = field(default_factory=dict)
+    cookies: tuple[str, ...] = ()
 
     @classmethod
-    def json(cls, value: object, *, status: int = 200, headers: Mapping[str, str] = EMPTY) -> Self:
+    def json(
+        cls,
+        value: object,
+        *,
+        status: int = 200,
+        headers: Mapping[str, str] = EMPTY,
+        cookies: tuple[str, ...] = (),
+    ) -> Self:
         """Return an answer in JSON."""
-        return cls(body=json.dumps(value).encode(), status=status, headers=headers)
+        return cls(body=json.dumps(value).encode(), status=status, headers=headers, cookies=cookies)
 
     @classmethod
     def refusal(cls, detail: str, *, status: int) -> Self:

@@ -15,6 +15,7 @@ from typing import Any
 
 import requests
 
+from tests.devclerk.javascript_packages import NODE_MODULES
 from tests.devclerk.test_up import free_port
 from tests.postgres import ThrowawayPostgres
 
@@ -74,6 +75,7 @@ def running_site(folder: Path) -> Iterator[Site]:
                     "DJANGO_DEBUG": "true",
                     "DATABASE_URL": database.url,
                     "DEV_ADMIN_PASSWORD": password,
+                    "CLERK_NODE_MODULES": str(NODE_MODULES),
                 },
                 stdout=sink,
                 stderr=subprocess.STDOUT,

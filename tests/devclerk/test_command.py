@@ -14,6 +14,7 @@ from pytest_django import Settings
 from pytest_httpserver import HTTPServer
 
 from devclerk.fixtures import LocalClerk
+from devclerk.frontend.token_calls import TokenFault
 from tests.devclerk.receiver import Receiver
 
 Run = Callable[..., str]
@@ -195,6 +196,32 @@ def test_the_state_of_keys_and_api_can_be_set(run: Run, clerk: LocalClerk) -> No
     assert clerk.emulator.keys_state == "up"
     run("api", "429", "--times", "2", "--retry-after", "1")
     assert [failure.status for failure in clerk.emulator.users_api._planned_failures] == [429, 429]
+
+
+def test_tokens_of_browsers_can_be_set(run: Run, clerk: LocalClerk) -> None:
+    calls = clerk.emulator.token_calls
+    run("frontend", "--lifetime", "20", "--claim", "plan=pro", "--claim", "seats=3")
+    assert (calls.lifetime, calls.claims) == (20, {"plan": "pro", "seats": 3})
+    assert calls.take_fault() == TokenFault()
+    run("frontend", "--status", "503", "--retry-after", "2", "--times", "2")
+    run("frontend", "--fault", "expired", "--delay", "0.01")
+    assert [calls.take_fault() for _ in range(4)] == [
+        TokenFault(status=503, retry_after=2),
+        TokenFault(status=503, retry_after=2),
+        TokenFault(fault="expired", delay=0.01),
+        TokenFault(),
+    ]
+    assert (calls.lifetime, calls.claims) == (20, {"plan": "pro", "seats": 3})
+
+
+def test_the_sessions_of_a_user_are_ended_and_counted(run: Run, clerk: LocalClerk) -> None:
+    clients = clerk.emulator.clients
+    for name in ("ada", "grace"):
+        browser = clients.sign_in(None, user_id=clerk.person(name).id)
+        clients.sign_in(browser.key, user_id=clerk.person("yuki").id)
+    assert run("sign-out", "yuki") == "2 sessions have ended.\n"
+    assert run("sign-out", "ada") == "1 sessions have ended.\n"
+    assert run("sign-out", "ada") == "0 sessions have ended.\n"
 
 
 def test_people_lists_users_and_counts_the_rest(run: Run, clerk: LocalClerk) -> None:

@@ -33,7 +33,18 @@ def manage(*arguments: str, **environment: str) -> subprocess.CompletedProcess[s
     )
 
 
-@pytest.mark.parametrize("arguments", [["serve"], ["up"], ["token", "ada"], ["update", "ada"], ["people"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["serve"],
+        ["up"],
+        ["token", "ada"],
+        ["update", "ada"],
+        ["people"],
+        ["frontend", "--lifetime", "20"],
+        ["sign-out", "ada"],
+    ],
+)
 def test_every_action_needs_debug(settings: Settings, arguments: list[str]) -> None:
     settings.DEBUG = False
     with pytest.raises(CommandError, match="for development alone and DJANGO_DEBUG is off") as caught:

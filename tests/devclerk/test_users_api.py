@@ -152,6 +152,70 @@ def test_a_field_that_cannot_be_set_is_422(clerk: LocalClerk, body: dict[str, ob
     assert response.status_code == 422
 
 
+@pytest.mark.parametrize(
+    ("action", "field", "value"),
+    [
+        ("ban", "banned", True),
+        ("unban", "banned", False),
+        ("lock", "locked", True),
+        ("unlock", "locked", False),
+    ],
+)
+def test_an_action_changes_the_user_and_is_reported(
+    clerk: LocalClerk,
+    action: str,
+    field: str,
+    value: bool,  # noqa: FBT001 - a parameter of the test
+) -> None:
+    ada = clerk.update("ada", **{field: not value})
+    response = call(clerk, f"/v1/users/{ada.id}/{action}", method="POST")
+    assert (response.status_code, response.json()[field]) == (200, value)
+    assert getattr(clerk.person("ada"), field) is value
+    assert [change.type for change in clerk.emulator.changes] == ["user.updated"] * 2
+
+
+def test_metadata_is_merged_at_every_depth_by_patch(clerk: LocalClerk) -> None:
+    path = f"/v1/users/{clerk.person('ada').id}/metadata"
+    first = {"public_metadata": {"a": {"b": 1, "c": 2}, "d": 3}, "private_metadata": {"e": 4}}
+    call(clerk, path, method="PATCH", json=first)
+    patch = {"public_metadata": {"a": {"b": None, "f": {"g": None, "h": 5}}, "d": [6]}}
+    user = call(clerk, path, method="PATCH", json=patch).json()
+    assert user["public_metadata"] == {"a": {"c": 2, "f": {"h": 5}}, "d": [6]}
+    assert (user["private_metadata"], user["unsafe_metadata"]) == ({"e": 4}, {})
+
+
+def test_metadata_that_is_named_is_replaced_by_put(clerk: LocalClerk) -> None:
+    path = f"/v1/users/{clerk.person('ada').id}/metadata"
+    call(clerk, path, method="PUT", json={"public_metadata": {"a": 1}, "unsafe_metadata": {"b": 2}})
+    user = call(clerk, path, method="PUT", json={"public_metadata": {"c": {"d": 3}}}).json()
+    assert (user["public_metadata"], user["unsafe_metadata"]) == ({"c": {"d": 3}}, {"b": 2})
+    assert call(clerk, f"/v1/users/{user['id']}").json()["public_metadata"] == {"c": {"d": 3}}
+
+
+@pytest.mark.parametrize("body", [{"first_name": "X"}, {"public_metadata": 7}, {"public_metadata": [1]}])
+@pytest.mark.parametrize("method", ["PATCH", "PUT"])
+def test_metadata_that_is_no_object_is_422(clerk: LocalClerk, method: str, body: dict[str, object]) -> None:
+    response = call(clerk, f"/v1/users/{clerk.person('ada').id}/metadata", method=method, json=body)
+    assert (response.status_code, code_of(response)) == (422, "form_param_value_invalid")
+
+
+@pytest.mark.parametrize(
+    ("path", "method", "status"),
+    [
+        ("{id}/ban", "GET", 405),
+        ("{id}/metadata", "GET", 405),
+        ("{id}/dance", "POST", 404),
+        ("user_2unknown/ban", "POST", 404),
+        ("user_2unknown/metadata", "PATCH", 404),
+    ],
+)
+def test_an_action_that_clerk_does_not_have_is_refused(
+    clerk: LocalClerk, path: str, method: str, status: int
+) -> None:
+    path = path.format(id=clerk.person("ada").id)
+    assert call(clerk, f"/v1/users/{path}", method=method).status_code == status
+
+
 @pytest.mark.parametrize("body", [b"{", b"[]", b"\xff"])
 def test_an_unusable_body_is_400(clerk: LocalClerk, body: bytes) -> None:
     response = call(clerk, f"/v1/users/{clerk.person('ada').id}", method="PATCH", data=body)

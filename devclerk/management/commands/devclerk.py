@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from argparse import ArgumentParser
@@ -13,7 +14,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from devclerk.client import Client, EmulatorError
 from devclerk.key_file import KeysUnreadable
-from devclerk.options import add_actions, faults_of, fields_of, token_body
+from devclerk.options import add_actions, faults_of, fields_of, frontend_body, token_body
 from devclerk.serve import PortTaken, serve
 from devclerk.up import StartFailed, up
 
@@ -65,6 +66,12 @@ class Command(BaseCommand):
                 body = {name: options[name] for name in ("status", "times", "retry_after")}
                 client.change_emulator("api", body)
                 self.stdout.write(f"The Backend API answers {options['status']}, {options['times']} x.")
+            case "sign-out":
+                ended = client.change_user(options["name"], "sign-out", {})["ended"]
+                self.stdout.write(f"{ended} sessions have ended.")
+            case "frontend":
+                answer = client.change_emulator("frontend", frontend_body(options))
+                self.stdout.write(f"Tokens of browsers: {json.dumps(answer['configured'])}")
             case _:
                 self._change(client, options)
 
