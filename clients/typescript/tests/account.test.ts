@@ -1,11 +1,11 @@
 import { describe, expect, it, vi } from "vitest";
-import { isTransient } from "../src/errors.js";
 import {
   AccountChanged,
   createApiClient,
   createServerApiClient,
   createUserEndpoints,
   type GetToken,
+  isTransient,
 } from "../src/index.js";
 import { Relay, type Step } from "./relay.js";
 import { createUser, EXPIRED, mintToken, rejectionOf, waitUntil } from "./servers.js";
@@ -111,7 +111,7 @@ describe("a request whose token was refused", () => {
     expect(onSignedOut).not.toHaveBeenCalled();
   });
 
-  it("is not sent again by a call that joins a renewal that is running", async () => {
+  it("is not sent as another user by a call that waits for a running renewal", async () => {
     const { expired, other } = await twoUsers();
     let renewals = 0;
     let open = () => {};
@@ -128,12 +128,12 @@ describe("a request whose token was refused", () => {
     const early = rejectionOf(post(client));
     await waitUntil(() => renewals === 1);
     const late = rejectionOf(post(client));
-    await waitUntil(() => relay.seen.length === 2);
+    await new Promise((resolve) => setTimeout(resolve, 100));
     open();
 
     expect(await early).toBeInstanceOf(AccountChanged);
     expect(await late).toBeInstanceOf(AccountChanged);
-    expect([renewals, relay.seen.length]).toEqual([1, 2]);
+    expect([renewals, relay.seen.length]).toEqual([1, 1]);
   });
 
   it("is sent again for the user of the new token, and not for another user", async () => {
@@ -291,7 +291,7 @@ describe("a request that is sent again after a fault", () => {
 
   it("keeps its token on a server", async () => {
     const { one, other } = await twoUsers();
-    const relay = await Relay.start(BUSY, "reset");
+    const relay = await Relay.start(BUSY);
     const client = createServerApiClient({
       baseUrl: relay.url,
       getToken: inTurn(await mintToken(one), other),
@@ -300,7 +300,7 @@ describe("a request that is sent again after a fault", () => {
     expect((await createUserEndpoints(client).me()).email).toBe(`${one}@example.test`);
 
     expect(new Set(relay.seen.map(({ token }) => token)).size).toBe(1);
-    expect(relay.seen).toHaveLength(3);
+    expect(relay.seen).toHaveLength(2);
   });
 
   it("is not sent as another user by a server whose token was refused", async () => {

@@ -85,25 +85,64 @@ describe("a refused token", () => {
     expect(relay.seen).toHaveLength(10);
   });
 
-  it("is not renewed again for a call that was sent during the renewal", async () => {
-    const session = new ClerkSession(await createUser(), EXPIRED);
-    const old = session.getToken();
-    let open = () => {};
-    const gate = new Promise<void>((resolve) => {
-      open = resolve;
+  describe("while it is renewed", () => {
+    /** Start one call, and return its renewal, which ends when `open` is called. */
+    async function renewing(next: TokenOptions | null = {}) {
+      const session = new ClerkSession(await createUser(), EXPIRED, next);
+      const old = session.getToken();
+      let open = () => {};
+      const gate = new Promise<void>((resolve) => {
+        open = resolve;
+      });
+      const context = await clientOf((options) =>
+        options?.skipCache ? session.getToken(options).finally(() => gate) : old,
+      );
+      const early = context.users.me();
+      await waitUntil(() => session.renewals === 1);
+      return { session, early, open, ...context };
+    }
+
+    it("holds back the calls that start, which are sent once with the new token", async () => {
+      const { session, users, client, relay, early, open } = await renewing();
+
+      const late = Array.from({ length: 28 }, () => users.me());
+      const write = client.post({ url: "/api/test/echo", body: { late: true }, throwOnError: true });
+      await new Promise((resolve) => setTimeout(resolve, 100));
+      expect(relay.seen).toHaveLength(1);
+      open();
+      await Promise.all([early, write, ...late]);
+
+      expect(relay.seen).toHaveLength(31);
+      expect(session.renewals).toBe(1);
     });
-    const { users, relay } = await clientOf((options) =>
-      options?.skipCache ? session.getToken(options).finally(() => gate) : old,
-    );
 
-    const early = users.me();
-    await waitUntil(() => session.renewals === 1);
-    const late = users.me();
-    await waitUntil(() => relay.seen.length === 2);
-    open();
-    await Promise.all([early, late]);
+    it("lets a call that starts be aborted", async () => {
+      const { users, relay, early, open } = await renewing();
+      const reason = new Error("The page was left.");
+      const stop = new AbortController();
 
-    expect(session.renewals).toBe(1);
+      const late = rejectionOf(users.me({ signal: stop.signal }));
+      stop.abort(reason);
+      expect(await late).toBe(reason);
+      open();
+      await early;
+
+      expect(relay.seen).toHaveLength(2);
+    });
+
+    it("signs out once if there is no new token, and each call rejects with the API's answer", async () => {
+      const { session, users, relay, onSignedOut, early, open } = await renewing(null);
+
+      const late = [users.me(), users.session()].map(rejectionOf);
+      open();
+
+      for (const error of await Promise.all([rejectionOf(early), ...late])) {
+        expect(error).toMatchObject({ code: "token_expired" });
+      }
+      expect(relay.seen).toHaveLength(3);
+      expect(session.renewals).toBe(2); // the second attempt of the one renewal
+      expect(onSignedOut).toHaveBeenCalledTimes(1);
+    });
   });
 
   it("is renewed again for a later call if Clerk still returns the old token", async () => {

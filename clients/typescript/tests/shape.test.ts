@@ -128,9 +128,10 @@ describe("a response that does not match the schema", () => {
   });
 
   it("is not the same as a body that is cut off", async () => {
-    const { users } = await usersOver("tear");
+    const { users, relay } = await usersOver("tear", "tear", "tear", "tear");
 
     expect(await rejectionOf(users.me())).toBeInstanceOf(TypeError);
+    expect(relay.seen).toHaveLength(4);
     expect(logged()).toEqual([]);
   });
 });
