@@ -41,6 +41,6 @@ function rename(operationId) {
  */
 function singular(name) {
   if (/[^aeiou]ies$/.test(name)) return name.replace(/ies$/, "y");
-  if (/(ss|sh|ch|x|zz)es$/.test(name)) return name.replace(/es$/, "");
+  if (/(ss|us|sh|ch|x|zz)es$/.test(name)) return name.replace(/es$/, "");
   return /[^sui]s$/.test(name) ? name.replace(/s$/, "") : name;
 }

@@ -313,3 +313,40 @@ describe("a request that is sent again after a fault", () => {
     expect(relay.seen).toHaveLength(1);
   });
 });
+
+describe("a client of one user", () => {
+  const clientFor = async (userId: string, token: string) => {
+    const relay = await Relay.start();
+    const [onSignedOut, getToken] = [vi.fn(), async () => token];
+    const options = { baseUrl: relay.url, getToken, userId };
+    return {
+      relay,
+      onSignedOut,
+      browser: createApiClient({ ...options, onSignedOut }),
+      server: createServerApiClient(options),
+    };
+  };
+
+  it("sends no token of another user, and this is no sign-out", async () => {
+    const { other } = await twoUsers();
+    const { relay, browser, server, onSignedOut } = await clientFor("user_of_the_page", other);
+
+    for (const client of [browser, server]) {
+      expect(await rejectionOf(post(client))).toBeInstanceOf(AccountChanged);
+      expect(await rejectionOf(createUserEndpoints(client).me())).toBeInstanceOf(AccountChanged);
+    }
+
+    expect(relay.seen).toHaveLength(0);
+    expect(onSignedOut).not.toHaveBeenCalled();
+  });
+
+  it("sends the token of its user", async () => {
+    const { other } = await twoUsers();
+    const { sub } = JSON.parse(Buffer.from(other.split(".")[1] ?? "", "base64url").toString());
+    const { browser, server } = await clientFor(sub, other);
+
+    for (const client of [browser, server]) {
+      expect((await createUserEndpoints(client).me()).clerk_id).toBe(sub);
+    }
+  });
+});

@@ -1,5 +1,5 @@
 import { describe, expect, it, vi } from "vitest";
-import { createApiClient, createUserEndpoints, type GetToken } from "../src/index.js";
+import { type ApiError, createApiClient, createUserEndpoints, type GetToken } from "../src/index.js";
 import { Relay, type Step } from "./relay.js";
 import {
   ClerkSession,
@@ -20,9 +20,9 @@ async function setUp(first?: TokenOptions | null, next?: TokenOptions | null, ..
 
 async function clientOf(getToken: GetToken, ...script: Step[]) {
   const relay = await Relay.start(...script);
-  const onSignedOut = vi.fn();
-  const client = createApiClient({ baseUrl: relay.url, getToken, onSignedOut });
-  return { relay, onSignedOut, client, users: createUserEndpoints(client) };
+  const [onSignedOut, onUserRefused] = [vi.fn(), vi.fn<(error: ApiError) => void>()];
+  const client = createApiClient({ baseUrl: relay.url, getToken, onSignedOut, onUserRefused });
+  return { relay, onSignedOut, onUserRefused, client, users: createUserEndpoints(client) };
 }
 
 describe("a valid session", () => {
@@ -305,6 +305,44 @@ describe("a refusal that a new token would not change", () => {
     expect(await rejectionOf(users.list())).toMatchObject({ status: 403, code: "permission_denied" });
 
     expect(relay.seen).toHaveLength(1);
+  });
+});
+
+describe("onUserRefused", () => {
+  it("is called once for all calls of a deleted user, and never as a sign-out", async () => {
+    const { session, users, onSignedOut, onUserRefused } = await setUp();
+    await users.me();
+    await changeUser(session.user, "delete");
+
+    await Promise.all([users.me(), users.session(), users.me()].map(rejectionOf));
+    await rejectionOf(users.me());
+
+    expect(onUserRefused.mock.calls).toMatchObject([[{ status: 401, code: "user_deleted" }]]);
+    expect(onSignedOut).not.toHaveBeenCalled();
+  });
+
+  it("is called for a banned user, also after a renewal, and again for a new token", async () => {
+    const { session, users, onUserRefused } = await setUp();
+    await users.me();
+    await changeUser(session.user, "update", { banned: true });
+    const late = new ClerkSession(session.user, EXPIRED);
+    const other = await clientOf(late.getToken);
+
+    await rejectionOf(users.me());
+    session.refresh();
+    await rejectionOf(users.me());
+    await rejectionOf(other.users.me());
+
+    expect(onUserRefused.mock.calls.map(([{ code }]) => code)).toEqual(["user_inactive", "user_inactive"]);
+    expect(other.onUserRefused.mock.calls).toMatchObject([[{ status: 403, code: "user_inactive" }]]);
+  });
+
+  it("is not called for a permission that the user lacks, nor for a refused token", async () => {
+    const { users, onUserRefused } = await setUp(EXPIRED);
+
+    await rejectionOf(users.list());
+
+    expect(onUserRefused).not.toHaveBeenCalled();
   });
 });
 
