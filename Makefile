@@ -28,7 +28,8 @@ help:
 	@echo "make proof    the long proofs: order, races, faults, fuzz (15 minutes at most; SEED=N repeats a run)"
 	@echo "make mutants  mutation testing with 2,000 mutants: an hour at most"
 	@echo "make bench    the benchmark beside its peers: five minutes; make bench-quick: one"
-	@echo "make client   generate the TypeScript client from api/openapi.yaml and build it (needs Node >= 20)"
+	@echo "make client   generate the TypeScript client from the API and build it (needs Node >= 20); OUT=DIR writes its"
+	@echo "              source into another tree"
 	@echo "make format   fix what the formatter and the linter can fix"
 	@echo "make schema   regenerate api/openapi.yaml"
 	@echo "make lock     resolve the dependencies and write requirements*.txt (needs uv)"
@@ -74,7 +75,9 @@ check:
 	@.ci/client check
 
 client:
-	@REQUIRE_NODE=1 .ci/client generate build
+	@test -x .venv/bin/python && .venv/bin/python -c 'import drf_spectacular' 2>/dev/null || .ci/venv requirements.txt
+	@$(CHECK_ENVIRONMENT) $(PYTHON) manage.py spectacular --validate --fail-on-warn --file api/openapi.yaml
+	@OUT="$(OUT)" REQUIRE_NODE=1 .ci/client generate $(if $(OUT),copy,build)
 
 proof: $(PROOF_NODE)
 	@$(PROOF_VENV)

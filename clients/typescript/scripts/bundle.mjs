@@ -5,7 +5,7 @@ import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 
 const COPY = "../../devclerk/assets/client.js";
-const LICENSES = ["ky/license", "zod/LICENSE"];
+const LICENSES = ["zod/LICENSE"];
 
 process.chdir(fileURLToPath(new URL("..", import.meta.url)));
 const notices = LICENSES.map((name) => `${name}\n\n${readFileSync(`node_modules/${name}`, "utf8").trim()}`);

@@ -1,28 +1,31 @@
 // Write src/generated from the API's schema, and tests/generated from the schema of the tests' own resource.
 // With --check: write nothing, and fail if a committed file differs.
-import { spawnSync } from "node:child_process";
 import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
+import { runNode } from "./node.mjs";
 
 const TARGETS = [
   { schema: "../../api/openapi.yaml", folder: "src/generated" },
-  {
-    schema: "./tests/openapi.yaml",
-    folder: "tests/generated",
-    runtime: "../../src/generated/client/index.js",
-  },
+  { schema: "./tests/openapi.yaml", folder: "tests/generated", source: "../../src/" },
 ];
-const GENERATOR_NODE = "node@22.23.3"; // the generator needs 22.18; a newer installed Node is used as it is
+// Code that reads or invalidates data need not have the client at hand, and a mutation has its client already.
+const KEY_OPTIONS =
+  "type KeyOptions<T extends TDataShape> = Omit<Options<T>, 'client'> & Partial<Pick<Options<T>, 'client'>>;";
+const MUTATION_DEFAULTS =
+  "type MutationDefaults<T extends TDataShape> = Partial<Options<T>> & Pick<Options<T>, 'client'>;";
+const QUERIES = "@tanstack/react-query.gen.ts";
 
 process.chdir(fileURLToPath(new URL("..", import.meta.url)));
 const check = process.argv.includes("--check");
-for (const { schema, folder, runtime } of TARGETS) {
+for (const { schema, folder, source } of TARGETS) {
   const output = check ? mkdtempSync("node_modules/.generated-") : folder;
   try {
     generate(schema, output);
-    if (runtime) shareRuntime(output, runtime);
+    completeQueries(output, source ? `../${source}` : "../../");
+    rmSync(join(output, "client.gen.ts")); // a client of all modules, without an address
+    if (source) shareRuntime(output, `${source}generated/client/index.js`);
     if (check && !isSame(folder, output)) {
       console.error(`${folder} differs from what ${schema} generates: run make client and commit it.`);
       process.exitCode = 1;
@@ -35,23 +38,78 @@ for (const { schema, folder, runtime } of TARGETS) {
 function generate(schema, folder) {
   const generator = createRequire(import.meta.url).resolve("@hey-api/openapi-ts/package.json");
   const run = join(generator, "../bin/run.js");
-  const command = [run, "--input", schema, "--output", folder, "--silent", "--no-log-file"];
-  const [major, minor] = process.versions.node.split(".").map(Number);
-  const isNewEnough = major > 22 || (major === 22 && minor >= 18);
-  const [program, ...before] = isNewEnough
-    ? [process.execPath]
-    : ["npx", "--yes", "--package", GENERATOR_NODE, "--", "node"];
-  const { status, error } = spawnSync(program, [...before, ...command], { stdio: "inherit" });
-  if (status !== 0) throw new Error("The generator failed: see the lines above.", { cause: error });
+  runNode([run, "--input", schema, "--output", folder, "--silent", "--no-log-file"]);
+}
+
+// The plugin for TanStack Query knows neither which errors the client throws nor whose data it is.
+function completeQueries(folder, source) {
+  const types = readFileSync(join(folder, "types.gen.ts"), "utf8");
+  const errors = [...types.matchAll(/^export type (\w+Error) = \1s\[/gm)].map(([, name]) => name);
+  const text = readFileSync(join(folder, QUERIES), "utf8");
+  const known = new RegExp(`\\b(${errors.join("|")})\\b`, "g");
+  edit(join(folder, QUERIES), [
+    [
+      /^import \{ client \} from .*\n/m,
+      `import type { CallError } from '${source}errors.js';\nimport type { TDataShape } from '${source}generated/client/index.js';\n`,
+    ],
+    [/^import type \{.*\} from '\.\.\/types\.gen\.js';/m, (line) => withoutNames(line, errors)],
+    [known, "CallError"],
+    ["baseUrl: options?.baseUrl || (options?.client ?? client).getConfig().baseUrl", "...keyOf(options)"],
+    [
+      "const createQueryKey",
+      `/**
+ * The address and the user of the client. A key without a client matches those of all users.
+ */
+const keyOf = (options?: Partial<Options>) => {
+    const { baseUrl, userId } = options?.client?.getConfig() ?? {};
+    return { ...((options?.baseUrl ?? baseUrl) && { baseUrl: options?.baseUrl ?? baseUrl }), ...(userId && { userId }) };
+};
+
+const createQueryKey`,
+    ],
+    ["        _id: string;\n", "        _id: string;\n        userId?: string;\n"],
+    [
+      /QueryKey = \((options\??): Options<(\w+)>\)(.* => createQueryKey\('\w+', options)/g,
+      "QueryKey = ($1: KeyOptions<$2>)$3 as Options<$2>",
+    ],
+    ["export type QueryKey<", `${KEY_OPTIONS}\n\nexport type QueryKey<`],
+    ...(text.includes("UseMutationOptions")
+      ? [
+          [/\(options\?: Partial<Options<(\w+)>>\)/g, "(options: MutationDefaults<$1>)"],
+          [/(UseMutationOptions<\w+, CallError, )Options<(\w+)>>/g, "$1Omit<Options<$2>, 'client'>>"],
+          ["const createQueryKey", `${MUTATION_DEFAULTS}\n\nconst createQueryKey`],
+        ]
+      : []),
+  ]);
+}
+
+function withoutNames(line, names) {
+  const left = line
+    .match(/\{(.*)\}/)[1]
+    .split(",")
+    .map((name) => name.trim())
+    .filter((name) => !names.includes(name));
+  return line.replace(/\{.*\}/, `{ ${left.join(", ")} }`);
 }
 
 // Keep the operations, types and validators alone, on the runtime that is generated for the product.
 function shareRuntime(folder, runtime) {
-  for (const name of ["client", "core", "client.gen.ts", "index.ts"]) {
-    rmSync(join(folder, name), { recursive: true });
+  for (const name of ["client", "core", "index.ts"]) rmSync(join(folder, name), { recursive: true });
+  edit(join(folder, "sdk.gen.ts"), [["./client/index.js", runtime]]);
+}
+
+function edit(file, changes) {
+  let text = readFileSync(file, "utf8");
+  for (const [from, to] of changes) {
+    const changed = text.replaceAll(
+      from instanceof RegExp && !from.global ? new RegExp(from, "gm") : from,
+      to,
+    );
+    if (changed === text)
+      throw new Error(`${file} does not hold ${from}: the generator writes something else now.`);
+    text = changed;
   }
-  const operations = join(folder, "sdk.gen.ts");
-  writeFileSync(operations, readFileSync(operations, "utf8").replaceAll("./client/index.js", runtime));
+  writeFileSync(file, text);
 }
 
 function isSame(one, other) {

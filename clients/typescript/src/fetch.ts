@@ -1,14 +1,23 @@
-import ky, { HTTPError } from "ky";
-import { isSameAccount } from "./account.js";
-import { AccountChanged, firstError, TokenUnavailable, TRANSIENT } from "./errors.js";
+import { unlessAborted, within } from "./abort.js";
+import { isLongExpired, isSameAccount, isTokenOf } from "./account.js";
+import { AccountChanged, ApiError, TokenUnavailable } from "./errors.js";
+import type { Call, Send } from "./patience.js";
 
 type Token = string | null;
 /** Clerk's `getToken`, as `useAuth()` and `clerk.session` offer it. */
 export type GetToken = (options?: { skipCache?: boolean }) => Promise<Token>;
-export type Fetch = (request: Request) => Promise<Response>;
+export interface Session {
+  getToken: GetToken;
+  /** The user whose calls these are: no token of another user is sent. */
+  userId: string | undefined;
+  onSignedOut: () => void;
+  onUserRefused: (error: ApiError) => void;
+}
 /** The renewal of a token: the latest one, the latest that has ended, and what that one found. */
 interface Renewal {
   token: Token;
+  /** The call that tries an expired token, until it is answered. */
+  trial?: Promise<void> | undefined;
   renewal?: Promise<Token>;
   finished?: Promise<Token>;
   result?: Token;
@@ -16,35 +25,28 @@ interface Renewal {
 
 const TOKEN_MS = 10_000; // Clerk's own getToken retries for up to three minutes
 const SECOND_ATTEMPT_MS = 500; // getToken returns null while Clerk loads or switches accounts
-const RESPONSE_MS = 30_000;
-const READS = ["get", "head", "options"];
-const BACKOFF = { statusCodes: TRANSIENT, afterStatusCodes: TRANSIENT, maxRetryAfter: 20_000, jitter: true };
-
-/** Return a fetch that sends reads again after transient failures, with backoff or as `Retry-After` says. */
-export function retryingFetch(fetch: Fetch): Fetch {
-  const retry = { limit: 3, methods: READS, ...BACKOFF };
-  const send = ky.create({ fetch: (request) => fetch(request as Request), retry, timeout: RESPONSE_MS });
-  return (request) =>
-    send(request).catch((error: unknown) => {
-      if (error instanceof HTTPError) return error.response;
-      throw error;
-    });
-}
+const TRIAL_MS = 1000; // the trial may be a slow call
+const USER_REFUSED = ["user_deleted", "user_inactive"];
 
 /** Return a fetch that sends a token, if there is one. */
-export function authenticatedFetch(fetch: Fetch, getToken: GetToken): Fetch {
-  return async (request) =>
-    fetch(withToken(request, await unlessAborted(request.signal, requestToken(getToken))));
+export function authenticatedFetch(send: Send, getToken: GetToken, userId: string | undefined): Send {
+  return async (request, call) => {
+    const token = await unlessAborted(call.signal, requestToken(getToken));
+    return send(withToken(request, token, userId), call);
+  };
 }
 
 /** Return a fetch that sends a token, and renews a refused token once and sends the request again.
  *
- * Calls refused with the same token share every renewal that was running when they were sent. A request is never
- * sent again with the token of another user or session: it rejects with `AccountChanged`. */
-export function renewingFetch(fetch: Fetch, getToken: GetToken, onSignedOut: () => void): Fetch {
+ * Calls refused with the same token share every renewal that was running when they were sent, and calls that start
+ * while it runs wait for it. A token that has expired by this device's clock is tried by one call first. A request is never sent again with the token of another user or session: it rejects with
+ * `AccountChanged`. */
+export function renewingFetch(send: Send, { getToken, userId, onSignedOut, onUserRefused }: Session): Send {
   let current: Renewal | undefined;
   let latest: Token = null; // the newest token, null after a sign-out
   let ended: Token | undefined; // what was refused when the user was signed out, undefined before
+  let reported: Token | undefined; // the token whose user was reported as refused
+  let isClockWrong = false; // the API has accepted a token that has expired here
 
   async function getLatest(options?: { skipCache: boolean }): Promise<Token> {
     const token = await requestToken(getToken, options);
@@ -63,72 +65,131 @@ export function renewingFetch(fetch: Fetch, getToken: GetToken, onSignedOut: () 
     return token === refused ? null : token;
   }
 
+  function startRenewal(state: Renewal): Promise<Token> {
+    state.result = undefined;
+    const renewal = renew(state.token)
+      .then((renewed) => {
+        state.result = renewed;
+        return renewed;
+      })
+      .finally(() => {
+        state.finished = renewal;
+      });
+    state.renewal = renewal;
+    return renewal;
+  }
+
   function signOut(refused: Token): void {
     if (ended !== undefined) return;
     [latest, ended] = [null, refused];
     onSignedOut();
   }
 
-  return async (request) => {
-    const before = latest;
-    const token = await unlessAborted(request.signal, getLatest());
-    if (current?.token !== token) current = { token };
-    const [state, finished] = [current, current.finished];
-    const copy = request.clone(); // a body can be read only once
-    const response = await fetch(withToken(request, token));
-    if (!(await isTokenRefused(response, token))) return response;
+  /** Send the request with a token that is not renewed again, and report a user whom the API refuses. */
+  async function sendFinally(request: Request, token: Token, call: Call): Promise<Response> {
+    const response = await send(withToken(request, token, userId), call);
+    if (response.status === 401 || response.status === 403)
+      reportRefusal(await readError(request, response, call), token);
+    return response;
+  }
+
+  function reportRefusal(error: ApiError, token: Token): void {
+    if (!USER_REFUSED.includes(error.code) || reported === token) return;
+    reported = token;
+    onUserRefused(error);
+  }
+
+  /** Return the renewal that the refused call waits for: the one that is running, or a new one. */
+  function joinRenewal(state: Renewal, finished: Promise<Token> | undefined): Promise<Token> {
     // A renewal that found no token says nothing about a user who has signed in since.
     const isOutdated = state.renewal === finished || (state.result === null && latest !== null);
-    if (!state.renewal || isOutdated) {
-      state.result = undefined;
-      state.renewal = renew(token)
-        .then((renewed) => {
-          state.result = renewed;
-          return renewed;
-        })
-        .finally(() => {
-          state.finished = state.renewal;
-        });
-    }
-    const renewed = await unlessAborted(request.signal, state.renewal);
-    if (!renewed) {
-      signOut(token);
-      return response;
-    }
-    const sender = token ?? before;
-    if (sender && !isSameAccount(sender, renewed)) throw new AccountChanged();
-    return fetch(withToken(copy, renewed));
+    return state.renewal && !isOutdated ? state.renewal : startRenewal(state);
+  }
+
+  const isDoubtful = (token: Token): boolean => token !== null && !isClockWrong && isLongExpired(token);
+
+  /** Let other calls with the token wait for the outcome of this one, unless it takes long. */
+  function startTrial(state: Renewal, outcome: Promise<{ response: Response }>): void {
+    const tried = outcome.then(({ response }) => {
+      if (response.ok) isClockWrong = true;
+    });
+    const long = new Promise<void>((resolve) => setTimeout(resolve, TRIAL_MS));
+    state.trial ??= Promise.race([tried, long])
+      .catch(() => {})
+      .finally(() => {
+        state.trial = undefined;
+      });
+  }
+
+  return async (request, call) => {
+    const before = latest;
+    const token = await unlessAborted(call.signal, getLatest());
+    if (current?.token !== token) current = { token };
+    const [state, finished] = [current, current.finished];
+    const sendAgain = (again: Request, renewed: string): Promise<Response> => {
+      const sender = token ?? before;
+      if (sender && !isSameAccount(sender, renewed)) throw new AccountChanged();
+      return sendFinally(again, renewed, call);
+    };
+    if (state.trial && isDoubtful(token)) await unlessAborted(call.signal, state.trial);
+    const running = getRunning(state, finished);
+    const awaited = running && (await unlessAborted(call.signal, running));
+    if (awaited) return sendAgain(request, awaited);
+    const copy = request.clone(); // a body can be read only once
+    const outcome = sendFinally(request, token, call).then(async (response) => {
+      const isRefused = await isTokenRefused(request, response, token, call);
+      return { response, renewal: isRefused ? joinRenewal(state, finished) : undefined };
+    });
+    if (isDoubtful(token)) startTrial(state, outcome);
+    const { response, renewal } = await outcome;
+    if (!renewal) return response;
+    const renewed = await unlessAborted(call.signal, renewal);
+    if (renewed) return sendAgain(copy, renewed);
+    signOut(token);
+    return response;
   };
 }
 
+/** Return the renewal that began or was running since `finished` had ended. */
+const getRunning = (
+  { renewal }: Renewal,
+  finished: Promise<Token> | undefined,
+): Promise<Token> | undefined => (renewal === finished ? undefined : renewal);
+
 async function requestToken(getToken: GetToken, options?: { skipCache: boolean }): Promise<Token> {
+  const unlimited = new AbortController().signal;
+  const late = () => new Error(`getToken took longer than ${TOKEN_MS / 1000} s.`);
   try {
-    return (await unlessAborted(AbortSignal.timeout(TOKEN_MS), getToken(options))) || null;
+    return (await within(unlimited, TOKEN_MS, late, false, () => getToken(options))) || null;
   } catch (cause) {
     throw new TokenUnavailable("Clerk gave no token: its getToken failed or took too long.", { cause });
   }
 }
 
-function withToken(request: Request, token: Token): Request {
+function withToken(request: Request, token: Token, userId: string | undefined): Request {
+  if (token && userId !== undefined && !isTokenOf(userId, token)) throw new AccountChanged();
   if (token) request.headers.set("Authorization", `Bearer ${token}`);
   return request;
 }
 
 /** Return whether another token may help, which is not so after `user_deleted` or `session_pending`. */
-async function isTokenRefused(response: Response, token: Token): Promise<boolean> {
+async function isTokenRefused(
+  request: Request,
+  response: Response,
+  token: Token,
+  call: Call,
+): Promise<boolean> {
   if (response.status !== 401) return false;
-  const body: unknown = await response
-    .clone()
-    .json()
-    .catch(() => null);
-  const code = firstError(body)?.code;
-  return token ? code?.startsWith("token_") === true : code === "not_authenticated";
+  const { code } = await readError(request, response, call);
+  return token ? code.startsWith("token_") : code === "not_authenticated";
 }
 
-function unlessAborted<T>(signal: AbortSignal, work: Promise<T>): Promise<T> {
-  const aborted = new Promise<never>((_, reject) => {
-    if (signal.aborted) reject(signal.reason);
-    signal.addEventListener("abort", () => reject(signal.reason), { once: true });
-  });
-  return Promise.race([work, aborted]);
+/** Return the error of a response that is read again afterwards. */
+async function readError(request: Request, response: Response, { isJson }: Call): Promise<ApiError> {
+  const readable = isJson ? response : response.clone();
+  const body: unknown = await readable
+    .text()
+    .then(JSON.parse)
+    .catch(() => null);
+  return new ApiError(request, response, body);
 }

@@ -1,6 +1,6 @@
 import { describe, expect, it, vi } from "vitest";
 import { createApiClient, createServerApiClient, createUserEndpoints } from "../src/index.js";
-import { labelsCreate, labelsDestroy } from "./generated/sdk.gen.js";
+import { createLabel, deleteLabel } from "./generated/sdk.gen.js";
 import { Relay, type Step } from "./relay.js";
 import { ClerkSession, createUser, EXPIRED, mintToken, rejectionOf, type TokenOptions } from "./servers.js";
 
@@ -12,8 +12,8 @@ async function clientOf(script: Step[] = [], first?: TokenOptions) {
 }
 
 const callsOf = (client: ReturnType<typeof createApiClient>) => ({
-  create: async (name: string) => (await labelsCreate({ client, body: { name }, throwOnError: true })).data,
-  destroy: (id: number) => labelsDestroy({ client, path: { id: String(id) }, throwOnError: true }),
+  create: async (name: string) => (await createLabel({ client, body: { name }, throwOnError: true })).data,
+  destroy: (id: number) => deleteLabel({ client, path: { id: String(id) }, throwOnError: true }),
 });
 
 const name = () => `label of ${performance.now()} in ${process.pid}`;
@@ -38,7 +38,7 @@ describe("a deletion that the API answers with 204", () => {
     const { client, create } = await clientOf();
     const { id } = await create(name());
 
-    const { data, error } = await labelsDestroy({ client, path: { id: String(id) } });
+    const { data, error } = await deleteLabel({ client, path: { id: String(id) } });
 
     expect([data, error]).toEqual([undefined, undefined]);
   });

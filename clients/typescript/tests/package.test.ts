@@ -5,20 +5,43 @@ import { expect, it } from "vitest";
 
 const read = (name: string) => readFileSync(new URL(`../${name}`, import.meta.url), "utf8");
 
-it("the bundle for browsers is smaller than 30 KB gzipped", () => {
-  const { outputFiles } = buildSync({
-    entryPoints: ["src/index.ts", "src/query.ts"],
+/** Bundle what a module exports, as a frontend's bundler does, and return its bytes and the names of its inputs. */
+function bundle(code: string) {
+  const result = buildSync({
+    stdin: { contents: code, resolveDir: process.cwd(), loader: "ts" },
     bundle: true,
     minify: true,
     format: "esm",
     write: false,
-    outdir: "nowhere",
+    metafile: true,
+    external: ["react", "@tanstack/react-query"],
   });
+  const used = Object.values(result.metafile.outputs).flatMap(({ inputs }) => Object.entries(inputs));
+  const names = used.filter(([, { bytesInOutput }]) => bytesInOutput > 0).map(([name]) => name);
+  return { size: gzipSync(result.outputFiles[0]?.contents ?? "").length, names };
+}
 
-  const sizes = outputFiles.map(({ contents }) => gzipSync(contents).length);
+const NAMES = "createApiClient, createServerApiClient, ApiError, AccountChanged, isTransient, byPage";
 
-  expect(Math.max(...sizes)).toBeLessThan(30_000);
-  expect(Math.min(...sizes)).toBeGreaterThan(100);
+it("the core is at most 8 KB gzipped, and holds no validator", () => {
+  const { size, names } = bundle(`export { ${NAMES} } from "./src/index.js"`);
+
+  expect(size).toBeGreaterThan(1000);
+  expect(size).toBeLessThan(8000);
+  expect(names.filter((name) => /zod/.test(name))).toEqual([]);
+});
+
+it("isTransient alone is below 1 KB", () => {
+  const { size, names } = bundle('export { isTransient } from "./src/index.js"');
+
+  expect(size).toBeLessThan(1000);
+  expect(names).toEqual(["src/errors.ts"]);
+});
+
+it("everything is smaller than 20 KB gzipped", () => {
+  const all = ["index", "api", "react"].map((name) => `export * from "./src/${name}.js";`).join("");
+
+  expect(bundle(all).size).toBeLessThan(20_000);
 });
 
 it("the client depends on no Clerk package", () => {
@@ -30,7 +53,7 @@ it("the lock file names no package host", () => {
 });
 
 it("the main entry point imports no optional peer dependency", () => {
-  for (const name of ["index", "client", "fetch", "users", "errors"]) {
+  for (const name of ["index", "client", "fetch", "patience", "users", "errors", "shape", "pages"]) {
     expect(read(`src/${name}.ts`)).not.toMatch(/from "(react|@tanstack)/);
   }
 });

@@ -1,6 +1,7 @@
 /** An HTTP server in front of the API. It answers one request per scripted step, then forwards requests to the API. */
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
+import { setTimeout as sleep } from "node:timers/promises";
 import { API } from "./servers.js";
 
 export interface Answer {
@@ -8,8 +9,9 @@ export interface Answer {
   headers?: Record<string, string>;
   body?: string;
 }
-/** `pass` forwards to the API, `reset` closes the connection, `hang` never answers, `tear` closes it within the body. */
-export type Step = Answer | "pass" | "reset" | "hang" | "tear";
+/** `pass` forwards to the API, `slow` does so after 1 s, `reset` closes the connection, `hang` never answers, `tear`
+ * closes it within the body, and `stall` stops there. */
+export type Step = Answer | "pass" | "slow" | "reset" | "hang" | "tear" | "stall";
 export interface Seen {
   method: string;
   path: string;
@@ -20,6 +22,12 @@ export interface Seen {
   abandoned: boolean;
 }
 
+const CORS_HEADERS = [
+  ["Access-Control-Allow-Origin", "*"],
+  ["Access-Control-Allow-Headers", "authorization, content-type"],
+  ["Access-Control-Allow-Methods", "GET, POST, PUT, PATCH, DELETE"],
+  ["Access-Control-Expose-Headers", "*"],
+] as const;
 const FORWARDED_HEADERS = ["content-type", "x-request-id", "retry-after", "www-authenticate"];
 
 export class Relay {
@@ -49,6 +57,11 @@ export class Relay {
 
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const { method = "", url = "", headers } = request;
+    for (const [name, value] of CORS_HEADERS) response.setHeader(name, value);
+    if (headers["access-control-request-method"]) {
+      response.writeHead(204).end();
+      return;
+    }
     const body = (await request.toArray()).map(String).join("");
     const at = performance.now();
     const seen: Seen = { method, path: url, token: headers.authorization, body, at, abandoned: false };
@@ -62,6 +75,13 @@ export class Relay {
     else if (step === "tear") {
       response.writeHead(200, { "Content-Type": "application/json", "Content-Length": 1000 });
       response.write('{"id": ', () => request.socket.destroy());
+    } else if (step === "stall") {
+      response
+        .writeHead(200, { "Content-Type": "application/json", "Content-Length": 1000 })
+        .write('{"id": ');
+    } else if (step === "slow") {
+      await sleep(1000);
+      await this.#forward(request, body, response);
     } else if (step === "pass") await this.#forward(request, body, response);
     else response.writeHead(step.status, step.headers).end(step.body);
   }

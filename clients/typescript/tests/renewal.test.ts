@@ -1,5 +1,5 @@
 import { describe, expect, it, vi } from "vitest";
-import { createApiClient, createUserEndpoints, type GetToken } from "../src/index.js";
+import { type ApiError, createApiClient, createUserEndpoints, type GetToken } from "../src/index.js";
 import { Relay, type Step } from "./relay.js";
 import {
   ClerkSession,
@@ -20,9 +20,9 @@ async function setUp(first?: TokenOptions | null, next?: TokenOptions | null, ..
 
 async function clientOf(getToken: GetToken, ...script: Step[]) {
   const relay = await Relay.start(...script);
-  const onSignedOut = vi.fn();
-  const client = createApiClient({ baseUrl: relay.url, getToken, onSignedOut });
-  return { relay, onSignedOut, client, users: createUserEndpoints(client) };
+  const [onSignedOut, onUserRefused] = [vi.fn(), vi.fn<(error: ApiError) => void>()];
+  const client = createApiClient({ baseUrl: relay.url, getToken, onSignedOut, onUserRefused });
+  return { relay, onSignedOut, onUserRefused, client, users: createUserEndpoints(client) };
 }
 
 describe("a valid session", () => {
@@ -82,28 +82,123 @@ describe("a refused token", () => {
     await Promise.all([users.me(), users.session(), users.me(), users.session(), users.me()]);
 
     expect(session.renewals).toBe(1);
+    expect(relay.seen).toHaveLength(6); // one call tries the expired token
+  });
+
+  it("that is refused for another reason is renewed once for five concurrent calls", async () => {
+    const { session, users, relay } = await setUp({ fault: "not_yet" });
+
+    await Promise.all([users.me(), users.session(), users.me(), users.session(), users.me()]);
+
+    expect(session.renewals).toBe(1);
     expect(relay.seen).toHaveLength(10);
   });
 
-  it("is not renewed again for a call that was sent during the renewal", async () => {
-    const session = new ClerkSession(await createUser(), EXPIRED);
-    const old = session.getToken();
-    let open = () => {};
-    const gate = new Promise<void>((resolve) => {
-      open = resolve;
-    });
-    const { users, relay } = await clientOf((options) =>
-      options?.skipCache ? session.getToken(options).finally(() => gate) : old,
-    );
+  it("is tried by one of 30 concurrent calls", async () => {
+    const { session, users, relay } = await setUp(EXPIRED);
 
-    const early = users.me();
-    await waitUntil(() => session.renewals === 1);
-    const late = users.me();
-    await waitUntil(() => relay.seen.length === 2);
-    open();
-    await Promise.all([early, late]);
+    await Promise.all(Array.from({ length: 30 }, () => users.me()));
 
     expect(session.renewals).toBe(1);
+    expect(relay.seen).toHaveLength(31);
+  });
+
+  it("holds no call back for longer than a second", async () => {
+    const { users, relay } = await setUp(EXPIRED, {}, "slow", "slow");
+
+    const began = performance.now();
+    await Promise.all([users.me(), users.me()]);
+
+    expect(relay.gaps[0]).toBeGreaterThan(900);
+    expect(performance.now() - began).toBeLessThan(4000);
+  });
+
+  it("holds no call back after the trial was aborted", async () => {
+    const { users, relay } = await setUp(EXPIRED, {}, "hang");
+    const stop = new AbortController();
+
+    const trial = rejectionOf(users.me({ signal: stop.signal }));
+    await waitUntil(() => relay.seen.length === 1);
+    const other = users.me();
+    stop.abort();
+
+    expect(await trial).toMatchObject({ name: "AbortError" });
+    await other;
+    expect(relay.gaps[0]).toBeLessThan(900);
+  });
+
+  it("by a wrong clock only holds calls back once", async () => {
+    const session = new ClerkSession(await createUser());
+    const { users, relay } = await clientOf(session.getToken);
+    vi.spyOn(Date, "now").mockReturnValue(Date.now() + 3_600_000);
+    await Promise.all([users.me({ budget: 1e9 }), users.me({ budget: 1e9 })]);
+
+    const together = [0, 1, 2].map(() => users.me({ budget: 1e9 }));
+    await Promise.all(together);
+
+    expect(session.renewals).toBe(0);
+    expect(relay.seen).toHaveLength(5);
+    expect(Math.max(...relay.gaps.slice(2))).toBeLessThan(200);
+  });
+
+  describe("while it is renewed", () => {
+    /** Start one call, and return its renewal, which ends when `open` is called. */
+    async function renewing(next: TokenOptions | null = {}) {
+      const session = new ClerkSession(await createUser(), EXPIRED, next);
+      const old = session.getToken();
+      let open = () => {};
+      const gate = new Promise<void>((resolve) => {
+        open = resolve;
+      });
+      const context = await clientOf((options) =>
+        options?.skipCache ? session.getToken(options).finally(() => gate) : old,
+      );
+      const early = context.users.me();
+      await waitUntil(() => session.renewals === 1);
+      return { session, early, open, ...context };
+    }
+
+    it("holds back the calls that start, which are sent once with the new token", async () => {
+      const { session, users, client, relay, early, open } = await renewing();
+
+      const late = Array.from({ length: 28 }, () => users.me());
+      const write = client.post({ url: "/api/test/echo", body: { late: true }, throwOnError: true });
+      await new Promise((resolve) => setTimeout(resolve, 100));
+      expect(relay.seen).toHaveLength(1);
+      open();
+      await Promise.all([early, write, ...late]);
+
+      expect(relay.seen).toHaveLength(31);
+      expect(session.renewals).toBe(1);
+    });
+
+    it("lets a call that starts be aborted", async () => {
+      const { users, relay, early, open } = await renewing();
+      const reason = new Error("The page was left.");
+      const stop = new AbortController();
+
+      const late = rejectionOf(users.me({ signal: stop.signal }));
+      stop.abort(reason);
+      expect(await late).toBe(reason);
+      open();
+      await early;
+
+      expect(relay.seen).toHaveLength(2);
+    });
+
+    it("signs out once if there is no new token, and each call rejects with the API's answer", async () => {
+      const { session, users, relay, onSignedOut, early, open } = await renewing(null);
+
+      const late = [users.me(), users.session()].map(rejectionOf);
+      open();
+
+      for (const error of await Promise.all([rejectionOf(early), ...late])) {
+        expect(error).toMatchObject({ code: "token_expired" });
+      }
+      expect(relay.seen).toHaveLength(3);
+      expect(session.renewals).toBe(2); // the second attempt of the one renewal
+      expect(onSignedOut).toHaveBeenCalledTimes(1);
+    });
   });
 
   it("is renewed again for a later call if Clerk still returns the old token", async () => {
@@ -266,6 +361,44 @@ describe("a refusal that a new token would not change", () => {
     expect(await rejectionOf(users.list())).toMatchObject({ status: 403, code: "permission_denied" });
 
     expect(relay.seen).toHaveLength(1);
+  });
+});
+
+describe("onUserRefused", () => {
+  it("is called once for all calls of a deleted user, and never as a sign-out", async () => {
+    const { session, users, onSignedOut, onUserRefused } = await setUp();
+    await users.me();
+    await changeUser(session.user, "delete");
+
+    await Promise.all([users.me(), users.session(), users.me()].map(rejectionOf));
+    await rejectionOf(users.me());
+
+    expect(onUserRefused.mock.calls).toMatchObject([[{ status: 401, code: "user_deleted" }]]);
+    expect(onSignedOut).not.toHaveBeenCalled();
+  });
+
+  it("is called for a banned user, also after a renewal, and again for a new token", async () => {
+    const { session, users, onUserRefused } = await setUp();
+    await users.me();
+    await changeUser(session.user, "update", { banned: true });
+    const late = new ClerkSession(session.user, EXPIRED);
+    const other = await clientOf(late.getToken);
+
+    await rejectionOf(users.me());
+    session.refresh();
+    await rejectionOf(users.me());
+    await rejectionOf(other.users.me());
+
+    expect(onUserRefused.mock.calls.map(([{ code }]) => code)).toEqual(["user_inactive", "user_inactive"]);
+    expect(other.onUserRefused.mock.calls).toMatchObject([[{ status: 403, code: "user_inactive" }]]);
+  });
+
+  it("is not called for a permission that the user lacks, nor for a refused token", async () => {
+    const { users, onUserRefused } = await setUp(EXPIRED);
+
+    await rejectionOf(users.list());
+
+    expect(onUserRefused).not.toHaveBeenCalled();
   });
 });
 

@@ -1,5 +1,14 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { ApiShapeError, createApiClient, createUserEndpoints, type User } from "../src/index.js";
+import * as z from "zod/mini";
+import {
+  ApiShapeError,
+  type Client,
+  createApiClient,
+  createUserEndpoints,
+  type OnShape,
+  type User,
+} from "../src/index.js";
+import { listLabels } from "./generated/sdk.gen.js";
 import { Relay, type Step } from "./relay.js";
 import { API, ClerkSession, createUser, mintToken, rejectionOf, STAFF } from "./servers.js";
 
@@ -128,9 +137,98 @@ describe("a response that does not match the schema", () => {
   });
 
   it("is not the same as a body that is cut off", async () => {
-    const { users } = await usersOver("tear");
+    const { users, relay } = await usersOver("tear", "tear", "tear", "tear");
 
     expect(await rejectionOf(users.me())).toBeInstanceOf(TypeError);
+    expect(relay.seen).toHaveLength(4);
     expect(logged()).toEqual([]);
+  });
+});
+
+describe("an unknown value of an enum", () => {
+  const LABEL = { id: 1, name: "one", color: "red" };
+  const page = (...results: object[]) => json({ count: results.length, next: null, previous: null, results });
+  const logged = () => vi.mocked(console.error).mock.calls;
+
+  async function labelsOver(step: Step, onShape?: OnShape) {
+    const relay = await Relay.start(step);
+    const options = onShape ? { onShape } : {};
+    return createApiClient({ baseUrl: relay.url, getToken: async () => null, ...options });
+  }
+  const list = async (client: Client, options: { onShape?: OnShape } = {}) =>
+    (await listLabels({ client, throwOnError: true, ...options })).data;
+
+  beforeEach(() => {
+    vi.spyOn(console, "error").mockImplementation(() => {});
+  });
+
+  it("is logged, and the answer is returned", async () => {
+    const client = await labelsOver(page(LABEL, { ...LABEL, color: "blue" }));
+
+    expect((await list(client)).results.map(({ color }) => color)).toEqual(["red", "blue"]);
+
+    expect(logged()).toEqual([
+      [
+        "The answer is not what the API's schema says at results.1.color of GET /api/v1/labels: invalid_value.",
+        { requestId: "abc" },
+      ],
+    ]);
+  });
+
+  it.each<[string, object]>([
+    ["null", { color: null }],
+    ["absent", { color: undefined }],
+    ["a number", { color: 1 }],
+    ["a list", { color: ["red"] }],
+  ])("is an error when it is %s", async (_, change) => {
+    const client = await labelsOver(page({ ...LABEL, ...change }));
+
+    expect(await rejectionOf(list(client))).toMatchObject({ path: "results.0.color", requestId: "abc" });
+    expect(logged()).toHaveLength(1);
+  });
+
+  it("is no excuse for another fault, whose place the error names", async () => {
+    const client = await labelsOver(page({ ...LABEL, color: "blue", name: 1 }));
+
+    expect(await rejectionOf(list(client))).toMatchObject({ path: "results.0.name" });
+  });
+
+  it('is an error with onShape "throw", of the client or of the call', async () => {
+    const step = page({ ...LABEL, color: "blue" });
+
+    const [strict, other] = [await labelsOver(step, "throw"), await labelsOver(step)];
+
+    expect(await rejectionOf(list(strict))).toMatchObject({ path: "results.0.color" });
+    expect(await rejectionOf(list(other, { onShape: "throw" }))).toMatchObject({ name: "ApiShapeError" });
+  });
+
+  it('is logged like any other fault with onShape "report"', async () => {
+    const client = await labelsOver(page({ ...LABEL, name: 1 }), "report");
+
+    expect((await list(client)).results).toEqual([{ ...LABEL, name: 1 }]);
+    expect(logged()).toHaveLength(1);
+  });
+
+  it('is no JSON: that is an error also with onShape "report"', async () => {
+    const client = await labelsOver({ status: 200, body: "<h1>" }, "report");
+
+    expect(await rejectionOf(list(client))).toMatchObject({ name: "ApiShapeError", path: "" });
+  });
+
+  it.each<[string, unknown, boolean]>([
+    ["another value of the enum", "blue", true],
+    ["a number", 1, false],
+  ])("in a union with other values is judged by its type: %s", async (_, state, isAccepted) => {
+    const State = z.union([z.enum(["open", "done"]), z.literal(""), z.null()]);
+    const relay = await Relay.start(json({ state }));
+    const client = createApiClient({ baseUrl: relay.url, getToken: async () => null });
+    const call = client.get({
+      url: "/api/state",
+      responseValidator: (data) => z.object({ state: State }).parseAsync(data),
+      throwOnError: true,
+    });
+
+    if (isAccepted) expect((await call).data).toEqual({ state });
+    else expect(await rejectionOf(call)).toMatchObject({ path: "state" });
   });
 });

@@ -126,14 +126,14 @@ export type PaginatedUserListWritable = {
     results: Array<unknown>;
 };
 
-export type MeRetrieveData = {
+export type GetMeData = {
     body?: never;
     path?: never;
     query?: never;
     url: '/api/v1/me';
 };
 
-export type MeRetrieveErrors = {
+export type GetMeErrors = {
     /**
      * Bad Request
      */
@@ -160,25 +160,25 @@ export type MeRetrieveErrors = {
     503: ErrorResponse;
 };
 
-export type MeRetrieveError = MeRetrieveErrors[keyof MeRetrieveErrors];
+export type GetMeError = GetMeErrors[keyof GetMeErrors];
 
-export type MeRetrieveResponses = {
+export type GetMeResponses = {
     /**
      * OK
      */
     200: User;
 };
 
-export type MeRetrieveResponse = MeRetrieveResponses[keyof MeRetrieveResponses];
+export type GetMeResponse = GetMeResponses[keyof GetMeResponses];
 
-export type SessionRetrieveData = {
+export type GetSessionData = {
     body?: never;
     path?: never;
     query?: never;
     url: '/api/v1/session';
 };
 
-export type SessionRetrieveErrors = {
+export type GetSessionErrors = {
     /**
      * Bad Request
      */
@@ -205,18 +205,18 @@ export type SessionRetrieveErrors = {
     503: ErrorResponse;
 };
 
-export type SessionRetrieveError = SessionRetrieveErrors[keyof SessionRetrieveErrors];
+export type GetSessionError = GetSessionErrors[keyof GetSessionErrors];
 
-export type SessionRetrieveResponses = {
+export type GetSessionResponses = {
     /**
      * OK
      */
     200: Session;
 };
 
-export type SessionRetrieveResponse = SessionRetrieveResponses[keyof SessionRetrieveResponses];
+export type GetSessionResponse = GetSessionResponses[keyof GetSessionResponses];
 
-export type UsersListData = {
+export type ListUsersData = {
     body?: never;
     path?: never;
     query?: {
@@ -236,7 +236,7 @@ export type UsersListData = {
     url: '/api/v1/users';
 };
 
-export type UsersListErrors = {
+export type ListUsersErrors = {
     /**
      * Bad Request
      */
@@ -267,18 +267,18 @@ export type UsersListErrors = {
     503: ErrorResponse;
 };
 
-export type UsersListError = UsersListErrors[keyof UsersListErrors];
+export type ListUsersError = ListUsersErrors[keyof ListUsersErrors];
 
-export type UsersListResponses = {
+export type ListUsersResponses = {
     /**
      * OK
      */
     200: PaginatedUserList;
 };
 
-export type UsersListResponse = UsersListResponses[keyof UsersListResponses];
+export type ListUsersResponse = ListUsersResponses[keyof ListUsersResponses];
 
-export type UsersRetrieveData = {
+export type GetUserData = {
     body?: never;
     path: {
         id: string;
@@ -287,7 +287,7 @@ export type UsersRetrieveData = {
     url: '/api/v1/users/{id}';
 };
 
-export type UsersRetrieveErrors = {
+export type GetUserErrors = {
     /**
      * Bad Request
      */
@@ -318,13 +318,13 @@ export type UsersRetrieveErrors = {
     503: ErrorResponse;
 };
 
-export type UsersRetrieveError = UsersRetrieveErrors[keyof UsersRetrieveErrors];
+export type GetUserError = GetUserErrors[keyof GetUserErrors];
 
-export type UsersRetrieveResponses = {
+export type GetUserResponses = {
     /**
      * OK
      */
     200: User;
 };
 
-export type UsersRetrieveResponse = UsersRetrieveResponses[keyof UsersRetrieveResponses];
+export type GetUserResponse = GetUserResponses[keyof GetUserResponses];

@@ -89,19 +89,19 @@ export const zPaginatedUserListWritable = z.object({
 /**
  * OK
  */
-export const zMeRetrieveResponse = zUser;
+export const zGetMeResponse = zUser;
 
 /**
  * OK
  */
-export const zSessionRetrieveResponse = zSession;
+export const zGetSessionResponse = zSession;
 
 /**
  * OK
  */
-export const zUsersListResponse = zPaginatedUserList;
+export const zListUsersResponse = zPaginatedUserList;
 
 /**
  * OK
  */
-export const zUsersRetrieveResponse = zUser;
+export const zGetUserResponse = zUser;

@@ -4,6 +4,8 @@ export type ClientOptions = {
     baseUrl: `${string}://${string}` | (string & {});
 };
 
+export type ColorEnum = 'red' | 'green';
+
 /**
  * One error.
  */
@@ -44,6 +46,7 @@ export type ErrorTypeEnum = 'client_error' | 'server_error' | 'validation_error'
 export type Label = {
     readonly id: number;
     name: string;
+    color: ColorEnum;
 };
 
 /**
@@ -53,6 +56,20 @@ export type LabelRequest = {
     name: string;
 };
 
+export type PaginatedLabelList = {
+    count: number;
+    next?: string | null;
+    previous?: string | null;
+    results: Array<Label>;
+};
+
+/**
+ * A label with a unique name.
+ */
+export type PatchedLabelRequest = {
+    name?: string;
+};
+
 /**
  * A label with a unique name.
  */
@@ -60,14 +77,79 @@ export type LabelWritable = {
     name: string;
 };
 
-export type LabelsCreateData = {
+export type PaginatedLabelListWritable = {
+    count: number;
+    next?: string | null;
+    previous?: string | null;
+    results: Array<LabelWritable>;
+};
+
+export type ListLabelsData = {
+    body?: never;
+    path?: never;
+    query?: {
+        /**
+         * A page number within the paginated result set.
+         */
+        page?: number;
+        /**
+         * Rows per page, at most 100.
+         */
+        page_size?: number;
+    };
+    url: '/api/v1/labels';
+};
+
+export type ListLabelsErrors = {
+    /**
+     * Bad Request
+     */
+    400: ErrorResponse;
+    /**
+     * Unauthorized
+     */
+    401: ErrorResponse;
+    /**
+     * Forbidden
+     */
+    403: ErrorResponse;
+    /**
+     * Not Found
+     */
+    404: ErrorResponse;
+    /**
+     * Method Not Allowed
+     */
+    405: ErrorResponse;
+    /**
+     * Internal Server Error
+     */
+    500: ErrorResponse;
+    /**
+     * Service Unavailable
+     */
+    503: ErrorResponse;
+};
+
+export type ListLabelsError = ListLabelsErrors[keyof ListLabelsErrors];
+
+export type ListLabelsResponses = {
+    /**
+     * OK
+     */
+    200: PaginatedLabelList;
+};
+
+export type ListLabelsResponse = ListLabelsResponses[keyof ListLabelsResponses];
+
+export type CreateLabelData = {
     body: LabelRequest;
     path?: never;
     query?: never;
     url: '/api/v1/labels';
 };
 
-export type LabelsCreateErrors = {
+export type CreateLabelErrors = {
     /**
      * Bad Request
      */
@@ -102,18 +184,18 @@ export type LabelsCreateErrors = {
     503: ErrorResponse;
 };
 
-export type LabelsCreateError = LabelsCreateErrors[keyof LabelsCreateErrors];
+export type CreateLabelError = CreateLabelErrors[keyof CreateLabelErrors];
 
-export type LabelsCreateResponses = {
+export type CreateLabelResponses = {
     /**
      * Created
      */
     201: Label;
 };
 
-export type LabelsCreateResponse = LabelsCreateResponses[keyof LabelsCreateResponses];
+export type CreateLabelResponse = CreateLabelResponses[keyof CreateLabelResponses];
 
-export type LabelsDestroyData = {
+export type DeleteLabelData = {
     body?: never;
     path: {
         id: string;
@@ -122,7 +204,7 @@ export type LabelsDestroyData = {
     url: '/api/v1/labels/{id}';
 };
 
-export type LabelsDestroyErrors = {
+export type DeleteLabelErrors = {
     /**
      * Bad Request
      */
@@ -153,13 +235,174 @@ export type LabelsDestroyErrors = {
     503: ErrorResponse;
 };
 
-export type LabelsDestroyError = LabelsDestroyErrors[keyof LabelsDestroyErrors];
+export type DeleteLabelError = DeleteLabelErrors[keyof DeleteLabelErrors];
 
-export type LabelsDestroyResponses = {
+export type DeleteLabelResponses = {
     /**
      * No response body
      */
     204: void;
 };
 
-export type LabelsDestroyResponse = LabelsDestroyResponses[keyof LabelsDestroyResponses];
+export type DeleteLabelResponse = DeleteLabelResponses[keyof DeleteLabelResponses];
+
+export type GetLabelData = {
+    body?: never;
+    path: {
+        id: string;
+    };
+    query?: never;
+    url: '/api/v1/labels/{id}';
+};
+
+export type GetLabelErrors = {
+    /**
+     * Bad Request
+     */
+    400: ErrorResponse;
+    /**
+     * Unauthorized
+     */
+    401: ErrorResponse;
+    /**
+     * Forbidden
+     */
+    403: ErrorResponse;
+    /**
+     * Not Found
+     */
+    404: ErrorResponse;
+    /**
+     * Method Not Allowed
+     */
+    405: ErrorResponse;
+    /**
+     * Internal Server Error
+     */
+    500: ErrorResponse;
+    /**
+     * Service Unavailable
+     */
+    503: ErrorResponse;
+};
+
+export type GetLabelError = GetLabelErrors[keyof GetLabelErrors];
+
+export type GetLabelResponses = {
+    /**
+     * OK
+     */
+    200: Label;
+};
+
+export type GetLabelResponse = GetLabelResponses[keyof GetLabelResponses];
+
+export type UpdateLabelData = {
+    body?: PatchedLabelRequest;
+    path: {
+        id: string;
+    };
+    query?: never;
+    url: '/api/v1/labels/{id}';
+};
+
+export type UpdateLabelErrors = {
+    /**
+     * Bad Request
+     */
+    400: ErrorResponse;
+    /**
+     * Unauthorized
+     */
+    401: ErrorResponse;
+    /**
+     * Forbidden
+     */
+    403: ErrorResponse;
+    /**
+     * Not Found
+     */
+    404: ErrorResponse;
+    /**
+     * Method Not Allowed
+     */
+    405: ErrorResponse;
+    /**
+     * Unsupported Media Type
+     */
+    415: ErrorResponse;
+    /**
+     * Internal Server Error
+     */
+    500: ErrorResponse;
+    /**
+     * Service Unavailable
+     */
+    503: ErrorResponse;
+};
+
+export type UpdateLabelError = UpdateLabelErrors[keyof UpdateLabelErrors];
+
+export type UpdateLabelResponses = {
+    /**
+     * OK
+     */
+    200: Label;
+};
+
+export type UpdateLabelResponse = UpdateLabelResponses[keyof UpdateLabelResponses];
+
+export type ReplaceLabelData = {
+    body: LabelRequest;
+    path: {
+        id: string;
+    };
+    query?: never;
+    url: '/api/v1/labels/{id}';
+};
+
+export type ReplaceLabelErrors = {
+    /**
+     * Bad Request
+     */
+    400: ErrorResponse;
+    /**
+     * Unauthorized
+     */
+    401: ErrorResponse;
+    /**
+     * Forbidden
+     */
+    403: ErrorResponse;
+    /**
+     * Not Found
+     */
+    404: ErrorResponse;
+    /**
+     * Method Not Allowed
+     */
+    405: ErrorResponse;
+    /**
+     * Unsupported Media Type
+     */
+    415: ErrorResponse;
+    /**
+     * Internal Server Error
+     */
+    500: ErrorResponse;
+    /**
+     * Service Unavailable
+     */
+    503: ErrorResponse;
+};
+
+export type ReplaceLabelError = ReplaceLabelErrors[keyof ReplaceLabelErrors];
+
+export type ReplaceLabelResponses = {
+    /**
+     * OK
+     */
+    200: Label;
+};
+
+export type ReplaceLabelResponse = ReplaceLabelResponses[keyof ReplaceLabelResponses];

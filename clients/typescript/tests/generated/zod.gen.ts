@@ -2,6 +2,8 @@
 
 import * as z from 'zod/mini';
 
+export const zColorEnum = z.enum(['red', 'green']);
+
 /**
  * One error.
  */
@@ -31,7 +33,8 @@ export const zErrorResponse = z.object({
  */
 export const zLabel = z.object({
     id: z.readonly(z.int()),
-    name: z.string().check(z.maxLength(150))
+    name: z.string().check(z.maxLength(150)),
+    color: zColorEnum
 });
 
 /**
@@ -41,6 +44,20 @@ export const zLabelRequest = z.object({
     name: z.string().check(z.minLength(1), z.maxLength(150))
 });
 
+export const zPaginatedLabelList = z.object({
+    count: z.int(),
+    next: z.nullish(z.url()),
+    previous: z.nullish(z.url()),
+    results: z.array(zLabel)
+});
+
+/**
+ * A label with a unique name.
+ */
+export const zPatchedLabelRequest = z.object({
+    name: z.optional(z.string().check(z.minLength(1), z.maxLength(150)))
+});
+
 /**
  * A label with a unique name.
  */
@@ -48,12 +65,39 @@ export const zLabelWritable = z.object({
     name: z.string().check(z.maxLength(150))
 });
 
+export const zPaginatedLabelListWritable = z.object({
+    count: z.int(),
+    next: z.nullish(z.url()),
+    previous: z.nullish(z.url()),
+    results: z.array(zLabelWritable)
+});
+
+/**
+ * OK
+ */
+export const zListLabelsResponse = zPaginatedLabelList;
+
 /**
  * Created
  */
-export const zLabelsCreateResponse = zLabel;
+export const zCreateLabelResponse = zLabel;
 
 /**
  * No response body
  */
-export const zLabelsDestroyResponse = z.void();
+export const zDeleteLabelResponse = z.void();
+
+/**
+ * OK
+ */
+export const zGetLabelResponse = zLabel;
+
+/**
+ * OK
+ */
+export const zUpdateLabelResponse = zLabel;
+
+/**
+ * OK
+ */
+export const zReplaceLabelResponse = zLabel;
