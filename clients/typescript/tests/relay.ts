@@ -22,6 +22,12 @@ export interface Seen {
   abandoned: boolean;
 }
 
+const CORS_HEADERS = [
+  ["Access-Control-Allow-Origin", "*"],
+  ["Access-Control-Allow-Headers", "authorization, content-type"],
+  ["Access-Control-Allow-Methods", "GET, POST, PUT, PATCH, DELETE"],
+  ["Access-Control-Expose-Headers", "*"],
+] as const;
 const FORWARDED_HEADERS = ["content-type", "x-request-id", "retry-after", "www-authenticate"];
 
 export class Relay {
@@ -51,6 +57,11 @@ export class Relay {
 
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const { method = "", url = "", headers } = request;
+    for (const [name, value] of CORS_HEADERS) response.setHeader(name, value);
+    if (headers["access-control-request-method"]) {
+      response.writeHead(204).end();
+      return;
+    }
     const body = (await request.toArray()).map(String).join("");
     const at = performance.now();
     const seen: Seen = { method, path: url, token: headers.authorization, body, at, abandoned: false };
