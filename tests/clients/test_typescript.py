@@ -21,7 +21,7 @@ from tests.factories import UserFactory
 
 CLIENT = Path(__file__).parents[2] / "clients" / "typescript"
 NODE_NEEDED = 20
-SECONDS = 300
+SECONDS = 600
 
 
 @pytest.fixture
