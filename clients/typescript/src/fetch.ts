@@ -1,5 +1,5 @@
 import { unlessAborted, within } from "./abort.js";
-import { isSameAccount, isTokenOf } from "./account.js";
+import { isLongExpired, isSameAccount, isTokenOf } from "./account.js";
 import { AccountChanged, ApiError, TokenUnavailable } from "./errors.js";
 import type { Call, Send } from "./patience.js";
 
@@ -16,6 +16,8 @@ export interface Session {
 /** The renewal of a token: the latest one, the latest that has ended, and what that one found. */
 interface Renewal {
   token: Token;
+  /** The call that tries an expired token, until it is answered. */
+  trial?: Promise<void> | undefined;
   renewal?: Promise<Token>;
   finished?: Promise<Token>;
   result?: Token;
@@ -23,6 +25,7 @@ interface Renewal {
 
 const TOKEN_MS = 10_000; // Clerk's own getToken retries for up to three minutes
 const SECOND_ATTEMPT_MS = 500; // getToken returns null while Clerk loads or switches accounts
+const TRIAL_MS = 1000; // the trial may be a slow call
 const USER_REFUSED = ["user_deleted", "user_inactive"];
 
 /** Return a fetch that sends a token, if there is one. */
@@ -36,13 +39,14 @@ export function authenticatedFetch(send: Send, getToken: GetToken, userId: strin
 /** Return a fetch that sends a token, and renews a refused token once and sends the request again.
  *
  * Calls refused with the same token share every renewal that was running when they were sent, and calls that start
- * while it runs wait for it. A request is never sent again with the token of another user or session: it rejects with
+ * while it runs wait for it. A token that has expired by this device's clock is tried by one call first. A request is never sent again with the token of another user or session: it rejects with
  * `AccountChanged`. */
 export function renewingFetch(send: Send, { getToken, userId, onSignedOut, onUserRefused }: Session): Send {
   let current: Renewal | undefined;
   let latest: Token = null; // the newest token, null after a sign-out
   let ended: Token | undefined; // what was refused when the user was signed out, undefined before
   let reported: Token | undefined; // the token whose user was reported as refused
+  let isClockWrong = false; // the API has accepted a token that has expired here
 
   async function getLatest(options?: { skipCache: boolean }): Promise<Token> {
     const token = await requestToken(getToken, options);
@@ -102,6 +106,21 @@ export function renewingFetch(send: Send, { getToken, userId, onSignedOut, onUse
     return state.renewal && !isOutdated ? state.renewal : startRenewal(state);
   }
 
+  const isDoubtful = (token: Token): boolean => token !== null && !isClockWrong && isLongExpired(token);
+
+  /** Let other calls with the token wait for the outcome of this one, unless it takes long. */
+  function startTrial(state: Renewal, outcome: Promise<{ response: Response }>): void {
+    const tried = outcome.then(({ response }) => {
+      if (response.ok) isClockWrong = true;
+    });
+    const long = new Promise<void>((resolve) => setTimeout(resolve, TRIAL_MS));
+    state.trial ??= Promise.race([tried, long])
+      .catch(() => {})
+      .finally(() => {
+        state.trial = undefined;
+      });
+  }
+
   return async (request, call) => {
     const before = latest;
     const token = await unlessAborted(call.signal, getLatest());
@@ -112,18 +131,30 @@ export function renewingFetch(send: Send, { getToken, userId, onSignedOut, onUse
       if (sender && !isSameAccount(sender, renewed)) throw new AccountChanged();
       return sendFinally(again, renewed, call);
     };
-    const running = state.renewal === finished ? undefined : state.renewal;
+    if (state.trial && isDoubtful(token)) await unlessAborted(call.signal, state.trial);
+    const running = getRunning(state, finished);
     const awaited = running && (await unlessAborted(call.signal, running));
     if (awaited) return sendAgain(request, awaited);
     const copy = request.clone(); // a body can be read only once
-    const response = await sendFinally(request, token, call);
-    if (!(await isTokenRefused(request, response, token, call))) return response;
-    const renewed = await unlessAborted(call.signal, joinRenewal(state, finished));
+    const outcome = sendFinally(request, token, call).then(async (response) => {
+      const isRefused = await isTokenRefused(request, response, token, call);
+      return { response, renewal: isRefused ? joinRenewal(state, finished) : undefined };
+    });
+    if (isDoubtful(token)) startTrial(state, outcome);
+    const { response, renewal } = await outcome;
+    if (!renewal) return response;
+    const renewed = await unlessAborted(call.signal, renewal);
     if (renewed) return sendAgain(copy, renewed);
     signOut(token);
     return response;
   };
 }
+
+/** Return the renewal that began or was running since `finished` had ended. */
+const getRunning = (
+  { renewal }: Renewal,
+  finished: Promise<Token> | undefined,
+): Promise<Token> | undefined => (renewal === finished ? undefined : renewal);
 
 async function requestToken(getToken: GetToken, options?: { skipCache: boolean }): Promise<Token> {
   const unlimited = new AbortController().signal;

@@ -1,7 +1,7 @@
 import { expect, it } from "vitest";
 import { createApiClient, createUserEndpoints, type GetToken } from "../src/index.js";
 import { Relay, type Step } from "./relay.js";
-import { ClerkSession, createUser, EXPIRED, rejectionOf, waitUntil } from "./servers.js";
+import { ClerkSession, createUser, rejectionOf, waitUntil } from "./servers.js";
 
 async function clientOf(getToken: GetToken, ...script: Step[]) {
   const relay = await Relay.start(...script);
@@ -60,7 +60,7 @@ it("rejects a call that waits for its retry", async () => {
 });
 
 it("rejects one of two calls that wait for the same renewal, and not the other", async () => {
-  const session = new ClerkSession(await createUser(), EXPIRED);
+  const session = new ClerkSession(await createUser(), { fault: "not_yet" });
   let open = () => {};
   const gate = new Promise<void>((resolve) => {
     open = resolve;

@@ -99,8 +99,9 @@ describe("a request whose token was refused", () => {
   });
 
   it("is not sent again by any of the calls that share the renewal", async () => {
-    const { expired, other } = await twoUsers();
-    const { client, users, relay, onSignedOut } = await clientOf(tokensOf({ held: expired, renewed: other }));
+    const { one, other } = await twoUsers();
+    const early = await mintToken(one, { fault: "not_yet" });
+    const { client, users, relay, onSignedOut } = await clientOf(tokensOf({ held: early, renewed: other }));
 
     const errors = await Promise.all(
       [post(client), users.me(), post(client), users.session()].map(rejectionOf),

@@ -82,7 +82,63 @@ describe("a refused token", () => {
     await Promise.all([users.me(), users.session(), users.me(), users.session(), users.me()]);
 
     expect(session.renewals).toBe(1);
+    expect(relay.seen).toHaveLength(6); // one call tries the expired token
+  });
+
+  it("that is refused for another reason is renewed once for five concurrent calls", async () => {
+    const { session, users, relay } = await setUp({ fault: "not_yet" });
+
+    await Promise.all([users.me(), users.session(), users.me(), users.session(), users.me()]);
+
+    expect(session.renewals).toBe(1);
     expect(relay.seen).toHaveLength(10);
+  });
+
+  it("is tried by one of 30 concurrent calls", async () => {
+    const { session, users, relay } = await setUp(EXPIRED);
+
+    await Promise.all(Array.from({ length: 30 }, () => users.me()));
+
+    expect(session.renewals).toBe(1);
+    expect(relay.seen).toHaveLength(31);
+  });
+
+  it("holds no call back for longer than a second", async () => {
+    const { users, relay } = await setUp(EXPIRED, {}, "slow", "slow");
+
+    const began = performance.now();
+    await Promise.all([users.me(), users.me()]);
+
+    expect(relay.gaps[0]).toBeGreaterThan(900);
+    expect(performance.now() - began).toBeLessThan(4000);
+  });
+
+  it("holds no call back after the trial was aborted", async () => {
+    const { users, relay } = await setUp(EXPIRED, {}, "hang");
+    const stop = new AbortController();
+
+    const trial = rejectionOf(users.me({ signal: stop.signal }));
+    await waitUntil(() => relay.seen.length === 1);
+    const other = users.me();
+    stop.abort();
+
+    expect(await trial).toMatchObject({ name: "AbortError" });
+    await other;
+    expect(relay.gaps[0]).toBeLessThan(900);
+  });
+
+  it("by a wrong clock only holds calls back once", async () => {
+    const session = new ClerkSession(await createUser());
+    const { users, relay } = await clientOf(session.getToken);
+    vi.spyOn(Date, "now").mockReturnValue(Date.now() + 3_600_000);
+    await Promise.all([users.me({ budget: 1e9 }), users.me({ budget: 1e9 })]);
+
+    const together = [0, 1, 2].map(() => users.me({ budget: 1e9 }));
+    await Promise.all(together);
+
+    expect(session.renewals).toBe(0);
+    expect(relay.seen).toHaveLength(5);
+    expect(Math.max(...relay.gaps.slice(2))).toBeLessThan(200);
   });
 
   describe("while it is renewed", () => {
