@@ -328,3 +328,13 @@ it("useApi without a provider is an error that says so", async () => {
 
   await expect(render(<Page />)).rejects.toThrow("useApi needs an <ApiProvider>");
 });
+
+it.each<[string | null | undefined, number | undefined]>([
+  ["http://api.example.com/api/v1/labels?page=2&page_size=1", 2],
+  ["/api/v1/labels?page_size=5&page=13", 13],
+  ["/api/v1/labels?homepage=3", undefined],
+  [null, undefined],
+  [undefined, undefined],
+])("the page after one whose next is %j is %j", (next, page) => {
+  expect(byPage.getNextPageParam({ ...(next !== undefined && { next }) })).toBe(page);
+});
