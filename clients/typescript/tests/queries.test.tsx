@@ -156,7 +156,7 @@ describe("the generated options for endpoints of your own", () => {
 
   it("list, create with field errors, page and delete", async () => {
     const name = prefix();
-    const { client, relay } = await clientOf();
+    const { client } = await clientOf();
     const search = { query: { page_size: 1 } };
 
     function Labels() {
