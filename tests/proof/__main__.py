@@ -1,8 +1,8 @@
 """Run the long proofs: `python -m tests.proof [NAME ...] [--seed N]`.
 
 A proof is a function `claim(*, seed) -> figures` that raises an exception if its claim is false. It has its
-own process, throwaway PostgreSQL and time limit. The same seed generates the same cases. A name is a module
-(`races`) or one claim of it (`keys.a_misbehaving_jwks_address_affects_no_known_key`).
+own process, throwaway PostgreSQL and time limit; two run at a time. The same seed generates the same cases. A
+name is a module (`races`) or one claim of it (`keys.a_misbehaving_jwks_address_affects_no_known_key`).
 """
 
 from __future__ import annotations
@@ -16,20 +16,28 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from importlib import import_module
 
 DEFAULT_MINUTES = 15.0
+# How many proofs run at a time: most of them wait.
+LANES = 2
 Claim = Callable[..., Mapping[str, object]]
 
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """The function `tests.proof.<name>` and its time limit in seconds; a very long one runs only if named."""
+    """The function `tests.proof.<name>` and its time limit in seconds.
+
+    A proof that measures how soon something is answered runs alone. A very long one runs only if it is named.
+    """
 
     name: str
     seconds: int
+    alone: bool = False
     only_if_named: bool = False
 
 
@@ -46,19 +54,19 @@ PROOFS: tuple[Proof, ...] = (
     Proof("outages.a_restarted_database_under_uvicorn_gives_only_200_and_503", 200),
     Proof("outages.a_server_killed_during_a_webhook_loses_nothing", 240),
     Proof("databases.a_database_that_fails_at_writes_gives_503_only_to_writes", 200),
-    Proof("databases.a_lock_held_elsewhere_is_503_after_five_seconds", 200),
-    Proof("deadlines.a_stopped_server_costs_a_request_six_seconds", 120),
-    Proof("deadlines.a_stopped_server_behind_a_pool_costs_the_same", 220),
-    Proof("deadlines.a_locked_table_costs_a_request_six_seconds", 150),
-    Proof("failovers.a_promoted_standby_serves_every_request", 90),
-    Proof("probes.a_locked_ledger_stops_no_probe_and_no_user", 90),
+    Proof("databases.a_lock_held_elsewhere_is_503_after_five_seconds", 200, alone=True),
+    Proof("deadlines.a_stopped_server_costs_a_request_six_seconds", 120, alone=True),
+    Proof("deadlines.a_stopped_server_behind_a_pool_costs_the_same", 220, alone=True),
+    Proof("deadlines.a_locked_table_costs_a_request_six_seconds", 150, alone=True),
+    Proof("failovers.a_promoted_standby_serves_every_request", 90, alone=True),
+    Proof("probes.a_locked_ledger_stops_no_probe_and_no_user", 90, alone=True),
     Proof("probes.preloaded_workers_always_get_keys", 150),
     Proof("keys.a_misbehaving_jwks_address_affects_no_known_key", 200),
     Proof("keys.known_keys_are_served_half_an_hour_without_the_jwks_address", 150),
-    Proof("logins.a_login_flood_leaves_live_and_me_quick", 120),
+    Proof("logins.a_login_flood_leaves_live_and_me_quick", 120, alone=True),
     Proof("versions.the_last_release_serves_on_the_newest_tables", 180),
     Proof("versions.this_version_waits_for_its_migrations", 120),
-    Proof("rotations.a_rotation_under_forged_keys_refuses_no_new_token", 150),
+    Proof("rotations.a_rotation_under_forged_keys_refuses_no_new_token", 150, alone=True),
     Proof("clocks.a_wrong_clock_is_reported_and_refuses_no_valid_token", 150),
     Proof("canaries.no_input_is_logged_stored_or_returned", 240),
     Proof("fuzz.no_altered_token_is_accepted", 180),
@@ -84,7 +92,11 @@ def main() -> int:
     print(f"seed {arguments.seed}", flush=True)
     begin = time.monotonic()
     end = begin + arguments.minutes * 60
-    results = {proof.name: _run_in_subprocess(proof, seed=arguments.seed, end=end) for proof in chosen}
+    run = partial(_run_in_subprocess, seed=arguments.seed, end=end)
+    results = {proof.name: run(proof) for proof in chosen if proof.alone}
+    others = [proof for proof in chosen if not proof.alone]
+    with ThreadPoolExecutor(LANES) as lanes:
+        results |= zip((proof.name for proof in others), lanes.map(run, others), strict=True)
     print(f"\n{'':=<78}")
     for name, (passed, seconds) in results.items():
         print(f"{'PASS' if passed else 'FAIL'}  {seconds:5.0f} s  {name}")
@@ -116,21 +128,23 @@ def _is_chosen(proof: Proof, *, names: list[str]) -> bool:
 
 
 def _run_in_subprocess(proof: Proof, *, seed: int, end: float) -> tuple[bool, float]:
-    print(f"\n--- {proof.name}", flush=True)
     begin = time.monotonic()
-    limit = min(proof.seconds, end - begin)
+    limit = max(0, min(proof.seconds, end - begin))
     command = [sys.executable, "-m", "tests.proof", "--in-process", proof.name, "--seed", str(seed)]
-    with subprocess.Popen(command, start_new_session=True) as process:
+    with subprocess.Popen(
+        command, start_new_session=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as process:
         try:
-            passed = process.wait(timeout=max(0, limit)) == 0
+            output, _ = process.communicate(timeout=limit)
+            passed = process.returncode == 0
         except subprocess.TimeoutExpired:
-            passed = False
-            print(f"not finished within {max(0, limit):.0f} s", flush=True)
+            output, passed = f"not finished within {limit:.0f} s\n", False
         finally:
             with suppress(ProcessLookupError):  # usually no process of the group is left
                 os.killpg(process.pid, signal.SIGKILL)
     seconds = time.monotonic() - begin
-    print(f"{'PASS' if passed else 'FAIL'} {proof.name} after {seconds:.0f} s", flush=True)
+    verdict = "PASS" if passed else "FAIL"
+    print(f"\n--- {proof.name}\n{output}{verdict} {proof.name} after {seconds:.0f} s", flush=True)
     return passed, seconds
 
 
