@@ -70,13 +70,9 @@ def test_the_image_has_each_package_and_two_files(tmp_path: Path) -> None:
 def test_a_new_app_is_in_the_image_and_another_new_folder_is_not(tmp_path: Path) -> None:
     clone, image = tmp_path / "clone", tmp_path / "app"
     image.mkdir()
-    new = (
-        "notes/__init__.py",
-        "notes/migrations/0001_initial.py",
-        "infrastructure/key.pem",
-        "devclerk/__init__.py",
-    )
-    for path in (*new, "key.pem", "manage.py", "deploy/gunicorn.conf.py"):
+    app = ("notes/__init__.py", "notes/migrations/0001_initial.py")
+    others = ("infrastructure/key.pem", "key.pem", "devclerk/__init__.py")
+    for path in (*app, *others, "manage.py", "deploy/gunicorn.conf.py"):
         (clone / path).parent.mkdir(parents=True, exist_ok=True)
         (clone / path).touch()
 
