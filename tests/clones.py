@@ -22,10 +22,17 @@ def copy_project(folder: Path, *, names: Iterable[str] | None = None) -> Path:
     (folder / ".venv").symlink_to(sys.prefix)
     # The packages are installed already; nothing may change the environment of the tests.
     (folder / ".ci" / "venv").write_text("#!/bin/sh\n")
-    git(folder, "init", "--quiet")
-    git(folder, "add", "--all")
-    git(folder, "-c", "user.name=n", "-c", "user.email=e", "commit", "--quiet", "--message=clone")
+    git(folder, "init", "--quiet", "--initial-branch=main")
+    commit(folder, "clone")
     return folder
+
+
+def commit(folder: Path, message: str) -> None:
+    """Commit all files."""
+    git(folder, "config", "user.name", "n")
+    git(folder, "config", "user.email", "e")
+    git(folder, "add", "--all")
+    git(folder, "commit", "--quiet", "--message", message)
 
 
 def git(folder: Path, *arguments: str) -> str:
