@@ -9,13 +9,10 @@ RUN python3 -m venv /venv \
     && /venv/bin/pip install --quiet --no-deps --no-compile --only-binary :all: --require-hashes -r requirements.txt \
     && /venv/bin/pip uninstall --quiet --yes pip \
     && rm requirements.txt
-COPY manage.py ./
-COPY deploy/gunicorn.conf.py ./
-COPY config config
-COPY accounts accounts
-COPY api api
-COPY webhooks webhooks
-COPY health health
+COPY . /sent
+# The Python packages that .dockerignore sends, so also the apps of a clone; no other folder and no other file.
+RUN cp /sent/manage.py /sent/deploy/gunicorn.conf.py . \
+    && for module in /sent/*/__init__.py; do cp -R "${module%/__init__.py}" . || exit 1; done
 # Needs no setting: the server reports missing ones when it starts.
 RUN /venv/bin/python manage.py collectstatic --no-input --verbosity 0 \
     && /venv/bin/python -m compileall -q -j 0 --invalidation-mode unchecked-hash /venv/lib /app

@@ -1,6 +1,6 @@
 # Needs make, git and Python 3.11 or newer (PY=python3.13 selects one); everything else is installed into .venv.
 .DEFAULT_GOAL := help
-.PHONY: help run test test-latest image check client proof mutants bench bench-quick format schema lock
+.PHONY: help run test test-latest image check client proof mutants bench bench-quick format schema migrations rename lock
 
 PORT ?= 8000
 CLERK_PORT ?= 8001
@@ -14,7 +14,7 @@ CLERK_NODE := tests/devclerk/javascript/node_modules
 BENCH_PY = $(or $(PY),python3.13 python3.12 $(wildcard $(HOME)/.pyenv/versions/3.13.*/bin/python $(HOME)/.pyenv/versions/3.12.*/bin/python) python3)
 BENCH_VENV = PY="$(BENCH_PY)" .ci/venv --folder .venv-bench requirements.txt requirements-bench.txt
 
-# The commands of `make check` do not start without these settings, and use none of them.
+# The commands of Django do not start without these settings, and those below use none of them.
 CHECK_ENVIRONMENT := DJANGO_DEBUG=true DATABASE_URL=sqlite:///.check.sqlite3 \
 	CLERK_ISSUER=https://clerk.example.test CLERK_JWKS_URL=https://clerk.example.test/jwks \
 	CLERK_AUTHORIZED_PARTIES=https://app.example.test
@@ -32,6 +32,8 @@ help:
 	@echo "              source into another tree"
 	@echo "make format   fix what the formatter and the linter can fix"
 	@echo "make schema   regenerate api/openapi.yaml"
+	@echo "make migrations   write the migrations of changed models, formatted"
+	@echo "make rename   NAME=my-shop: the name of your own clone; licence, figures and lock stay valid"
 	@echo "make lock     resolve the dependencies and write requirements*.txt (needs uv)"
 
 run:
@@ -110,6 +112,14 @@ schema:
 	$(CHECK_ENVIRONMENT) $(PYTHON) manage.py spectacular --validate --fail-on-warn --file api/openapi.yaml
 	$(CHECK_ENVIRONMENT) $(PYTHON) manage.py spectacular --validate --fail-on-warn --urlconf tests.clients.labels \
 		--file clients/typescript/tests/openapi.yaml
+
+migrations:
+	@.ci/venv requirements-dev.txt
+	$(CHECK_ENVIRONMENT) $(PYTHON) manage.py makemigrations
+	@.venv/bin/ruff check --fix --quiet */migrations && .venv/bin/ruff format --quiet */migrations
+
+rename:
+	@"$$(.ci/python)" .ci/rename "$(NAME)"
 
 lock:
 	uv lock --upgrade

@@ -16,6 +16,8 @@ from tests.factories import UserFactory
 # django-stubs does not export the type of the test client's response.
 Response = Any
 Ask = Callable[..., Response]
+# The schema of a clone has those of its own apps too.
+PATHS = ["/api/v1/me", "/api/v1/session", "/api/v1/users", "/api/v1/users/{id}"]
 
 
 @pytest.fixture

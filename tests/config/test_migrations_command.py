@@ -26,6 +26,41 @@ class Migration(migrations.Migration):
 """
 
 
+MODELS = """
+from django.conf import settings
+from django.db import models
+
+
+class Note(models.Model):
+    owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT)
+"""
+NOTES = """
+from django.conf import settings
+from django.db import migrations, models
+
+
+class Migration(migrations.Migration):
+    dependencies = [migrations.swappable_dependency(settings.AUTH_USER_MODEL)]
+    operations = [
+        migrations.CreateModel(
+            "Note",
+            [
+                ("id", models.BigAutoField(primary_key=True)),
+                ("owner", models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT)),
+            ],
+        )
+    ]
+"""
+OWNERLESS = """
+from django.db import migrations
+
+
+class Migration(migrations.Migration):
+    dependencies = [("notes", "0001_initial")]
+    operations = [migrations.RemoveField("note", "owner")]
+"""
+
+
 @pytest.fixture(scope="module")
 def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a repository whose only commit is the last release."""
@@ -83,6 +118,27 @@ def test_command_refuses_a_released_migration_that_was_changed(work: Path) -> No
         1,
         f"webhooks_webhookevent: {CHECK['CHANGED']}\n",
     )
+
+
+def test_app_of_a_clone_is_compared_once_it_was_released(work: Path) -> None:
+    for name, text in (
+        ("__init__", ""),
+        ("models", MODELS),
+        ("migrations/__init__", ""),
+        ("migrations/0001_initial", NOTES),
+    ):
+        (work / "notes" / f"{name}.py").parent.mkdir(parents=True, exist_ok=True)
+        (work / "notes" / f"{name}.py").write_text(text)
+    settings = work / "config/settings.py"
+    settings.write_text(settings.read_text().replace('"webhooks",\n', '"webhooks",\n    "notes",\n', 1))
+    assert check(work) == (0, "", "")
+
+    git(work, "add", ".")
+    git(work, "-c", "user.name=n", "-c", "user.email=e", "commit", "--quiet", "--message=notes")
+    (work / "LAST_RELEASE").write_text(git(work, "rev-parse", "HEAD"))
+    (work / "notes/migrations/0002_ownerless.py").write_text(OWNERLESS)
+    sentence = "notes_note.owner_id is removed or renamed, and the last release reads and writes it."
+    assert check(work) == (1, f"notes.0002_ownerless: {sentence}\n", f"{CHECK['ADVICE']}\n")
 
 
 @pytest.mark.parametrize("commit", ["", None])

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import subprocess
 import sys
+import tempfile
 from functools import cache
 from pathlib import Path
 
@@ -13,8 +15,8 @@ ROOT = Path(__file__).parent.parent.parent
 DOCKERFILES = (ROOT / "Dockerfile", ROOT / "deploy" / "pgbouncer" / "Dockerfile")
 # Never sent; too many files to check each.
 LARGE = {".git", ".venv", ".venv-latest", "node_modules"}
-# Source and destination, both below the folder that becomes /app.
-COPY = re.compile(r"^COPY (?!--)(\S+) (\S+)$", re.MULTILINE)
+# The command that copies from the build context, in /sent, into /app.
+COPY = re.compile(r"^COPY \. /sent\n(?:#.*\n)*RUN ((?:.*\\\n)*.*)$", re.MULTILINE)
 
 
 def is_sent(path: str) -> bool:
@@ -40,27 +42,24 @@ def _expression(pattern: str) -> re.Pattern[str]:
     return re.compile("".join(translations.get(part, re.escape(part)) for part in parts) + "(?:/.*)?")
 
 
-def files() -> list[str]:
-    """Return the files of this folder without those of the large folders."""
+def files(root: Path = ROOT) -> list[str]:
+    """Return the files of a clone without those of the large folders."""
     found = []
-    for folder, folders, names in os.walk(ROOT):
+    for folder, folders, names in os.walk(root):
         folders[:] = set(folders) - LARGE
-        found += [str(Path(folder, name).relative_to(ROOT)) for name in names]
+        found += [str(Path(folder, name).relative_to(root)) for name in names]
     return found
 
 
-def unpack(folder: Path) -> None:
-    """Copy the files into `folder` that the Dockerfile copies into /app."""
-    for source, destination in COPY.findall((ROOT / "Dockerfile").read_text()):
-        if (ROOT / source).is_dir():
-            shutil.copytree(ROOT / source, folder / destination, ignore=_not_sent)
-        else:
-            shutil.copy(ROOT / source, folder / destination)
-
-
-def _not_sent(folder: str, names: list[str]) -> set[str]:
-    below = Path(folder).relative_to(ROOT)
-    return {name for name in names if not is_sent(f"{below / name}")}
+def unpack(folder: Path, *, root: Path = ROOT) -> None:
+    """Fill `folder` as the Dockerfile fills /app: send the files of a clone and run the same command."""
+    (command,) = COPY.findall((ROOT / "Dockerfile").read_text())
+    with tempfile.TemporaryDirectory() as sent:
+        for path in filter(is_sent, files(root)):
+            (Path(sent) / path).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(root / path, Path(sent) / path)
+        lines = command.replace("/sent", sent)
+        subprocess.run(["sh", "-euc", lines], cwd=folder, check=True)  # noqa: S607 - any sh
 
 
 def program(name: str) -> str:

@@ -12,10 +12,10 @@ import pytest
 
 from config.env import read_dotenv
 from tests.deploy.conftest import run_in
-from tests.deploy.context import COPY, DOCKERFILES, ROOT, files, image_health_port, is_sent, program
+from tests.deploy.context import DOCKERFILES, ROOT, files, image_health_port, is_sent, program, unpack
+from tests.packages import PRODUCT
 
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
-SENT = {"accounts", "api", "config", "health", "webhooks"}
 
 
 @pytest.mark.parametrize("dockerfile", DOCKERFILES, ids=["product", "pgbouncer"])
@@ -24,12 +24,10 @@ def test_hadolint_finds_nothing(dockerfile: Path) -> None:
     assert (done.returncode, done.stdout) == (0, "")
 
 
-def test_five_packages_and_three_files_are_sent() -> None:
-    sent = {Path(path).parts[0] for path in files() if is_sent(path)}
-    assert sent == SENT | {"manage.py", "requirements.txt", "deploy"}
-    assert [path for path in files() if is_sent(path) and path.startswith("deploy")] == [
-        "deploy/gunicorn.conf.py"
-    ]
+def test_the_packages_and_three_files_are_sent() -> None:
+    sent = [path for path in files() if is_sent(path)]
+    assert {Path(path).parts[0] for path in sent} >= {*PRODUCT, "manage.py", "requirements.txt", "deploy"}
+    assert [path for path in sent if path.startswith("deploy")] == ["deploy/gunicorn.conf.py"]
 
 
 @pytest.mark.parametrize(
@@ -50,10 +48,10 @@ def test_five_packages_and_three_files_are_sent() -> None:
         "requirements-dev.txt",
         "secrets.env",
         "tests/conftest.py",
-        "a-new-folder/key.pem",
+        "frontend/node_modules/react/index.js",
     ],
 )
-def test_nothing_else_is_sent(path: str) -> None:
+def test_secrets_and_development_are_not_sent(path: str) -> None:
     assert not is_sent(path)
 
 
@@ -62,9 +60,26 @@ def test_a_package_is_sent_completely() -> None:
     assert is_sent("accounts/templates/admin/accounts/user/confirm.html")
 
 
-def test_exactly_the_sent_files_are_copied() -> None:
-    sources = {source for source, _ in COPY.findall(DOCKERFILE)}
-    assert sources == {path if path in sources else Path(path).parts[0] for path in files() if is_sent(path)}
+def test_the_image_has_each_package_and_two_files(tmp_path: Path) -> None:
+    unpack(tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == {*PRODUCT, "manage.py", "gunicorn.conf.py"}
+    (module,) = tmp_path.glob("accounts/clerk/keys.py")
+    assert module.read_bytes() == (ROOT / "accounts/clerk/keys.py").read_bytes()
+
+
+def test_a_new_app_is_in_the_image_and_another_new_folder_is_not(tmp_path: Path) -> None:
+    clone, image = tmp_path / "clone", tmp_path / "app"
+    image.mkdir()
+    app = ("notes/__init__.py", "notes/migrations/0001_initial.py")
+    others = ("infrastructure/key.pem", "key.pem", "devclerk/__init__.py")
+    for path in (*app, *others, "manage.py", "deploy/gunicorn.conf.py"):
+        (clone / path).parent.mkdir(parents=True, exist_ok=True)
+        (clone / path).touch()
+
+    unpack(image, root=clone)
+
+    copied = {str(path.relative_to(image)) for path in image.rglob("*") if path.is_file()}
+    assert copied == {"manage.py", "gunicorn.conf.py", *app}
 
 
 def test_the_packages_start_without_the_rest(app: Path) -> None:

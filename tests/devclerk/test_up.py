@@ -18,6 +18,8 @@ from pathlib import Path
 import pytest
 import requests
 
+from tests.packages import PRODUCT
+
 ROOT = Path(__file__).parent.parent.parent
 Start = Callable[..., subprocess.Popen[str]]
 
@@ -232,7 +234,7 @@ def test_a_frontend_on_any_port_and_a_given_origin_may_call_the_api(
 
 def test_a_change_of_the_code_reaches_the_api(start: Start, ports: tuple[int, int], tmp_path: Path) -> None:
     tree = tmp_path / "project"
-    for part in ("accounts", "api", "config", "devclerk", "health", "webhooks"):
+    for part in (*PRODUCT, "devclerk"):
         shutil.copytree(ROOT / part, tree / part, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "manage.py", tree)
     api = f"http://127.0.0.1:{ports[0]}"

@@ -15,18 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.docs.documents import ROOT
+from tests.packages import PACKAGES
 
-PARTS = (
-    "accounts",
-    "api",
-    "config",
-    "devclerk",
-    "health",
-    "webhooks",
-    "tests",
-    "manage.py",
-    "pyproject.toml",
-)
+PARTS = (*PACKAGES, "manage.py", "pyproject.toml")
 SECONDS = 180
 
 

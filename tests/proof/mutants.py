@@ -22,6 +22,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
+from tests.packages import PRODUCT
 from tests.postgres import ThrowawayPostgres
 
 ROOT = Path(__file__).parent.parent.parent
@@ -184,7 +185,13 @@ def _copy_tree(tree: Path, *, module: str) -> Path:
         ".*", "node_modules", "test-output", "__pycache__", "*.sqlite3*", "mutants"
     )
     shutil.copytree(ROOT, tree, ignore=ignored)
-    settings = f"only_mutate = {[module]}\npytest_add_cli_args_test_selection = {list(MODULES[module])}\n"
+    mutated = {name.partition("/")[0] for name in MODULES}
+    others = [*(name for name in PRODUCT if name not in mutated), "devclerk", "manage.py"]
+    settings = (
+        f"only_mutate = {[module]}\n"
+        f"pytest_add_cli_args_test_selection = {list(MODULES[module])}\n"
+        f"also_copy = {others}\n"
+    )
     project = tree / "pyproject.toml"
     project.write_text(project.read_text().replace("[tool.mutmut]\n", f"[tool.mutmut]\n{settings}"))
     return tree
