@@ -131,8 +131,8 @@ def test_run_without_a_limit_is_never_overdue(work: Work) -> None:
 
 
 def test_run_is_a_daemon_thread_of_its_name(work: Work) -> None:
-    SingleFlight(work, name="test-run").join_or_start()
-    (thread,) = [each for each in threading.enumerate() if each.name == "test-run"]
+    SingleFlight(work, name="test-of-names").join_or_start()
+    (thread,) = [each for each in threading.enumerate() if each.name == "test-of-names"]
     assert thread.daemon
     work.may_end.set()
 
