@@ -27,8 +27,11 @@ def a_locked_ledger_stops_no_probe_and_no_user(*, seed: int) -> Mapping[str, obj
     return lock_ledger(seconds=10)
 
 
-def lock_ledger(*, seconds: float) -> Mapping[str, object]:
-    """Lock the ledger for this time, before and after a first report is kept."""
+def lock_ledger(*, seconds: float, max_late: int = 1) -> Mapping[str, object]:
+    """Lock the ledger for this time, before and after a first report is kept.
+
+    `max_late` is how many liveness probes may take longer than `LIVE_SECONDS`: a busy machine delays some.
+    """
     port = _free_port()
     figures: dict[str, object] = {}
     variables = {"GUNICORN_CMD_ARGS": THREADS, "HEALTH_PORT": str(port)}
@@ -56,8 +59,7 @@ def lock_ledger(*, seconds: float) -> Mapping[str, object]:
             late = sum(wait > LIVE_SECONDS for wait in waits["live"])
             statuses = Counter(status for status, _ in answers)
             assert statuses.keys() <= expected, statuses
-            # A machine with more to do than cores delays a few of them by itself.
-            assert late <= len(waits["live"]) / 20 + 1, sorted(waits["live"])
+            assert late <= max_late, sorted(waits["live"])
             assert slowest["live"] <= 1, slowest
             assert slowest["ready"] <= READY_SECONDS, slowest
             assert slowest["me"] <= 2, slowest

@@ -10,7 +10,7 @@ pytestmark = pytest.mark.postgresql
 
 
 def test_a_locked_ledger_stops_no_probe_and_no_user() -> None:
-    assert lock_ledger(seconds=3)
+    assert lock_ledger(seconds=3, max_late=10)
 
 
 def test_preloaded_workers_always_get_keys() -> None:
