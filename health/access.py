@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from django.conf import settings
 from django.db import Error
 from django.http import HttpRequest
 from django.utils.crypto import constant_time_compare
 
+from accounts.conf import settings
 from accounts.db import retry_on_dead_connection
 
 

@@ -12,7 +12,7 @@ from django.db.models.functions import Lower
 from django.http import HttpRequest
 from django.utils.functional import cached_property
 
-from accounts.models import DeletedBy, User, UserQuerySet
+from accounts.models import DeletedBy, IdentityQuerySet, User
 
 COUNTED_ROWS_MAX = 10_000
 
@@ -92,7 +92,7 @@ def match_id(term: str) -> Q | None:
         return None
 
 
-def search_users(queryset: UserQuerySet, term: str) -> UserQuerySet:
+def search_users(queryset: IdentityQuerySet[Any], term: str) -> QuerySet[Any]:
     """Return the users with this id, or whose e-mail, first, last or full name begins with the term."""
     if condition := match_id(term):
         return queryset.live_or_deleted().filter(condition)
