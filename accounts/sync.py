@@ -13,7 +13,7 @@ from typing import Any
 
 from django.utils import timezone
 
-from accounts.adapter import create_user, deactivate_user, has_user, new_identity, write_user
+from accounts.adapter import create_user, deactivate_user, has_user, is_active, new_identity, write_user
 from accounts.clerk.profiles import FIELDS, ClerkProfile, Source, Value
 from accounts.db import locked_transaction
 from accounts.merge import MergeResult, merge
@@ -162,7 +162,7 @@ def build_identity(profile: ClerkProfile, *, predecessor: Any = None) -> Any:
     """
     identity = new_identity(profile.clerk_id, created_via=_CREATED_VIA[profile.source])
     if predecessor is not None:
-        identity.banned, identity.is_active = predecessor.banned, predecessor.is_active
+        identity.banned, identity.is_active = predecessor.banned, is_active(predecessor)
         if "banned" in predecessor.field_versions:
             identity.field_versions = {"banned": predecessor.field_versions["banned"]}
     merged = merge_profile(identity, profile)

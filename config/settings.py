@@ -196,7 +196,7 @@ REST_FRAMEWORK: dict[str, Any] = {
     "URL_FORMAT_OVERRIDE": None,
 }
 DRF_STANDARDIZED_ERRORS: dict[str, Any] = {
-    "EXCEPTION_HANDLER_CLASS": "api.errors.ExceptionHandler",
+    "EXCEPTION_HANDLER_CLASS": "accounts.errors.ExceptionHandler",
     # The error envelope is the contract in debug too.
     "ENABLE_IN_DEBUG_FOR_UNHANDLED_EXCEPTIONS": True,
     "ALLOWED_ERROR_STATUS_CODES": _ERROR_STATUSES,

@@ -49,10 +49,14 @@ def has_user(identity: Any) -> bool:
     return is_user_model() or identity.user_id is not None
 
 
+def is_active(identity: Any) -> bool:
+    """Return whether neither the identity nor its user is deactivated. Raises django.db.Error."""
+    return bool(identity.is_active and getattr(get_user(identity), "is_active", True))
+
+
 def may_sign_in(identity: Any) -> bool:
-    """Return whether neither the identity is banned or deactivated, nor its user deactivated."""
-    user = get_user(identity)
-    return not identity.banned and identity.is_active and bool(getattr(user, "is_active", True))
+    """Return whether the identity is neither banned nor deactivated. Raises django.db.Error."""
+    return not identity.banned and is_active(identity)
 
 
 def is_staff(user: Any) -> bool:
