@@ -7,7 +7,7 @@ from functools import partial
 
 from accounts.clerk.profiles import ClerkProfile
 from accounts.db import after_commit
-from accounts.models import AbstractClerkIdentity
+from accounts.models import get_identity_model
 from accounts.signals import page_synced, sync_failed, user_synced
 
 
@@ -16,7 +16,7 @@ def notify_synced(clerk_id: str, *, source: str, outcome: str) -> None:
     after_commit(
         partial(
             user_synced.send_robust,
-            sender=AbstractClerkIdentity,
+            sender=get_identity_model(),
             clerk_id=clerk_id,
             source=source,
             outcome=outcome,
@@ -27,7 +27,7 @@ def notify_synced(clerk_id: str, *, source: str, outcome: str) -> None:
 def notify_page_synced(*, source: str, outcomes: Mapping[str, str]) -> None:
     """Notify observers of the outcomes by Clerk id."""
     after_commit(
-        partial(page_synced.send_robust, sender=AbstractClerkIdentity, source=source, outcomes=outcomes)
+        partial(page_synced.send_robust, sender=get_identity_model(), source=source, outcomes=outcomes)
     )
 
 
@@ -36,7 +36,7 @@ def notify_failed(clerk_id: str | None, *, source: str, reason: str) -> None:
     after_commit(
         partial(
             sync_failed.send_robust,
-            sender=AbstractClerkIdentity,
+            sender=get_identity_model(),
             clerk_id=clerk_id,
             source=source,
             reason=reason,

@@ -31,7 +31,7 @@ from accounts.clerk.unexpected import log_unexpected
 from accounts.conf import get_claims_map, get_key_source, get_verifier
 from accounts.db import failure_reason, retry_on_dead_connection, write_alias, write_connection
 from accounts.deadline import Breaker, database_deadline
-from accounts.models import AbstractClerkIdentity, User, get_identity_model
+from accounts.models import User, get_identity_model
 from accounts.signals import authentication_decided, sync_failed
 from accounts.sync import UserDeleted, merge_profile, sync_user
 
@@ -234,4 +234,4 @@ def _has_changes(identity: Any, profile: ClerkProfile) -> bool:
 
 
 def _notify_failed(clerk_id: str | None, *, reason: str) -> None:
-    sync_failed.send_robust(sender=AbstractClerkIdentity, clerk_id=clerk_id, source="request", reason=reason)
+    sync_failed.send_robust(sender=get_identity_model(), clerk_id=clerk_id, source="request", reason=reason)
