@@ -57,7 +57,7 @@ NEXT_STEPS = {
     ),
     "create_user_failed": (
         "CLERK_CREATE_USER, a receiver of post_save or the table of your users did not accept a new user: "
-        "the log line of that time names the class and the place. Correct the cause, then let the user sign in."
+        "the log line of that time names the class and the place. Correct the cause: a sign-in closes it."
     ),
     UNUSABLE_FIELD: (
         "Clerk holds a value that cannot be stored; all other fields were synced. Correct it in Clerk, "

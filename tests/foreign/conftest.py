@@ -1,7 +1,9 @@
-"""The tests in `cases` run inside a foreign project, in a process of its own: see `test_projects`."""
+"""The tests in `cases` and `own_cases` run inside the projects, in processes of their own."""
 
 from __future__ import annotations
 
 import os
 
-collect_ignore_glob = ["cases/*"] if os.environ.get("DJANGO_SETTINGS_MODULE") == "config.settings" else []
+# This module is also loaded inside the projects.
+IS_PROJECT = os.environ.get("DJANGO_SETTINGS_MODULE") != "config.settings"
+collect_ignore_glob = [] if IS_PROJECT else ["cases/*", "own_cases/*"]

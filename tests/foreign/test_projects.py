@@ -11,7 +11,8 @@ import pytest
 
 pytestmark = [pytest.mark.postgresql, pytest.mark.own_session]
 ROOT = Path(__file__).parent.parent.parent
-PROJECTS = ("plain", "mail")
+# The settings of each project, and the folder of its tests.
+PROJECTS = {"plain": "cases", "mail": "cases", "own": "own_cases"}
 KEPT_VARIABLES = ("PATH", "HOME", "LANG")
 MIGRATED = ("accounts", "webhooks", "health")
 
@@ -32,7 +33,7 @@ def run(*arguments: str, project: str) -> subprocess.CompletedProcess[str]:
 @pytest.mark.parametrize("project", PROJECTS)
 def test_project_is_adopted(project: str) -> None:
     options = ("-q", "-o", "addopts=", "-p", "no:cacheprovider")
-    tests = run("pytest", "tests/foreign/cases", *options, project=project)
+    tests = run("pytest", f"tests/foreign/{PROJECTS[project]}", *options, project=project)
     assert tests.returncode == 0, tests.stdout[-6000:] + tests.stderr[-2000:]
 
 

@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import psycopg
 import pytest
 from django.contrib.auth import get_user_model
 from django.core.checks import run_checks
 from django.db.models.signals import post_save
 from pytest_django import Settings
 
+from accounts.db import lock_key
 from accounts.models import ClerkAccount
 from tests.accounts.bulk.commands import run_json
 from tests.foreign.cases.conftest import Project
 from tests.webhooks.deliveries import deliver, envelope, user_data
+from tests.webhooks.trouble import address
 
 pytestmark = pytest.mark.django_db(transaction=True)
 Failures = Callable[[], list[tuple[str | None, str]]]
@@ -69,6 +72,13 @@ def test_failing_receiver_is_503_for_its_user_alone(project: Project, failures: 
 
 
 @pytest.mark.usefixtures("_broken_receiver")
+def test_failure_is_in_the_report(project: Project) -> None:
+    assert project.get("ada").status_code == 503
+    _, report = run_json("sync_health")
+    assert report["failures"]["by_reason"] == {"create_user_failed": 1}
+
+
+@pytest.mark.usefixtures("_broken_receiver")
 def test_failing_receiver_is_503_for_its_webhook(project: Project) -> None:
     response = deliver(envelope("user.created", user_data("user_ada")))
     assert response.status_code == 503
@@ -81,6 +91,18 @@ def test_failing_receiver_fails_one_user_of_a_backfill(project: Project, failure
     assert (status, counts["failed"], counts["created"]) == (1, 1, others)
     assert (project.clerk.person("ada").id, "create_user_failed") in failures()
     assert project.users.count() == others
+
+
+def test_failed_update_continues_with_the_stored_row(project: Project, failures: Failures) -> None:
+    """Under ATOMIC_REQUESTS too: the failure must not break the transaction of the view."""
+    project.get("ada")
+    ada = project.clerk.update("ada", first_name="Augusta")
+    with psycopg.connect(address()) as other:
+        other.execute("SELECT pg_advisory_lock(%s)", [lock_key(ada.id)])
+        response = project.get("ada")
+    assert (response.status_code, response.json()["has_profile"]) == (200, True)
+    assert failures() == [(ada.id, "lock_timeout")]
+    assert ClerkAccount.objects.get().first_name == "Ada"
 
 
 @pytest.mark.parametrize("name", ["fail", "return_saved", "missing"])

@@ -11,6 +11,7 @@ from django.test import Client
 from pytest_django import Settings
 
 from accounts.models import ClerkAccount, DeletedBy, User
+from accounts.sync import Outcome, delete_locally
 from tests.foreign.cases.conftest import Project
 from tests.foreign.shop.models import Profile
 
@@ -132,6 +133,16 @@ def test_project_may_delete_its_user(project: Project) -> None:
     assert project.get("ada").status_code == 200
     assert project.user_of("ada").pk is not None
     assert ClerkAccount.objects.filter(deleted_by=DeletedBy.LOCAL, user=None).count() == 1
+
+
+def test_account_after_a_deletion_inherits_the_deactivation_of_the_user(project: Project) -> None:
+    project.get("ada")
+    user = project.user_of("ada")
+    user.is_active = False
+    user.save()
+    assert delete_locally(ClerkAccount.objects.get()) == Outcome.DELETED
+    assert project.get("ada").status_code == 403
+    assert not ClerkAccount.objects.live().get().is_active
 
 
 def test_actor_is_refused_for_staff(project: Project) -> None:
