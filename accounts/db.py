@@ -176,6 +176,24 @@ def locked_transaction(*clerk_ids: str) -> Iterator[None]:
         yield
 
 
+@contextmanager
+def savepoint_in_view() -> Iterator[None]:
+    """Open a savepoint if a transaction is open already, as ATOMIC_REQUESTS opens one for each view.
+
+    A failure then does not break the transaction of the view, and the view's own statements do not get the
+    timeout of the locks on Clerk ids.
+    """
+    connection = write_connection()
+    if not connection.in_atomic_block:
+        yield
+        return
+    with transaction.atomic(using=write_alias()):
+        yield
+        if connection.vendor == "postgresql":
+            with connection.cursor() as cursor:
+                cursor.execute("SET LOCAL lock_timeout TO DEFAULT")
+
+
 def _start_deadline(connection: BaseDatabaseWrapper) -> None:
     """Apply the deadline of the block, if there is one: Note [A database that does not answer]."""
     deadline = current_deadline()

@@ -14,7 +14,7 @@ from __future__ import annotations
 import logging
 from typing import Any, ClassVar, NamedTuple
 
-from django.db import Error, transaction
+from django.db import Error
 
 from accounts.adapter import get_user, has_rights, has_user, may_sign_in
 from accounts.clerk.jws import log_key_source_failure
@@ -29,7 +29,7 @@ from accounts.clerk.tokens import (
 )
 from accounts.clerk.unexpected import log_unexpected
 from accounts.conf import get_claims_map, get_key_source, get_verifier
-from accounts.db import failure_reason, retry_on_dead_connection, write_alias, write_connection
+from accounts.db import failure_reason, retry_on_dead_connection, savepoint_in_view
 from accounts.deadline import Breaker, database_deadline
 from accounts.models import User, get_identity_model
 from accounts.signals import authentication_decided, sync_failed
@@ -202,14 +202,8 @@ def get_or_sync_identity(profile: ClerkProfile) -> Any:
 
 
 def _sync(profile: ClerkProfile) -> Any:
-    """Apply the claims and return the live row; raise what `sync_user` raises.
-
-    Under ATOMIC_REQUESTS the view's transaction is open already. A failure must not break it, so the sync is
-    a savepoint there.
-    """
-    if not write_connection().in_atomic_block:
-        return sync_user(profile).identity
-    with transaction.atomic(using=write_alias()):
+    """Apply the claims and return the live row; raise what `sync_user` raises."""
+    with savepoint_in_view():
         return sync_user(profile).identity
 
 

@@ -97,6 +97,16 @@ def test_backfill_creates_each_user_with_its_profile(project: Project) -> None:
     assert second.get("unchanged") == len(project.clerk.people), second
 
 
+def test_page_leaves_an_account_without_a_user_to_the_next_sign_in(project: Project) -> None:
+    project.get("ada")
+    project.user_of("ada").delete()
+    project.clerk.update("ada", first_name="Augusta")
+    _, counts = run_json("backfill_users")
+    assert counts["stale"] == 1
+    assert not ClerkAccount.objects.filter(first_name="Augusta").exists()
+    assert project.get("ada").status_code == 200
+
+
 def test_reconcile_finds_and_fixes_differences(project: Project) -> None:
     run_json("backfill_users")
     project.clerk.update("ada", first_name="Augusta")
