@@ -12,11 +12,10 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 
-from accounts.adapter import is_user_model
 from accounts.admin.accounts import ClerkAccountAdminBase
 from accounts.admin.read_only import SyncAgainAdmin
 from accounts.admin.search import StateFilter
-from accounts.models import ClerkAccount
+from accounts.models import ClerkAccount, is_user_model
 from health.history import HistoryAdmin
 from health.models import SyncFailure
 from health.report.build import build_report

@@ -13,12 +13,7 @@ from django.db.models.functions import Lower
 
 from accounts.adapter.columns import get_email_column
 from accounts.db import retry_on_dead_connection, write_alias
-from accounts.models import CreatedVia, get_identity_model, opaque_username
-
-
-def is_user_model() -> bool:
-    """Return whether the identity is the user: one row, one model."""
-    return get_identity_model() is get_user_model()
+from accounts.models import CreatedVia, get_identity_model, is_user_model, opaque_username
 
 
 def get_user(identity: Any) -> Any:

@@ -18,12 +18,12 @@ from accounts.adapter.columns import (
     get_user_fields,
     read_columns,
 )
-from accounts.adapter.rows import get_user, is_staff, is_user_model, users
+from accounts.adapter.rows import get_user, is_staff, users
 from accounts.clerk.profiles import FIELDS
 from accounts.clerk.unexpected import log_unexpected
 from accounts.conf import settings
 from accounts.db import UserNotCreated, write_alias
-from accounts.models import CreatedVia, opaque_username
+from accounts.models import CreatedVia, is_user_model, opaque_username
 
 # The database or the connection failed: nothing is wrong with the value or with the project's code.
 OUTAGES = (OperationalError, InterfaceError)

@@ -10,10 +10,10 @@ from typing import Any
 from django.db import DatabaseError, Error
 from django.utils import timezone
 
-from accounts.adapter import create_user, is_user_model, write_user
+from accounts.adapter import create_user, write_user
 from accounts.clerk.profiles import FIELDS, ClerkProfile
 from accounts.db import failure_reason, locked_transaction
-from accounts.models import DeletedBy, get_identity_model
+from accounts.models import DeletedBy, get_identity_model, is_user_model
 from accounts.notifications import notify_failed, notify_page_synced, notify_unusable_fields
 from accounts.sync import (
     Decision,

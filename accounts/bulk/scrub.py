@@ -19,9 +19,9 @@ from django.db import router, transaction
 from django.db.models import CharField, F, Q, QuerySet, Value
 from django.db.models.functions import Cast, Concat
 
-from accounts.adapter import get_user, is_user_model, scrub_user
+from accounts.adapter import get_user, scrub_user
 from accounts.db import write_alias
-from accounts.models import get_identity_model
+from accounts.models import get_identity_model, is_user_model
 
 BATCH_ROWS = 1_000
 PREFIX = "scrubbed-"

@@ -10,10 +10,10 @@ from django.core.checks import CheckMessage, Error, Warning, register
 from django.db import models
 from django.utils.module_loading import import_string
 
-from accounts.adapter import can_feed, get_email_column, is_user_model
+from accounts.adapter import can_feed, get_email_column
 from accounts.clerk.profiles import FIELDS
 from accounts.conf import settings
-from accounts.models import AbstractClerkIdentity, ClerkAccount, get_identity_model
+from accounts.models import AbstractClerkIdentity, ClerkAccount, get_identity_model, is_user_model
 
 
 @register("accounts")

@@ -6,6 +6,7 @@ user" asks this function; only the packages of the clone (`api`, `config`) name 
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 from django.apps import apps
@@ -34,6 +35,7 @@ __all__ = [
     "SyncRun",
     "User",
     "get_identity_model",
+    "is_user_model",
     "opaque_username",
 ]
 
@@ -45,4 +47,15 @@ def get_identity_model() -> type[Any]:
     ValueError for a name that is no model.
     """
     name = getattr(settings, "CLERK_IDENTITY_MODEL", None)
-    return apps.get_model(name, require_ready=False) if name else ClerkAccount
+    return _find_model(name) if name else ClerkAccount
+
+
+def is_user_model() -> bool:
+    """Return whether the identity is the user: one row, one model."""
+    return get_identity_model() is _find_model(settings.AUTH_USER_MODEL)
+
+
+@cache
+def _find_model(name: str) -> type[Any]:
+    # Cached, because a warm request asks several times, and each look-up in the registry takes 1 µs.
+    return apps.get_model(name, require_ready=False)

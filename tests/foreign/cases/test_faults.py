@@ -9,6 +9,8 @@ import psycopg
 import pytest
 from django.contrib.auth import get_user_model
 from django.core.checks import ERROR, run_checks
+from django.db import connections
+from django.db.models import NOT_PROVIDED
 from django.db.models.signals import post_save
 from pytest_django import Settings
 
@@ -160,6 +162,38 @@ def test_models_that_do_not_fit_are_a_check(clerk_settings: Settings) -> None:
     for name in ("accounts.User", "auth.Group", "no.Model", "nonsense"):
         clerk_settings.CLERK_IDENTITY_MODEL = name
         assert codes().count("accounts.E017") == 1, name
+
+
+def test_column_that_demands_a_value_is_a_check(
+    project: Project, clerk_settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "accounts.W007" not in codes()
+    field = get_user_model()._meta.get_field("is_active")
+    monkeypatch.setattr(field, "default", NOT_PROVIDED)
+    (message,) = [each for each in run_checks(tags=["accounts"]) if each.id == "accounts.W007"]
+    assert "is_active" in message.msg
+    clerk_settings.CLERK_CREATE_USER = f"{__name__}.build_named"
+    assert "accounts.W007" not in codes()
+
+
+def test_ordinary_settings_of_the_database_are_warnings() -> None:
+    is_atomic = connections["default"].settings_dict["ATOMIC_REQUESTS"]
+    assert {"accounts.W004", "accounts.W005"} & set(codes()) == {
+        "accounts.W004",
+        *(["accounts.W005"] if is_atomic else []),
+    }
+
+
+def test_errors_are_those_of_the_project_unless_it_chooses_ours(
+    project: Project, clerk_settings: Settings
+) -> None:
+    token = project.clerk.mint("ada", expires=-100)
+    assert set(project.get("", token=token).json()) == {"detail"}
+    handler = "accounts.errors.exception_handler"
+    clerk_settings.REST_FRAMEWORK = clerk_settings.REST_FRAMEWORK | {"EXCEPTION_HANDLER": handler}
+    response = project.get("", token=token)
+    assert response.json()["errors"][0]["code"] == "token_expired"
+    assert response["WWW-Authenticate"] == 'Bearer error="invalid_token"'
 
 
 def test_setting_of_another_type_is_a_check(clerk_settings: Settings) -> None:
