@@ -8,7 +8,9 @@ from rest_framework.authentication import BaseAuthentication
 from rest_framework.exceptions import APIException, AuthenticationFailed, PermissionDenied
 from rest_framework.request import Request
 
+from accounts.clerk.jws import is_foreign_token
 from accounts.clerk.tokens import SessionClaims
+from accounts.conf import get_issuers, settings
 from accounts.models import User
 from accounts.sign_in import (
     UNAVAILABLE,
@@ -47,13 +49,16 @@ class ClerkAuthentication(BaseAuthentication):
     """
 
     def authenticate(self, request: Request) -> tuple[User, SessionClaims] | None:
-        """Return the user and the session, or None if the request has no bearer token.
+        """Return the user and the session, or None if the request has no bearer token of ours.
+
+        A token of another system is left to the next authentication class, if there is one, unless
+        CLERK_IGNORE_FOREIGN_TOKENS is off.
 
         Raises AuthenticationFailed (401), PermissionDenied (403) or ServiceUnavailable (503), with the code
         of `accounts.sign_in`; no other exception.
         """
         token = read_bearer_token(request.META.get("HTTP_AUTHORIZATION", ""))
-        if token is None:
+        if token is None or _is_left_to_next(request, token, authentication=self):
             return None
         try:
             return sign_in(token)
@@ -67,3 +72,11 @@ class ClerkAuthentication(BaseAuthentication):
     def authenticate_header(self, request: Request) -> str:
         """Return the challenge, without which DRF would answer 403 instead of 401."""
         return "Bearer"
+
+
+def _is_left_to_next(request: Request, token: str, *, authentication: ClerkAuthentication) -> bool:
+    """Return whether another authentication class follows, and the token is not one of Clerk's."""
+    authenticators = getattr(request, "authenticators", None) or (authentication,)
+    if authenticators[-1] is authentication or not settings.CLERK_IGNORE_FOREIGN_TOKENS:
+        return False
+    return is_foreign_token(token, issuers=get_issuers())

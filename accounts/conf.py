@@ -1,14 +1,19 @@
-"""The objects that are built from the settings, once per process and again when a setting changes."""
+"""The settings with their defaults, and the objects built from them, once per process and setting.
+
+A clone reads its settings from the environment (`config.settings`). In any other project they are ordinary
+settings of Django, and `settings` has a default for each of them.
+"""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from functools import cache
+from types import MappingProxyType
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
-from django.conf import settings
+from django.conf import settings as django_settings
 from django.core.exceptions import ImproperlyConfigured
 from django.core.signals import setting_changed
 
@@ -17,11 +22,69 @@ from accounts.clerk.instance import InstanceGuard
 from accounts.clerk.jwks import check_address, fetch_document, keys_of_pem
 from accounts.clerk.keys import KeySource, KeysStatus, KeyStore, pem_keys
 from accounts.clerk.origins import OriginsAndLoopback
-from accounts.clerk.profiles import ClaimsMap, parse_claims_map
+from accounts.clerk.profiles import DEFAULT_CLAIMS, ClaimsMap, parse_claims_map
+from accounts.clerk.publishable import frontend_api
 from accounts.clerk.tokens import SessionVerifier
 from accounts.clerk.unexpected import log_unexpected
 
+# CLERK_ISSUER and CLERK_JWKS_URL follow from the publishable key unless they are set.
+DEFAULTS: Mapping[str, Any] = MappingProxyType(
+    {
+        "CLERK_PUBLISHABLE_KEY": "",
+        "CLERK_JWT_KEY": "",
+        "CLERK_SECRET_KEY": "",
+        "CLERK_API_URL": "https://api.clerk.com",
+        "CLERK_WEBHOOK_SIGNING_SECRET": (),
+        "CLERK_INSTANCE_ID": "",
+        "CLERK_AUTHORIZED_PARTIES": None,
+        "CLERK_AUDIENCE": "",
+        "CLERK_CLOCK_SKEW_SECONDS": 5,
+        "CLERK_ALLOW_MISSING_AZP": False,
+        "CLERK_ALLOW_TEMPLATE_TOKENS": False,
+        "CLERK_ALLOW_PENDING_SESSIONS": False,
+        "CLERK_ALLOW_IMPERSONATION": True,
+        "CLERK_CLAIMS": DEFAULT_CLAIMS,
+        "CLERK_IGNORE_FOREIGN_TOKENS": True,
+        "CLERK_USER_FIELDS": None,
+        "CLERK_CREATE_USER": None,
+        "CLERK_DEACTIVATE_USERS": False,
+        "HEALTH_TOKEN": "",
+        "HEALTH_MISSED_WEBHOOK_MINUTES": 10,
+        "HEALTH_WEBHOOK_LAG_SECONDS": 300,
+        "HEALTH_KEYS_STALE_SECONDS": 3600,
+        "ALLOW_SQLITE": False,
+        "ENV_PROBLEMS": (),
+    }
+)
+LISTS = frozenset({"CLERK_WEBHOOK_SIGNING_SECRET", "CLERK_AUTHORIZED_PARTIES"})
+
 logger = logging.getLogger(__name__)
+
+
+class Settings:
+    """Django's settings, read at each access, with `DEFAULTS` for those that the project does not have."""
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            value = getattr(django_settings, name)
+        except AttributeError:
+            value = _derive_default(name)
+        if name in LISTS and isinstance(value, str):
+            return tuple(item.strip() for item in value.split(",") if item.strip())
+        return value
+
+
+def _derive_default(name: str) -> Any:
+    """Return the default of a setting. Raises AttributeError, as Django does, for any other name."""
+    if name in DEFAULTS:
+        return DEFAULTS[name]
+    if name not in {"CLERK_ISSUER", "CLERK_JWKS_URL"}:
+        raise AttributeError(name)
+    address = frontend_api(settings.CLERK_PUBLISHABLE_KEY)
+    return f"{address}/.well-known/jwks.json" if address and name == "CLERK_JWKS_URL" else address
+
+
+settings = Settings()
 
 
 @cache
@@ -65,6 +128,12 @@ def _get_authorized_parties() -> Collection[str] | None:
     """Return the origins allowed in `azp`, in debug with every loopback origin; None allows any."""
     parties: Collection[str] | None = settings.CLERK_AUTHORIZED_PARTIES
     return OriginsAndLoopback(parties) if settings.DEBUG and parties is not None else parties
+
+
+def get_issuers() -> Collection[str]:
+    """Return the issuers whose tokens are verified."""
+    issuers: str | Collection[str] = settings.CLERK_ISSUER
+    return (issuers,) if isinstance(issuers, str) else issuers
 
 
 @cache

@@ -24,7 +24,7 @@ from hashlib import blake2b
 from typing import Self, TypeVar
 
 from django.contrib.auth import get_user_model
-from django.db import Error, connections, models, router, transaction
+from django.db import DatabaseError, Error, connections, models, router, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from accounts.clerk.unexpected import log_unexpected
@@ -33,6 +33,7 @@ from accounts.pool import discard_connection
 
 T = TypeVar("T")
 M = TypeVar("M", bound=models.Model)
+V = TypeVar("V", bound=Callable[..., object])
 
 # A longer wait is a fault, not contention.
 LOCK_TIMEOUT_MS = 5000
@@ -78,6 +79,13 @@ class WriteDatabaseModel(models.Model):
         super().refresh_from_db(using=using, fields=fields, from_queryset=from_queryset)
 
 
+class UserNotCreated(DatabaseError):
+    """The project's user could not be created: its code failed, or its table refused the user.
+
+    It is a failed write like any other, so that each caller handles it as one.
+    """
+
+
 def write_alias() -> str:
     """Return the alias of the database that users are written to; all models that decide share it."""
     return router.db_for_write(get_user_model())
@@ -86,6 +94,13 @@ def write_alias() -> str:
 def write_connection() -> BaseDatabaseWrapper:
     """Return this thread's connection to the write database."""
     return connections[write_alias()]
+
+
+def outside_atomic_requests(view: V) -> V:
+    """Exempt a view from ATOMIC_REQUESTS on every database: it opens its own short transactions, or none."""
+    for alias in connections:
+        view = transaction.non_atomic_requests(alias)(view)
+    return view
 
 
 def after_commit(callback: Callable[[], object]) -> None:
@@ -109,6 +124,8 @@ def after_commit(callback: Callable[[], object]) -> None:
 
 def failure_reason(error: Error) -> str:
     """Return the code of a database failure; the text of the error may contain values of the row."""
+    if isinstance(error, UserNotCreated):
+        return "create_user_failed"
     return "lock_timeout" if _sqlstate(error) == LOCK_NOT_AVAILABLE else "database_error"
 
 
@@ -159,6 +176,24 @@ def locked_transaction(*clerk_ids: str) -> Iterator[None]:
         yield
 
 
+@contextmanager
+def savepoint_in_view() -> Iterator[None]:
+    """Open a savepoint if a transaction is open already, as ATOMIC_REQUESTS opens one for each view.
+
+    A failure then does not break the transaction of the view, and the view's own statements do not get the
+    timeout of the locks on Clerk ids.
+    """
+    connection = write_connection()
+    if not connection.in_atomic_block:
+        yield
+        return
+    with transaction.atomic(using=write_alias()):
+        yield
+        if connection.vendor == "postgresql":
+            with connection.cursor() as cursor:
+                cursor.execute("SET LOCAL lock_timeout TO DEFAULT")
+
+
 def start_deadline() -> None:
     """Apply the deadline of the block, if there is one: Note [A database that does not answer].
 
@@ -178,7 +213,8 @@ def _run(work: Callable[[], T]) -> T:
 
 
 def _sqlstate(error: Error) -> str | None:
-    return getattr(error.__cause__, "sqlstate", None)
+    cause = error.__cause__
+    return getattr(cause, "sqlstate", None) or getattr(cause, "pgcode", None)  # psycopg, psycopg2
 
 
 def lock_key(clerk_id: str) -> int:

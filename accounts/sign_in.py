@@ -12,11 +12,11 @@ SignInError
 from __future__ import annotations
 
 import logging
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 from django.db import Error
-from django.db.models import Q
 
+from accounts.adapter import get_user, has_rights, has_user, may_sign_in
 from accounts.clerk.jws import log_key_source_failure
 from accounts.clerk.keys import KeysUnavailable
 from accounts.clerk.profiles import ClerkProfile, profile_from_claims
@@ -29,9 +29,9 @@ from accounts.clerk.tokens import (
 )
 from accounts.clerk.unexpected import log_unexpected
 from accounts.conf import get_claims_map, get_key_source, get_verifier
-from accounts.db import failure_reason, retry_on_dead_connection
+from accounts.db import failure_reason, retry_on_dead_connection, savepoint_in_view
 from accounts.deadline import Breaker, database_deadline
-from accounts.models import User
+from accounts.models import User, get_identity_model
 from accounts.signals import authentication_decided, sync_failed
 from accounts.sync import UserDeleted, merge_profile, sync_user
 
@@ -131,8 +131,9 @@ def _get_user_of_token(token: str) -> SignIn:
     try:
         claims = verify_token(token)
         clerk_id = claims.user_id
-        user = get_or_sync_user(profile_from_claims(claims, mapping=get_claims_map()))
-        refuse_blocked(user, claims)
+        identity = get_or_sync_identity(profile_from_claims(claims, mapping=get_claims_map()))
+        refuse_blocked(identity, claims)
+        user = get_user(identity)
     except SignInError:
         raise
     except Error as error:
@@ -176,17 +177,18 @@ def _get_verifier() -> SessionVerifier:
     return get_verifier()
 
 
-def get_or_sync_user(profile: ClerkProfile) -> User:
-    """Return the live user, created or updated from the claims.
+def get_or_sync_identity(profile: ClerkProfile) -> Any:
+    """Return the live row of the user, created or updated from the claims.
 
     If the update fails, the stored row is returned. Raises SignInRefused if the user was deleted in Clerk,
-    and SignInUnavailable if there is no row and none could be stored.
+    and SignInUnavailable if there is no row with a user and none could be stored.
     """
-    user = None
+    identity = None
     try:
-        user = retry_on_dead_connection(lambda: User.objects.by_clerk_id(profile.clerk_id))
-        if user is None or _has_changes(user, profile):
-            user = retry_on_dead_connection(lambda: sync_user(profile).user)
+        identities = get_identity_model().objects
+        identity = retry_on_dead_connection(lambda: identities.by_clerk_id(profile.clerk_id))
+        if identity is None or not has_user(identity) or _has_changes(identity, profile):
+            identity = retry_on_dead_connection(lambda: _sync(profile))
         else:
             for field in profile.unusable:
                 _notify_failed(profile.clerk_id, reason=f"unusable_field:{field}")
@@ -194,42 +196,36 @@ def get_or_sync_user(profile: ClerkProfile) -> User:
         raise SignInRefused("user_deleted") from None
     except Error as error:
         _notify_failed(profile.clerk_id, reason=failure_reason(error))
-    if user is None:
+    if identity is None or not has_user(identity):
         raise SignInUnavailable("sync_unavailable")
-    return user
+    return identity
 
 
-def refuse_blocked(user: User, claims: SessionClaims) -> None:
+def _sync(profile: ClerkProfile) -> Any:
+    """Apply the claims and return the live row; raise what `sync_user` raises."""
+    with savepoint_in_view():
+        return sync_user(profile).identity
+
+
+def refuse_blocked(identity: Any, claims: SessionClaims) -> None:
     """Raise UserInactive for a blocked user, and if an actor would get the permissions of a user.
 
-    Raises django.db.Error if the permissions cannot be read.
+    Raises django.db.Error if the user or the permissions cannot be read.
     """
-    if user.banned or not user.is_active:
+    if not may_sign_in(identity):
         raise UserInactive("user_inactive")
-    if claims.actor is not None and has_rights(user):
+    if claims.actor is not None and has_rights(get_user(identity)):
         raise UserInactive("impersonation_of_staff")
 
 
-def has_rights(user: User) -> bool:
-    """Return whether the user is staff or superuser, or has groups or permissions.
-
-    This takes at most one statement, on the write database: a lagging replica could hide a permission. A
-    group without permissions counts. Raises django.db.Error.
-    """
-    if user.is_staff or user.is_superuser:
-        return True
-    has_any = Q(groups__isnull=False) | Q(user_permissions__isnull=False)
-    return retry_on_dead_connection(User.objects.filter(has_any, pk=user.pk).exists)
-
-
-def _has_changes(user: User, profile: ClerkProfile) -> bool:
+def _has_changes(identity: Any, profile: ClerkProfile) -> bool:
     """Return whether the claims change the row; the versions are loaded only if a value differs."""
     for field, value in profile.values.items():
         # Null, "" and False are equal: a user without an address needs no second statement.
-        if (value or None) != (getattr(user, field) or None):
-            return bool(merge_profile(user, profile).values)
+        if (value or None) != (getattr(identity, field) or None):
+            return bool(merge_profile(identity, profile).values)
     return False
 
 
 def _notify_failed(clerk_id: str | None, *, reason: str) -> None:
-    sync_failed.send_robust(sender=User, clerk_id=clerk_id, source="request", reason=reason)
+    sync_failed.send_robust(sender=get_identity_model(), clerk_id=clerk_id, source="request", reason=reason)

@@ -1,23 +1,24 @@
-"""Create, update, delete and restore users: the rules for the columns that Clerk owns."""
+"""Create, update, delete and restore identities: the rules for the columns that Clerk owns.
+
+`accounts.adapter` does what follows for the user of an identity, if that is another row.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import Enum, StrEnum, auto
-from functools import partial
-from secrets import token_urlsafe
 from typing import Any
 
-from django.contrib.auth.hashers import UNUSABLE_PASSWORD_PREFIX
 from django.utils import timezone
 
+from accounts.adapter import create_user, deactivate_user, has_user, is_active, new_identity, write_user
 from accounts.clerk.profiles import FIELDS, ClerkProfile, Source, Value
-from accounts.db import after_commit, locked_transaction
+from accounts.db import locked_transaction
 from accounts.merge import MergeResult, merge
-from accounts.models import CreatedVia, DeletedBy, User, opaque_username
-from accounts.signals import sync_failed, user_synced
+from accounts.models import AbstractClerkIdentity, CreatedVia, DeletedBy, get_identity_model
+from accounts.notifications import notify_synced, notify_unusable_fields
 
 _SOURCE_NAMES = {Source.CLAIMS: "request", Source.WEBHOOK: "webhook", Source.API: "api"}
 # An API answer creates a row only by a command or an action; all of them count as a backfill.
@@ -49,10 +50,14 @@ class Decision(Enum):
 
 @dataclass(frozen=True, slots=True)
 class SyncResult:
-    """The outcome of a sync, and the live row (None if there is none)."""
+    """The outcome of a sync, and the live row (None if there is none).
 
-    user: User | None
+    `refused` names the columns of the project's user that did not accept Clerk's value.
+    """
+
+    identity: Any
     outcome: Outcome
+    refused: tuple[str, ...] = ()
 
 
 class UserDeleted(Exception):
@@ -91,83 +96,89 @@ def sync_user(profile: ClerkProfile, *, source: str | None = None) -> SyncResult
     source = source or _SOURCE_NAMES[profile.source]
     with locked_transaction(profile.clerk_id):
         rows = get_rows(profile.clerk_id)
-        live = next((row for row in rows if row.deleted_at is None), None)
+        live = next((row for row in rows if row.deleted_at is None and has_user(row)), None)
         decision = decide(
             is_live=live is not None,
-            deleted_by=[row.deleted_by for row in rows if row.deleted_at is not None],
+            # A live row whose user the project has deleted counts as deleted locally.
+            deleted_by=[row.deleted_by or DeletedBy.LOCAL for row in rows if row is not live],
             source=profile.source,
         )
         result = SyncResult(None, Outcome.STALE)
         if decision is Decision.UPDATE and live is not None:
             result = _update(live, profile)
         elif decision is Decision.CREATE:
-            result = _create(profile, predecessor=rows[0] if rows else None)
+            result = _create(profile, rows=rows)
     # After the block: an exception inside it would roll back the caller's transaction.
     if decision is Decision.REFUSE:
         raise UserDeleted(profile.clerk_id)
-    if result.user is not None:
-        result.user.mark_loaded()
-    _notify_synced(profile.clerk_id, source=source, outcome=result.outcome)
-    notify_unusable_fields(profile, source=source)
+    if result.identity is not None:
+        result.identity.mark_loaded()
+    notify_synced(profile.clerk_id, source=source, outcome=result.outcome)
+    notify_unusable_fields(profile, source=source, refused=result.refused)
     return result
 
 
-def _update(user: User, profile: ClerkProfile) -> SyncResult:
-    merged = merge_profile(user, profile)
+def _update(identity: Any, profile: ClerkProfile) -> SyncResult:
+    merged = merge_profile(identity, profile)
     if merged.stale:
-        return SyncResult(user, Outcome.STALE)
+        return SyncResult(identity, Outcome.STALE)
+    rows = get_identity_model().objects
     if merged.values:
         written: dict[str, object] = {**merged.values, "updated_at": timezone.now()}
         if merged.versions is not None:
             written["field_versions"] = merged.versions
-        user, _ = User.objects.update_or_create(pk=user.pk, defaults=written)
-        return SyncResult(user, Outcome.UPDATED)
+        before = {field: getattr(identity, field) for field in FIELDS}
+        fresh, _ = rows.update_or_create(pk=identity.pk, defaults=written)
+        return SyncResult(fresh, Outcome.UPDATED, write_user(fresh, before=before))
     if merged.versions is not None:
-        User.objects.filter(pk=user.pk).update(field_versions=merged.versions)
-        user.field_versions = merged.versions
-    return SyncResult(user, Outcome.UNCHANGED)
+        rows.filter(pk=identity.pk).update(field_versions=merged.versions)
+        identity.field_versions = merged.versions
+    return SyncResult(identity, Outcome.UNCHANGED)
 
 
-def _create(profile: ClerkProfile, *, predecessor: User | None) -> SyncResult:
-    fresh = build_user(profile, predecessor=predecessor)
-    fields = {field.attname: getattr(fresh, field.attname) for field in User._meta.concrete_fields}
-    user, _ = User.objects.update_or_create(
+def _create(profile: ClerkProfile, *, rows: Sequence[Any]) -> SyncResult:
+    model = get_identity_model()
+    fresh = build_identity(profile, predecessor=rows[0] if rows else None)
+    if any(row.deleted_at is None for row in rows):
+        _close_without_user(profile.clerk_id)
+    fields = {field.attname: getattr(fresh, field.attname) for field in model._meta.concrete_fields}
+    identity, is_created = model.objects.update_or_create(
         clerk_id=profile.clerk_id, deleted_at=None, defaults={}, create_defaults=fields
     )
-    return SyncResult(user, Outcome.CREATED)
+    return SyncResult(identity, Outcome.CREATED, create_user(identity) if is_created else ())
 
 
-def build_user(profile: ClerkProfile, *, predecessor: User | None = None) -> User:
-    """Build the unsaved row of a new user, without access to the database.
+def _close_without_user(clerk_id: str) -> None:
+    """Mark the live row, whose user the project has deleted, as deleted locally."""
+    now = timezone.now()
+    live = get_identity_model().objects.live().filter(clerk_id=clerk_id)
+    live.update(deleted_at=now, deleted_by=DeletedBy.LOCAL, updated_at=now)
+
+
+def build_identity(profile: ClerkProfile, *, predecessor: Any = None) -> Any:
+    """Build the unsaved row of a new Clerk user, without access to the database.
 
     A ban or a deactivation of the predecessor, the last deleted row, is inherited.
     """
-    user = _build_empty_user(profile.clerk_id, source=profile.source)
+    identity = new_identity(profile.clerk_id, created_via=_CREATED_VIA[profile.source])
     if predecessor is not None:
-        user.banned, user.is_active = predecessor.banned, predecessor.is_active
+        identity.banned, identity.is_active = predecessor.banned, is_active(predecessor)
         if "banned" in predecessor.field_versions:
-            user.field_versions = {"banned": predecessor.field_versions["banned"]}
-    merged = merge_profile(user, profile)
+            identity.field_versions = {"banned": predecessor.field_versions["banned"]}
+    merged = merge_profile(identity, profile)
     for field, value in merged.values.items():
-        setattr(user, field, value)
-    user.field_versions = merged.versions or user.field_versions
-    return user
+        setattr(identity, field, value)
+    identity.field_versions = merged.versions or identity.field_versions
+    return identity
 
 
-def _build_empty_user(clerk_id: str, *, source: Source) -> User:
-    # Like `set_unusable_password`, but with one random draw: its own take a third of the time of a page.
-    password = UNUSABLE_PASSWORD_PREFIX + token_urlsafe(30)
-    return User(
-        clerk_id=clerk_id, username=opaque_username(), password=password, created_via=_CREATED_VIA[source]
-    )
-
-
-def merge_profile(user: User, profile: ClerkProfile) -> MergeResult:
+def merge_profile(identity: AbstractClerkIdentity, profile: ClerkProfile) -> MergeResult:
     """Return the merge of a profile into a row; nothing is written.
 
     Raises django.db.Error if `field_versions` is deferred and cannot be loaded.
     """
-    return merge_values({field: getattr(user, field) for field in FIELDS}, user.field_versions, profile)
+    values = {field: getattr(identity, field) for field in FIELDS}
+    return merge_values(values, identity.field_versions, profile)
 
 
 def merge_values(
@@ -184,7 +195,7 @@ def delete_user(clerk_id: str, *, at: int, source: Source = Source.WEBHOOK) -> O
     """
     with locked_transaction(clerk_id):
         outcome = _delete(clerk_id, at=datetime.fromtimestamp(at / 1000, UTC), source=source)
-    _notify_synced(clerk_id, source=_SOURCE_NAMES[source], outcome=outcome)
+    notify_synced(clerk_id, source=_SOURCE_NAMES[source], outcome=outcome)
     return outcome
 
 
@@ -192,51 +203,55 @@ def _delete(clerk_id: str, *, at: datetime, source: Source) -> Outcome:
     rows = get_rows(clerk_id)
     live = next((row for row in rows if row.deleted_at is None), None)
     deleted = next((row for row in rows if row.deleted_by == DeletedBy.CLERK), None)
+    stored = get_identity_model().objects
     if live is None and deleted is not None:
         # The latest time counts: an older answer of the Backend API may still contain the user.
-        User.objects.filter(pk=deleted.pk, deleted_at__lt=at).update(deleted_at=at)
+        stored.filter(pk=deleted.pk, deleted_at__lt=at).update(deleted_at=at)
         return Outcome.STALE
     # Any row counts: the restored row may have been deleted locally since then, and a new one created.
     if any(row.restored_at is not None and at <= row.restored_at for row in rows):
         return Outcome.STALE
     target = live or (rows[0] if rows else None)
     if target is None:
-        unknown = _build_empty_user(clerk_id, source=source)
+        unknown = new_identity(clerk_id, created_via=_CREATED_VIA[source])
         unknown.deleted_at, unknown.deleted_by = at, DeletedBy.CLERK
         unknown.save(force_insert=True)
         return Outcome.DELETED
-    User.objects.filter(pk=target.pk).update(
+    stored.filter(pk=target.pk).update(
         deleted_at=max(target.deleted_at or at, at), deleted_by=DeletedBy.CLERK, updated_at=timezone.now()
     )
+    deactivate_user(target)
     return Outcome.DELETED
 
 
-def delete_locally(user: User) -> Outcome:
+def delete_locally(identity: AbstractClerkIdentity) -> Outcome:
     """Delete a user locally. The next valid sign-in with this Clerk id creates a new row.
 
     Returns STALE if the row was already deleted. Raises django.db.Error.
     """
-    with locked_transaction(user.clerk_id or str(user.pk)):
+    with locked_transaction(identity.clerk_id or str(identity.pk)):
         now = timezone.now()
         changed = (
-            User.objects.live()
-            .filter(pk=user.pk)
+            get_identity_model()
+            .objects.live()
+            .filter(pk=identity.pk)
             .update(deleted_at=now, deleted_by=DeletedBy.LOCAL, updated_at=now)
         )
     return Outcome.DELETED if changed else Outcome.STALE
 
 
-def restore_user(user: User, *, at: int) -> User:
+def restore_user(identity: AbstractClerkIdentity, *, at: int) -> Any:
     """Undo a deletion; `at` (ms, Clerk's clock) is a moment at which the user existed in Clerk.
 
-    `user` is the row as it was before the request to Clerk. A deletion event older than `at` is then stale.
-    Raises RestoreRefused if the row does not exist any more or is not deleted, if another row of the Clerk id
-    is live, or if the user was deleted again after `user` was read; and django.db.Error.
+    `identity` is the row as it was before the request to Clerk. A deletion event older than `at` is then
+    stale. Raises RestoreRefused if the row does not exist any more or is not deleted, if another row of the
+    Clerk id is live, or if the user was deleted again after `identity` was read; and django.db.Error.
     """
-    with locked_transaction(user.clerk_id or str(user.pk)):
-        rows = get_rows(user.clerk_id) if user.clerk_id else list(User.objects.filter(pk=user.pk))
-        row = next((each for each in rows if each.pk == user.pk), None)
-        reason = _get_restore_refusal(row, rows=rows, seen=user)
+    stored = get_identity_model().objects
+    with locked_transaction(identity.clerk_id or str(identity.pk)):
+        rows = get_rows(identity.clerk_id) if identity.clerk_id else list(stored.filter(pk=identity.pk))
+        row = next((each for each in rows if each.pk == identity.pk), None)
+        reason = _get_restore_refusal(row, rows=rows, seen=identity)
         if row is not None and not reason:
             _restore(row, at=datetime.fromtimestamp(at / 1000, UTC))
     # After the block: an exception inside it would roll back the caller's transaction.
@@ -245,7 +260,7 @@ def restore_user(user: User, *, at: int) -> User:
     return row
 
 
-def _get_restore_refusal(row: User | None, *, rows: Collection[User], seen: User) -> str:
+def _get_restore_refusal(row: Any, *, rows: Collection[Any], seen: AbstractClerkIdentity) -> str:
     """Return why the row may not be restored, or ""; `seen` is the row as it was before the call to Clerk."""
     if row is None:
         return "row_missing"
@@ -257,42 +272,25 @@ def _get_restore_refusal(row: User | None, *, rows: Collection[User], seen: User
     return "" if is_same_deletion else "deleted_meanwhile"
 
 
-def _restore(row: User, *, at: datetime) -> None:
+def _restore(row: Any, *, at: datetime) -> None:
     row.deleted_at, row.deleted_by = None, ""
     row.restored_at, row.updated_at = at, timezone.now()
     row.save(update_fields=["deleted_at", "deleted_by", "restored_at", "updated_at"])
     # Other rows of this id that were deleted in Clerk become local deletions: otherwise `decide` would refuse
     # the user after the next local deletion.
-    deleted = User.objects.filter(clerk_id=row.clerk_id, deleted_at__isnull=False, deleted_by=DeletedBy.CLERK)
-    deleted.update(deleted_by=DeletedBy.LOCAL)
+    deleted = get_identity_model().objects.filter(clerk_id=row.clerk_id, deleted_at__isnull=False)
+    deleted.filter(deleted_by=DeletedBy.CLERK).update(deleted_by=DeletedBy.LOCAL)
+    if not has_user(row):
+        create_user(row)
 
 
-def get_rows(clerk_id: str) -> list[User]:
+def get_rows(clerk_id: str) -> list[Any]:
     """Return all rows of a Clerk id by the time of deletion (of a live row: creation), the newest first.
 
     Raises django.db.Error.
     """
     return sorted(
-        User.objects.live_or_deleted().filter(clerk_id=clerk_id),
+        get_identity_model().objects.live_or_deleted().filter(clerk_id=clerk_id),
         key=lambda row: (row.deleted_at or row.created_at, row.created_at),
         reverse=True,
-    )
-
-
-def notify_unusable_fields(profile: ClerkProfile, *, source: str) -> None:
-    """Notify observers of each field that could not be stored, after the commit."""
-    for field in profile.unusable:
-        notify_failed(profile.clerk_id, source=source, reason=f"unusable_field:{field}")
-
-
-def notify_failed(clerk_id: str | None, *, source: str, reason: str) -> None:
-    """Notify observers of a failure, after the commit of the transaction if there is one."""
-    after_commit(
-        partial(sync_failed.send_robust, sender=User, clerk_id=clerk_id, source=source, reason=reason)
-    )
-
-
-def _notify_synced(clerk_id: str, *, source: str, outcome: Outcome) -> None:
-    after_commit(
-        partial(user_synced.send_robust, sender=User, clerk_id=clerk_id, source=source, outcome=outcome)
     )

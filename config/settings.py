@@ -37,6 +37,8 @@ ROOT_URLCONF = "config.urls"
 # For runserver alone: other servers name `config.wsgi`.
 WSGI_APPLICATION = "config.development.application"
 AUTH_USER_MODEL = "accounts.User"
+# The users are the Clerk identities themselves; there are no separate accounts.
+CLERK_IDENTITY_MODEL = "accounts.User"
 AUTHENTICATION_BACKENDS = ["accounts.backends.StaffBackend"]
 # A redirect loses the body of a POST; the addresses of the API have no trailing slash.
 APPEND_SLASH = False
@@ -164,6 +166,7 @@ CLERK_ALLOW_TEMPLATE_TOKENS = env.flag("CLERK_ALLOW_TEMPLATE_TOKENS")
 CLERK_ALLOW_PENDING_SESSIONS = env.flag("CLERK_ALLOW_PENDING_SESSIONS")
 CLERK_ALLOW_IMPERSONATION = env.flag("CLERK_ALLOW_IMPERSONATION", default=True)
 CLERK_CLAIMS = env.text("CLERK_CLAIMS", default=DEFAULT_CLAIMS)
+CLERK_IGNORE_FOREIGN_TOKENS = env.flag("CLERK_IGNORE_FOREIGN_TOKENS", default=True)
 
 # Health
 HEALTH_TOKEN = env.secret("HEALTH_TOKEN")
@@ -193,7 +196,7 @@ REST_FRAMEWORK: dict[str, Any] = {
     "URL_FORMAT_OVERRIDE": None,
 }
 DRF_STANDARDIZED_ERRORS: dict[str, Any] = {
-    "EXCEPTION_HANDLER_CLASS": "api.errors.ExceptionHandler",
+    "EXCEPTION_HANDLER_CLASS": "accounts.errors.ExceptionHandler",
     # The error envelope is the contract in debug too.
     "ENABLE_IN_DEBUG_FOR_UNHANDLED_EXCEPTIONS": True,
     "ALLOWED_ERROR_STATUS_CODES": _ERROR_STATUSES,

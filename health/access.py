@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from django.conf import settings
+from typing import Any
+
 from django.db import Error
 from django.http import HttpRequest
 from django.utils.crypto import constant_time_compare
 
+from accounts.conf import settings
 from accounts.db import retry_on_dead_connection
 
 
@@ -26,7 +28,12 @@ def _is_staff(request: HttpRequest) -> bool:
     # Without a session cookie, `ProbeMiddleware` calls the view before the request has a user.
     user = getattr(request, "user", None)
     try:
-        return user is not None and retry_on_dead_connection(lambda: user.is_active and user.is_staff)
+        return user is not None and retry_on_dead_connection(lambda: _may_use_admin(user))
     except Error:
         # Sessions are in the database. The view must still answer when the database is down.
         return False
+
+
+def _may_use_admin(user: Any) -> bool:
+    # A user model of a project without the admin has no `is_staff`.
+    return bool(user.is_active and getattr(user, "is_staff", False))

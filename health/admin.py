@@ -1,4 +1,4 @@
-"""The sync failures in the admin, and the page "Sync health today"."""
+"""The sync failures in the admin, the page "Sync health today", and the Clerk accounts with links to both."""
 
 from __future__ import annotations
 
@@ -12,8 +12,11 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 
+from accounts.admin.accounts import ClerkAccountAdminBase
 from accounts.admin.read_only import SyncAgainAdmin
 from accounts.admin.search import StateFilter
+from accounts.models import ClerkAccount, is_user_model
+from health.history import HistoryAdmin
 from health.models import SyncFailure
 from health.report.build import build_report
 
@@ -85,3 +88,11 @@ class SyncFailureAdmin(SyncAgainAdmin):
             raise PermissionDenied
         self.sync_again(request, SyncFailure.objects.filter(pk=pk))
         return HttpResponseRedirect(reverse("admin:health_today"))
+
+
+class ClerkAccountAdmin(HistoryAdmin, ClerkAccountAdminBase):
+    """Clerk accounts with the number of their open failures, and links to their events and failures."""
+
+
+if not is_user_model():
+    admin.site.register(ClerkAccount, ClerkAccountAdmin)

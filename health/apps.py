@@ -7,6 +7,7 @@ from django.apps import AppConfig
 
 class HealthConfig(AppConfig):
     name = "health"
+    default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
         import_module("health.receivers")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from math import inf
 
 from django.db import connections
@@ -11,7 +12,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations.executor import MigrationExecutor
 
 from accounts.clerk.single_flight import Run, SingleFlight
-from accounts.conf import get_keys_status
+from accounts.conf import get_key_source, get_keys_status
 from accounts.db import write_alias
 
 DATABASE_SECONDS = 1.0
@@ -94,12 +95,19 @@ def _raise_error(attempt: Run[None]) -> None:
 
 
 class KeyCheck:
-    """Check that this process has held a verification key at least once, or that one is set as PEM."""
+    """Check that this process has held a verification key at least once, or that one is set as PEM.
+
+    A server without `config.wsgi` fetches no keys when it starts. Its first probe is then the first use, and
+    starts the thread that fetches them; no probe waits for Clerk.
+    """
 
     def run(self) -> None:
         """Raise NotReady without a key."""
-        if not get_keys_status().held:
-            raise NotReady("no_verification_key")
+        if get_keys_status().held:
+            return
+        with suppress(Exception):  # the settings are wrong, or there is no thread: no key either way
+            get_key_source().start()
+        raise NotReady("no_verification_key")
 
 
 def _copy_with_short_timeouts(connection: BaseDatabaseWrapper) -> BaseDatabaseWrapper:

@@ -34,12 +34,12 @@ LOCK_TIMEOUT_MS = 500
 # of ON CONFLICT. With more than one statement, processes that record the same failure at the same time would
 # lose counts or raise. SQLite requires the condition exactly as the index has it.
 RECORD = """
-    INSERT INTO health_syncfailure (clerk_id, source, reason, count, first_at, last_at)
+    INSERT INTO {table} (clerk_id, source, reason, count, first_at, last_at)
     VALUES {rows}
     ON CONFLICT ({target}) WHERE {condition} DO UPDATE SET
-        count = health_syncfailure.count + excluded.count,
-        last_at = CASE WHEN excluded.last_at > health_syncfailure.last_at
-                       THEN excluded.last_at ELSE health_syncfailure.last_at END
+        count = {table}.count + excluded.count,
+        last_at = CASE WHEN excluded.last_at > {table}.last_at
+                       THEN excluded.last_at ELSE {table}.last_at END
 """
 USER_INDEX = {"target": "clerk_id, source, reason", "condition": "closed_at IS NULL"}
 OUTAGE_INDEX = {"target": "source, reason", "condition": "clerk_id IS NULL AND closed_at IS NULL"}
@@ -165,6 +165,7 @@ class SyncFailureQuerySet(WriteDatabaseQuerySet["SyncFailure"]):
         if not failures:
             return
         connection = connections[self.db]
+        table = connection.ops.quote_name(self.model._meta.db_table)
         rows = ", ".join(["(%s, %s, %s, %s, %s, %s)"] * len(failures))
         adapt = connection.ops.adapt_datetimefield_value
         values: list[Any] = []
@@ -172,7 +173,7 @@ class SyncFailureQuerySet(WriteDatabaseQuerySet["SyncFailure"]):
             values += [each.key.clerk_id or None, each.key.source, each.key.reason, each.count]
             values += [adapt(each.first_at), adapt(each.last_at)]
         with connection.cursor() as cursor:
-            cursor.execute(RECORD.format(rows=rows, target=target, condition=condition), values)
+            cursor.execute(RECORD.format(table=table, rows=rows, target=target, condition=condition), values)
 
 
 class SyncFailure(WriteDatabaseModel):

@@ -11,6 +11,7 @@ from django.views.decorators.http import require_safe
 from django.views.decorators.vary import vary_on_headers
 from prometheus_client import CONTENT_TYPE_LATEST
 
+from accounts.db import outside_atomic_requests
 from accounts.deadline import database_deadline
 from health.access import may_read_details
 from health.checks import READINESS, NotReady
@@ -19,6 +20,7 @@ from health.recorder import recorder
 from health.report.shared import shared_reports
 
 
+@outside_atomic_requests
 @cache_control(no_store=True)
 @vary_on_headers("Authorization")
 @require_safe
@@ -27,6 +29,7 @@ def live(request: HttpRequest) -> JsonResponse:
     return JsonResponse({"status": "ok"})
 
 
+@outside_atomic_requests
 @cache_control(no_store=True)
 @vary_on_headers("Authorization")
 @require_safe
@@ -40,6 +43,7 @@ def answer_ready(request: HttpRequest) -> JsonResponse:
     return JsonResponse({"status": "ok"})
 
 
+@outside_atomic_requests
 def ready(request: HttpRequest) -> HttpResponse:
     """Answer as `answer_ready`, and write pending failures: each worker is probed regularly."""
     response = answer_ready(request)
@@ -55,6 +59,7 @@ def record_pending() -> None:
     key_sampler.sample()
 
 
+@outside_atomic_requests
 @cache_control(no_store=True)
 @vary_on_headers("Authorization")
 @require_safe
@@ -68,6 +73,7 @@ def sync(request: HttpRequest) -> JsonResponse:
     return JsonResponse(report.as_dict() if with_details else {"status": report.status})
 
 
+@outside_atomic_requests
 @cache_control(no_store=True)
 @vary_on_headers("Authorization")
 @require_safe

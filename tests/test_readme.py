@@ -29,7 +29,7 @@ def test_the_view_passes_strict_mypy(tmp_path: Path) -> None:
         [sys.executable, "-m", "mypy", str(module)], cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stdout
-    assert "accounts.models.User, accounts.clerk.tokens.SessionClaims" in done.stdout
+    assert "accounts.models.user.User, accounts.clerk.tokens.SessionClaims" in done.stdout
 
 
 def test_the_supported_versions_are_those_of_the_project() -> None:

@@ -18,10 +18,10 @@ LOCK_TIMEOUT_MS = 5000
 # for that commit. Then it finds the row or, after a rollback, inserts its own.
 # This is SQL because the ORM cannot insert a row or increment a counter and return which of the two it did.
 CLAIM = """
-    INSERT INTO webhooks_webhookevent
+    INSERT INTO {table}
         (svix_id, type, clerk_id, outcome, error_code, occurred_at, received_at, attempts)
     VALUES (%s, %s, %s, %s, %s, %s, %s, 1)
-    ON CONFLICT (svix_id) DO UPDATE SET attempts = webhooks_webhookevent.attempts + 1
+    ON CONFLICT (svix_id) DO UPDATE SET attempts = {table}.attempts + 1
     RETURNING id, attempts, outcome
 """
 
@@ -65,8 +65,9 @@ class WebhookEventQuerySet(WriteDatabaseQuerySet["WebhookEvent"]):
         with connection.cursor() as cursor:
             if connection.vendor == "postgresql":
                 cursor.execute("SET LOCAL lock_timeout = %s", [LOCK_TIMEOUT_MS])
+            table = connection.ops.quote_name(self.model._meta.db_table)
             cursor.execute(
-                CLAIM,
+                CLAIM.format(table=table),
                 [
                     *(event.svix_id, event.type, event.clerk_id, event.outcome, event.error_code),
                     *map(connection.ops.adapt_datetimefield_value, times),

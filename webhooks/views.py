@@ -7,13 +7,14 @@ import time
 from http import HTTPStatus
 from typing import NamedTuple
 
-from django.conf import settings
 from django.http import HttpRequest, JsonResponse
 from django.views.decorators.cache import cache_control
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.vary import vary_on_headers
 
 from accounts.clerk.unexpected import log_unexpected
+from accounts.conf import settings
+from accounts.db import outside_atomic_requests
 from accounts.deadline import Breaker, database_deadline
 from accounts.signals import sync_failed
 from webhooks.events import MalformedEvent, parse_event
@@ -71,6 +72,7 @@ REFUSALS: dict[type[Exception], Refusal] = {
 GENUINE = (MalformedEvent, WrongInstance)
 
 
+@outside_atomic_requests
 @csrf_exempt
 @cache_control(no_store=True)
 @vary_on_headers("Authorization")

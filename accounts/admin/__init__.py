@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from accounts.admin import runs, users
+from accounts.admin import accounts, runs, users
 
-__all__ = ["runs", "users"]
+__all__ = ["accounts", "runs", "users"]

@@ -17,6 +17,7 @@ from functools import partial
 from typing import Any
 
 from django.contrib import admin, messages
+from django.contrib.auth import get_permission_codename
 from django.core.exceptions import ImproperlyConfigured
 from django.db import Error
 from django.db.models import QuerySet
@@ -24,13 +25,14 @@ from django.http import HttpRequest
 from django.template.response import TemplateResponse
 from django.utils import timezone
 
+from accounts.adapter import get_user
 from accounts.bulk.refresh import refresh_user
 from accounts.clerk.api import ClerkAPIError
 from accounts.clerk.instance import InstanceUnconfirmed
 from accounts.clerk.profiles import UnusableProfile
 from accounts.conf import get_clerk_api
 from accounts.db import failure_reason, write_connection
-from accounts.models import User
+from accounts.models import AbstractClerkIdentity, get_identity_model
 from accounts.sync import Outcome, RestoreRefused, SyncResult, delete_locally, restore_user
 
 MAX_ACTION_ROWS = 100  # one page of the list; most actions call Clerk once for each row
@@ -43,7 +45,7 @@ RESTORE_REFUSALS = {
     "live_row_exists": "another row of the same user is live",
     "deleted_meanwhile": "the user was deleted during the call to Clerk; check the row and try again",
 }
-UserAction = Callable[[User], str]
+UserAction = Callable[[Any], str]
 
 
 class ActionFailed(Exception):
@@ -60,27 +62,27 @@ class UserActions(admin.ModelAdmin):  # type: ignore[type-arg]
     actions = ("sync_again", "deactivate", "activate", "delete_here", "restore")
 
     @admin.action(description="Sync again from Clerk", permissions=["change"])
-    def sync_again(self, request: HttpRequest, queryset: QuerySet[User]) -> TemplateResponse | None:
+    def sync_again(self, request: HttpRequest, queryset: QuerySet[Any]) -> TemplateResponse | None:
         """Fetch the users from Clerk and merge their profiles."""
         effect = "Each user is fetched from Clerk."
         return self._confirm_and_run(request, queryset, name="sync_again", effect=effect, action=_sync_again)
 
     @admin.action(description="Deactivate", permissions=["change"])
-    def deactivate(self, request: HttpRequest, queryset: QuerySet[User]) -> TemplateResponse | None:
+    def deactivate(self, request: HttpRequest, queryset: QuerySet[Any]) -> TemplateResponse | None:
         """Reject the requests of the users with 403 from now on."""
         effect = "The API answers 403 to these users until you activate them, whatever Clerk sends."
         action = _refuse_own_account(request, partial(_set_active, is_active=False))
         return self._confirm_and_run(request, queryset, name="deactivate", effect=effect, action=action)
 
     @admin.action(description="Activate", permissions=["change"])
-    def activate(self, request: HttpRequest, queryset: QuerySet[User]) -> TemplateResponse | None:
+    def activate(self, request: HttpRequest, queryset: QuerySet[Any]) -> TemplateResponse | None:
         """Accept the requests of deactivated users again."""
         effect = "The API accepts these users again, except those who are banned in Clerk."
         action = partial(_set_active, is_active=True)
         return self._confirm_and_run(request, queryset, name="activate", effect=effect, action=action)
 
     @admin.action(description="Delete locally", permissions=["delete_here"])
-    def delete_here(self, request: HttpRequest, queryset: QuerySet[User]) -> TemplateResponse | None:
+    def delete_here(self, request: HttpRequest, queryset: QuerySet[Any]) -> TemplateResponse | None:
         """Mark the rows as deleted locally; they stay, with all rows that reference them."""
         effect = (
             "The rows stay, marked as deleted, with all rows that reference them. The users are not deleted"
@@ -91,7 +93,7 @@ class UserActions(admin.ModelAdmin):  # type: ignore[type-arg]
         return self._confirm_and_run(request, queryset, name="delete_here", effect=effect, action=action)
 
     @admin.action(description="Restore", permissions=["delete_here"])
-    def restore(self, request: HttpRequest, queryset: QuerySet[User]) -> TemplateResponse | None:
+    def restore(self, request: HttpRequest, queryset: QuerySet[Any]) -> TemplateResponse | None:
         """Undo a deletion if the user exists in Clerk and has no live row."""
         effect = (
             "Each user is fetched from Clerk. Users who exist in Clerk and have no live row are restored."
@@ -101,10 +103,10 @@ class UserActions(admin.ModelAdmin):  # type: ignore[type-arg]
 
     def has_delete_here_permission(self, request: HttpRequest) -> bool:
         """Return whether the operator has Django's permission to delete users."""
-        return request.user.has_perm("accounts.delete_user")
+        return has_identity_permission(request, "delete")
 
     def _confirm_and_run(
-        self, request: HttpRequest, queryset: QuerySet[User], *, name: str, effect: str, action: UserAction
+        self, request: HttpRequest, queryset: QuerySet[Any], *, name: str, effect: str, action: UserAction
     ) -> TemplateResponse | None:
         """Run the action if the operator has confirmed it, else return the page that asks for it."""
         selected = select_rows(self, request, queryset)
@@ -121,6 +123,13 @@ class UserActions(admin.ModelAdmin):  # type: ignore[type-arg]
             "effect": effect,
         }
         return TemplateResponse(request, "admin/accounts/user/confirm.html", context)
+
+
+def has_identity_permission(request: HttpRequest, action: str) -> bool:
+    """Return whether the operator has Django's permission for this action on identities."""
+    options = get_identity_model()._meta
+    codename = get_permission_codename(action, options)
+    return request.user.has_perm(f"{options.app_label}.{codename}")
 
 
 def select_rows(model_admin: admin.ModelAdmin[Any], request: HttpRequest, rows: QuerySet[Any]) -> list[Any]:
@@ -188,12 +197,12 @@ def fetch_again(clerk_id: str) -> str:
     return f"Fetched {clerk_id} from Clerk: {synced.outcome}."
 
 
-def _identify(user: User) -> str:
+def _identify(user: AbstractClerkIdentity) -> str:
     """Return an id: the log of the admin outlives the user, and a user name may be an e-mail address."""
     return user.clerk_id or f"the row {user.pk}"
 
 
-def _sync_again(user: User) -> str:
+def _sync_again(user: AbstractClerkIdentity) -> str:
     if user.clerk_id is None:
         raise ActionFailed(f"Local staff are not in Clerk: {_identify(user)}.")
     return fetch_again(user.clerk_id)
@@ -202,20 +211,21 @@ def _sync_again(user: User) -> str:
 def _refuse_own_account(request: HttpRequest, action: UserAction) -> UserAction:
     """Return the action, which then raises ActionFailed for the operator who runs it."""
 
-    def guarded(user: User) -> str:
-        if user.pk == request.user.pk:
+    def guarded(user: AbstractClerkIdentity) -> str:
+        if getattr(get_user(user), "pk", None) == request.user.pk:
             raise ActionFailed("This is your own account: you would lock yourself out. Ask another operator.")
         return action(user)
 
     return guarded
 
 
-def _set_active(user: User, *, is_active: bool) -> str:
-    User.objects.filter(pk=user.pk).update(is_active=is_active, updated_at=timezone.now())
+def _set_active(user: AbstractClerkIdentity, *, is_active: bool) -> str:
+    rows = get_identity_model().objects.filter(pk=user.pk)
+    rows.update(is_active=is_active, updated_at=timezone.now())
     return f"{'Activated' if is_active else 'Deactivated'} {_identify(user)}."
 
 
-def _delete_locally(user: User) -> str:
+def _delete_locally(user: AbstractClerkIdentity) -> str:
     if delete_locally(user) != Outcome.DELETED:
         raise ActionFailed(f"Nothing was done: {_identify(user)} is deleted already.")
     if user.clerk_id is None:
@@ -223,7 +233,7 @@ def _delete_locally(user: User) -> str:
     return f"Deleted {_identify(user)} locally. The next sign-in creates a new row."
 
 
-def _restore(user: User) -> str:
+def _restore(user: AbstractClerkIdentity) -> str:
     try:
         if user.clerk_id is None:
             restore_user(user, at=int(timezone.now().timestamp() * 1000))
@@ -235,7 +245,7 @@ def _restore(user: User) -> str:
     return f"Restored {_identify(user)}."
 
 
-def _refresh(clerk_id: str, *, deleted_row: User | None = None) -> SyncResult | None:
+def _refresh(clerk_id: str, *, deleted_row: AbstractClerkIdentity | None = None) -> SyncResult | None:
     """Call `refresh_user`; raise ActionFailed, with what to do, in place of errors of Clerk."""
     try:
         api = get_clerk_api(timeout=CLERK_TIMEOUT_SECONDS, patience=0, accept_kept=True)

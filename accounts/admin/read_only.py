@@ -8,7 +8,7 @@ from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
-from accounts.admin.actions import fetch_again, run_action, select_rows
+from accounts.admin.actions import fetch_again, has_identity_permission, run_action, select_rows
 from accounts.admin.search import CappedPaginator
 
 
@@ -43,4 +43,4 @@ class SyncAgainAdmin(ReadOnlyAdmin):
 
     def has_sync_permission(self, request: HttpRequest) -> bool:
         """Return whether the operator may change users, as a sync does."""
-        return request.user.has_perm("accounts.change_user")
+        return has_identity_permission(request, "change")

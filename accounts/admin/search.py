@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from typing import Any, ClassVar
-from uuid import UUID
 
 from django.contrib import admin
+from django.core.exceptions import ValidationError
 from django.core.paginator import Paginator
 from django.db.models import Q, QuerySet, Value
 from django.db.models.functions import Lower
 from django.http import HttpRequest
 from django.utils.functional import cached_property
 
-from accounts.models import DeletedBy, User, UserQuerySet
+from accounts.models import DeletedBy, IdentityQuerySet, get_identity_model
 
 COUNTED_ROWS_MAX = 10_000
 
@@ -68,7 +68,7 @@ class UserStateFilter(StateFilter):
         "all": ("all, deleted ones included", Q()),
     }
 
-    def queryset(self, request: HttpRequest, queryset: QuerySet[User]) -> QuerySet[User]:
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         """Return the rows of the chosen state, or all for the search for an id without a state."""
         if self.value() is None and match_id(request.GET.get("q", "").strip()):
             return queryset
@@ -87,12 +87,12 @@ def match_id(term: str) -> Q | None:
     if term.startswith("user_"):
         return Q(clerk_id=term)
     try:
-        return Q(pk=UUID(term))
-    except ValueError:
+        return Q(pk=get_identity_model()._meta.pk.clean(term, None)) if term else None
+    except ValidationError:
         return None
 
 
-def search_users(queryset: UserQuerySet, term: str) -> UserQuerySet:
+def search_users(queryset: IdentityQuerySet[Any], term: str) -> QuerySet[Any]:
     """Return the users with this id, or whose e-mail, first, last or full name begins with the term."""
     if condition := match_id(term):
         return queryset.live_or_deleted().filter(condition)

@@ -5,6 +5,11 @@ An e-mail address identifies a user only if both sides agree on who verified it 
 The command reads all of Clerk's list before it decides, an operator reads the decisions, and users in doubt
 are not linked. The old password becomes unusable: someone other than the user may have set it.
 
+Note [What an external_id proves]
+A UUID that is the key of a row can only have been copied from it. A small number can be the key of a row by
+chance, or come from another system. So with any other key than a UUID the verified address must agree, unless
+the operator confirms that Clerk's `external_id` holds these keys.
+
 Note [Compare addresses by ASCII case]
 In Unicode the lower case of the Kelvin sign is k. So a user who verified mar\u212a@example.com would get the
 row of mark@example.com. The database has its own rules of case, and only finds the rows to compare.
@@ -17,18 +22,28 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from string import ascii_lowercase, ascii_uppercase
-from uuid import UUID
+from typing import Any
 
-from django.db.models import Value
-from django.db.models.functions import Lower
+from django.contrib.auth import get_user_model
+from django.core.exceptions import ValidationError
+from django.db import models
 
+from accounts.adapter import (
+    find_users_by_address,
+    find_users_by_key,
+    get_email_column,
+    get_identity,
+    is_staff,
+    link_user,
+    lock_user,
+)
 from accounts.bulk.pages import iter_pages
 from accounts.bulk.runs import Clock
 from accounts.clerk.api import ClerkAPI
 from accounts.clerk.profiles import ClerkProfile
 from accounts.db import locked_transaction
-from accounts.models import User
-from accounts.sync import get_rows, sync_user
+from accounts.models import get_identity_model
+from accounts.sync import build_identity, get_rows, sync_user
 
 
 class Verdict(StrEnum):
@@ -55,7 +70,7 @@ class Decision:
 
     clerk_id: str
     verdict: Verdict
-    row: UUID | None
+    row: Any
 
     @property
     def is_link(self) -> bool:
@@ -68,47 +83,61 @@ class ClerkUser:
     """A Clerk user with what identifies a row: an `external_id` that is a primary key, a verified address."""
 
     profile: ClerkProfile
-    external_id: UUID | None
+    external_id: Any
     address: str | None
 
 
-class _PageRows:
-    """The rows that match the Clerk users of a page: by key and by address; and which users have rows."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkOptions:
+    """What the operator confirms: Note [What an external_id proves], and that old passwords stay valid."""
 
-    def __init__(self, users: Sequence[ClerkUser]) -> None:
-        self.by_key = User.objects.in_bulk([user.external_id for user in users if user.external_id])
-        self.by_address: defaultdict[str | None, list[User]] = defaultdict(list)
-        # By the database's rules of case; only live rows are compared.
-        wanted = [Lower(Value(user.address)) for user in users if user.address]
-        for row in User.objects.live().annotate(address=Lower("email")).filter(address__in=wanted):
-            self.by_address[_fold(row.email or "")].append(row)
-        clerk_ids = [user.profile.clerk_id for user in users]
-        rows = User.objects.live_or_deleted().filter(clerk_id__in=clerk_ids)
+    external_id_is_key: bool = False
+    keep_passwords: bool = False
+
+    @property
+    def is_key_proof(self) -> bool:
+        """Return whether an `external_id` that is a primary key links without the address."""
+        return self.external_id_is_key or isinstance(_get_key_field(), models.UUIDField)
+
+
+class _PageRows:
+    """The users that match the Clerk users of a page: by key and by address; and which of those have rows."""
+
+    def __init__(self, clerk_users: Sequence[ClerkUser]) -> None:
+        self.by_key = find_users_by_key([each.external_id for each in clerk_users if each.external_id])
+        self.by_address: defaultdict[str | None, list[Any]] = defaultdict(list)
+        # By the database's rules of case.
+        for user, address in find_users_by_address(each.address for each in clerk_users if each.address):
+            self.by_address[_fold(address)].append(user)
+        clerk_ids = [each.profile.clerk_id for each in clerk_users]
+        rows = get_identity_model().objects.live_or_deleted().filter(clerk_id__in=clerk_ids)
         found = list(rows.values_list("clerk_id", "deleted_at"))
         self.live = {clerk_id for clerk_id, deleted_at in found if deleted_at is None}
         self.deleted = {clerk_id for clerk_id, _ in found} - self.live
 
 
-def decide(api: ClerkAPI, *, clock: Clock) -> list[Decision]:
+def decide(api: ClerkAPI, *, clock: Clock, options: LinkOptions) -> list[Decision]:
     """Return a decision for each Clerk user with a row to link; write nothing.
 
     Users without a matching row, and users that are linked already, need no decision. Raises
     ClerkAPIError and django.db.Error.
     """
     decisions: list[Decision] = []
-    clerk_ids_by_row: defaultdict[UUID, set[str]] = defaultdict(set)
+    clerk_ids_by_row: defaultdict[Any, set[str]] = defaultdict(set)
     for users in _iter_users(api, clock=clock):
         rows = _PageRows(users)
         for user in users:
             for row in rows.by_address.get(user.address, []):
                 clerk_ids_by_row[row.pk].add(user.profile.clerk_id)
-            decision = _decide_for_user(user, rows=rows)
+            decision = _decide_for_user(user, rows=rows, options=options)
             if decision:
                 decisions.append(decision)
     return list(_resolve_conflicts(decisions, clerk_ids_by_row=clerk_ids_by_row))
 
 
-def link(api: ClerkAPI, decisions: Sequence[Decision], *, clock: Clock) -> list[Decision]:
+def link(
+    api: ClerkAPI, decisions: Sequence[Decision], *, clock: Clock, options: LinkOptions
+) -> list[Decision]:
     """Link the rows as decided and return the final decisions; a row or user that changed is not linked.
 
     Reads Clerk's list again, to hold only one page of profiles at a time. Raises ClerkAPIError and
@@ -119,7 +148,7 @@ def link(api: ClerkAPI, decisions: Sequence[Decision], *, clock: Clock) -> list[
     for users in _iter_users(api, clock=clock) if wanted else ():
         for user in users:
             decision = wanted.get(user.profile.clerk_id)
-            if decision and _link(user, decision=decision):
+            if decision and _link(user, decision=decision, options=options):
                 linked.add(decision.clerk_id)
     return [
         replace(each, verdict=Verdict.CHANGED) if each.is_link and each.clerk_id not in linked else each
@@ -146,13 +175,22 @@ def _get_verified_address(profile: ClerkProfile) -> str | None:
     return _fold(email) if isinstance(email, str) and email and is_verified else None
 
 
-def _parse_key(text: object) -> UUID | None:
-    """Parse a primary key as Django prints it; other spellings of a UUID are ids of other systems."""
+def _parse_key(text: object) -> Any:
+    """Parse a primary key as Django prints it; other spellings of a key are ids of other systems."""
+    if not isinstance(text, str) or "\x00" in text:
+        return None
     try:
-        key = UUID(str(text))
-    except ValueError:
+        key = _get_key_field().clean(text, None)
+    except ValidationError:
         return None
     return key if str(key) == text else None
+
+
+def _get_key_field() -> Any:
+    field: Any = get_user_model()._meta.pk
+    while field.remote_field:  # a model that inherits the table of another one
+        field = field.target_field
+    return field
 
 
 def _fold(address: str) -> str:
@@ -160,12 +198,16 @@ def _fold(address: str) -> str:
     return address.translate(_LOWER_CASE)
 
 
-def _decide_for_user(user: ClerkUser, *, rows: _PageRows) -> Decision | None:
+def _decide_for_user(user: ClerkUser, *, rows: _PageRows, options: LinkOptions) -> Decision | None:
     by_key = rows.by_key.get(user.external_id)
-    matches = [by_key] if by_key else rows.by_address.get(user.address, [])
+    matches = rows.by_address.get(user.address, [])
+    if by_key is not None and (options.is_key_proof or by_key in matches):
+        matches = [by_key]
+    else:
+        by_key = None
     if user.profile.clerk_id in rows.live:
         # Linked already, or created at a sign-in. Report only rows that match but can no longer be linked.
-        matches = [row for row in matches if row.clerk_id is None and not _is_staff(row)]
+        matches = [row for row in matches if _get_refusal(row) is None]
         verdict = Verdict.HAS_ROW
     elif user.profile.clerk_id in rows.deleted:
         verdict = Verdict.DELETED_USER
@@ -179,28 +221,25 @@ def _decide_for_user(user: ClerkUser, *, rows: _PageRows) -> Decision | None:
     return Decision(clerk_id=user.profile.clerk_id, verdict=verdict, row=row)
 
 
-def _get_refusal(row: User) -> Verdict | None:
+def _get_refusal(row: Any) -> Verdict | None:
     """Return why this row may not be linked to any Clerk user, or None if it may."""
-    if _is_staff(row):
+    if is_staff(row):
         return Verdict.STAFF
-    if row.deleted_at is not None:
+    identity = get_identity(row)
+    if identity is not None and identity.deleted_at is not None:
         return Verdict.DELETED_ROW
-    return Verdict.OTHER_CLERK_ID if row.clerk_id is not None else None
-
-
-def _is_staff(row: User) -> bool:
-    return row.is_staff or row.is_superuser
+    return Verdict.OTHER_CLERK_ID if identity is not None and identity.clerk_id is not None else None
 
 
 def _resolve_conflicts(
-    decisions: Sequence[Decision], *, clerk_ids_by_row: Mapping[UUID, set[str]]
+    decisions: Sequence[Decision], *, clerk_ids_by_row: Mapping[Any, set[str]]
 ) -> Iterator[Decision]:
     """Yield the decisions; links of one row to several Clerk users become `SEVERAL_USERS`.
 
     `clerk_ids_by_row` holds the Clerk users that have the address of a row. An `external_id` takes precedence
     over an address, since only a system that knew the row can have written it.
     """
-    links_by_key: Counter[UUID | None] = Counter(
+    links_by_key: Counter[Any] = Counter(
         decision.row for decision in decisions if decision.verdict == Verdict.BY_EXTERNAL_ID
     )
     for decision in decisions:
@@ -213,19 +252,23 @@ def _resolve_conflicts(
         yield replace(decision, verdict=Verdict.SEVERAL_USERS) if is_conflict else decision
 
 
-def _link(user: ClerkUser, *, decision: Decision) -> bool:
+def _link(user: ClerkUser, *, decision: Decision, options: LinkOptions) -> bool:
     """Link the row unless the facts behind the decision have changed; return whether it was linked."""
     clerk_id = user.profile.clerk_id
     with locked_transaction(clerk_id):
-        # `decision.row` may be None, which finds no row in this form.
-        row = User.objects.select_for_update().filter(pk__in=[decision.row]).first()
+        row = lock_user(decision.row)
         if row is None or _get_refusal(row) or get_rows(clerk_id):
             return False
-        by_key = decision.verdict == Verdict.BY_EXTERNAL_ID
-        if (user.external_id != row.pk) if by_key else (user.address != _fold(row.email or "")):
+        if not _still_matches(user, row=row, verdict=decision.verdict, options=options):
             return False
-        row.clerk_id = clerk_id
-        row.set_unusable_password()
-        row.save(update_fields=["clerk_id", "password", "updated_at"])
+        link_user(row, build_identity(user.profile), keep_password=options.keep_passwords)
         sync_user(user.profile)
     return True
+
+
+def _still_matches(user: ClerkUser, *, row: Any, verdict: Verdict, options: LinkOptions) -> bool:
+    column = get_email_column()
+    has_address = user.address is not None and user.address == _fold((column and getattr(row, column)) or "")
+    if verdict == Verdict.BY_EXTERNAL_ID:
+        return user.external_id == row.pk and (options.is_key_proof or has_address)
+    return has_address

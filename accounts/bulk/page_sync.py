@@ -5,24 +5,22 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any
 
 from django.db import DatabaseError, Error
 from django.utils import timezone
 
+from accounts.adapter import create_user, write_user
 from accounts.clerk.profiles import FIELDS, ClerkProfile
-from accounts.db import after_commit, failure_reason, locked_transaction
-from accounts.models import User
-from accounts.signals import page_synced
+from accounts.db import failure_reason, locked_transaction
+from accounts.models import DeletedBy, get_identity_model, is_user_model
+from accounts.notifications import notify_failed, notify_page_synced, notify_unusable_fields
 from accounts.sync import (
     Decision,
     Outcome,
-    build_user,
+    build_identity,
     decide,
     merge_values,
-    notify_failed,
-    notify_unusable_fields,
     sync_user,
 )
 
@@ -41,8 +39,10 @@ class PageResult:
 @dataclass(slots=True)
 class _Plan:
     outcomes: dict[str, Outcome] = field(default_factory=dict)
-    created: list[User] = field(default_factory=list)
-    updated: list[User] = field(default_factory=list)
+    created: list[Any] = field(default_factory=list)
+    updated: list[Any] = field(default_factory=list)
+    # The values that the updated rows had before, by Clerk id.
+    before: dict[str, _Row] = field(default_factory=dict)
 
 
 def sync_page(profiles: Sequence[ClerkProfile], *, source: str, dry_run: bool = False) -> PageResult:
@@ -59,14 +59,24 @@ def sync_page(profiles: Sequence[ClerkProfile], *, source: str, dry_run: bool = 
     try:
         with locked_transaction(*(profile.clerk_id for profile in profiles)):
             plan = _plan(profiles)
-            User.objects.bulk_create(plan.created)
-            User.objects.bulk_update(plan.updated, _WRITTEN, batch_size=500)
+            rows = get_identity_model().objects
+            rows.bulk_create(plan.created)
+            rows.bulk_update(plan.updated, _WRITTEN, batch_size=500)
+            refused = {} if is_user_model() else _write_users(plan)
     except Error:
         return _sync_each(profiles, source=source)
-    after_commit(partial(page_synced.send_robust, sender=User, source=source, outcomes=plan.outcomes))
+    notify_page_synced(source=source, outcomes=plan.outcomes)
     for profile in profiles:
-        notify_unusable_fields(profile, source=source)
+        notify_unusable_fields(profile, source=source, refused=refused.get(profile.clerk_id, ()))
     return PageResult(outcomes=plan.outcomes)
+
+
+def _write_users(plan: _Plan) -> dict[str, tuple[str, ...]]:
+    """Create and update the users of the page one by one; return the refused columns by Clerk id."""
+    refused = {each.clerk_id: create_user(each) for each in plan.created}
+    for each in plan.updated:
+        refused[each.clerk_id] = write_user(each, before=plan.before[each.clerk_id])
+    return refused
 
 
 def _plan(profiles: Sequence[ClerkProfile]) -> _Plan:
@@ -79,27 +89,33 @@ def _plan(profiles: Sequence[ClerkProfile]) -> _Plan:
 
 def _get_rows_by_clerk_id(profiles: Sequence[ClerkProfile]) -> dict[str, list[_Row]]:
     ids = [profile.clerk_id for profile in profiles]
-    found = User.objects.live_or_deleted().filter(clerk_id__in=ids)
+    found = get_identity_model().objects.live_or_deleted().filter(clerk_id__in=ids)
+    user_column = () if is_user_model() else ("user_id",)
     # Dictionaries: model instances of rows that mostly do not change would take a fifth of the time.
     rows: defaultdict[str, list[_Row]] = defaultdict(list)
-    for row in found.values("id", "clerk_id", "deleted_at", "deleted_by", *_WRITTEN):
+    for row in found.values("pk", "clerk_id", "deleted_at", "deleted_by", *user_column, *_WRITTEN):
         rows[row["clerk_id"]].append(row)
     return rows
 
 
 def _plan_user(plan: _Plan, profile: ClerkProfile, rows: list[_Row]) -> Outcome:
-    live = next((row for row in rows if row["deleted_at"] is None), None)
+    live = next((row for row in rows if _is_live(row)), None)
     decision = decide(
         is_live=live is not None,
-        deleted_by=[row["deleted_by"] for row in rows if row["deleted_at"] is not None],
+        # A live row whose user the project has deleted counts as deleted locally.
+        deleted_by=[row["deleted_by"] or DeletedBy.LOCAL for row in rows if row is not live],
         source=profile.source,
     )
     if decision is Decision.CREATE:
-        plan.created.append(build_user(profile))
+        plan.created.append(build_identity(profile))
         return Outcome.CREATED
     if decision is not Decision.UPDATE or live is None:
         return Outcome.STALE
     return _plan_update(plan, profile, live)
+
+
+def _is_live(row: _Row) -> bool:
+    return row["deleted_at"] is None and row.get("user_id", True) is not None
 
 
 def _plan_update(plan: _Plan, profile: ClerkProfile, live: _Row) -> Outcome:
@@ -108,7 +124,8 @@ def _plan_update(plan: _Plan, profile: ClerkProfile, live: _Row) -> Outcome:
         return Outcome.STALE
     if not merged.values and merged.versions is None:
         return Outcome.UNCHANGED
-    row = User(**live | dict(merged.values))
+    row = get_identity_model()(**live | dict(merged.values))
+    plan.before[profile.clerk_id] = live
     if merged.versions is not None:
         row.field_versions = dict(merged.versions)
     if merged.values:

@@ -11,7 +11,7 @@ from accounts.bulk.runs import Clock
 from accounts.clerk.api import ClerkAPI, UserAnswer
 from accounts.clerk.profiles import ClerkProfile, Source, UnusableProfile, profile_from_user
 from accounts.clerk.times import plausible_milliseconds
-from accounts.sync import notify_failed
+from accounts.notifications import notify_failed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

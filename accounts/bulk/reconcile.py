@@ -15,7 +15,7 @@ from accounts.bulk.pages import ProfilePage, fetch_user, iter_pages, read_page, 
 from accounts.bulk.runs import Clock, record_run, single_run
 from accounts.clerk.api import ClerkAPI, UserAnswer
 from accounts.clerk.profiles import Source
-from accounts.models import DeletedBy, SyncRun, User
+from accounts.models import AbstractClerkIdentity, DeletedBy, SyncRun, get_identity_model
 from accounts.sync import Outcome, RestoreRefused, delete_user, restore_user
 
 SOURCE = "reconcile"
@@ -58,7 +58,7 @@ class _Reconciliation:
         self._clock = clock
         self._apply = apply
         # Before this run stores anything: Note [When no row is deleted].
-        self._live_rows = User.objects.live().exclude(clerk_id=None).count()
+        self._live_rows = get_identity_model().objects.live().exclude(clerk_id=None).count()
         # Hashes take 0.7 GB for ten million users, ids 1.2 GB. A collision can only hide a missing user; it
         # never deletes one.
         self._listed_hashes: set[int] = set()
@@ -103,7 +103,7 @@ class _Reconciliation:
         Raises ClerkAPIError and django.db.Error.
         """
         for clerk_id in self._wrongly_deleted:
-            deleted = User.objects.filter(clerk_id=clerk_id, deleted_at__isnull=False)
+            deleted = get_identity_model().objects.filter(clerk_id=clerk_id, deleted_at__isnull=False)
             row = deleted.filter(deleted_by=DeletedBy.CLERK).order_by("-deleted_at").first()
             answer, at = fetch_user(self._api, clerk_id, clock=self._clock)
             if row is not None and answer.user is not None:
@@ -126,7 +126,7 @@ class _Reconciliation:
         """
         if not stale:
             return
-        rows = User.objects.live_or_deleted().filter(clerk_id__in=stale)
+        rows = get_identity_model().objects.live_or_deleted().filter(clerk_id__in=stale)
         found = list(rows.values_list("clerk_id", "deleted_at", "deleted_by"))
         live = {clerk_id for clerk_id, deleted_at, _ in found if deleted_at is None}
         in_clerk = {clerk_id for clerk_id, _, deleted_by in found if deleted_by == DeletedBy.CLERK} - live
@@ -147,7 +147,7 @@ class _Reconciliation:
             return StopReason.MASS_DELETION
         return None
 
-    def _restore(self, row: User, *, answer: UserAnswer, at: int) -> bool:
+    def _restore(self, row: AbstractClerkIdentity, *, answer: UserAnswer, at: int) -> bool:
         try:
             restore_user(row, at=at)
         except RestoreRefused:
@@ -168,7 +168,7 @@ def _iter_live_clerk_ids(*, created_before: datetime) -> Iterator[str]:
 
     In batches by key: PgBouncer in transaction mode does not keep a server-side cursor.
     """
-    rows = User.objects.live().filter(created_at__lt=created_before).order_by("clerk_id")
+    rows = get_identity_model().objects.live().filter(created_at__lt=created_before).order_by("clerk_id")
     last = ""
     while True:
         batch = rows.filter(clerk_id__gt=last).values_list("clerk_id", flat=True)[:BATCH_ROWS]
@@ -181,7 +181,8 @@ def _iter_live_clerk_ids(*, created_before: datetime) -> Iterator[str]:
 
 def _get_shared_addresses() -> list[list[str]]:
     """Return the Clerk ids of each e-mail address that several live rows have, without the address."""
-    live = User.objects.live().exclude(Q(clerk_id=None) | Q(email=None)).annotate(address=Lower("email"))
+    found = get_identity_model().objects.live().exclude(Q(clerk_id=None) | Q(email=None))
+    live = found.annotate(address=Lower("email"))
     shared = live.values("address").annotate(rows=Count("pk")).filter(rows__gt=1).values("address")
     groups: defaultdict[str, list[str]] = defaultdict(list)
     wanted = list(shared.order_by("address").values_list("address", flat=True)[:MAX_SHARED_ADDRESSES])

@@ -6,12 +6,12 @@ from accounts.bulk.pages import fetch_user, read_milliseconds
 from accounts.bulk.runs import Clock
 from accounts.clerk.api import ClerkAPI
 from accounts.clerk.profiles import Source, profile_from_user
-from accounts.models import User
+from accounts.models import AbstractClerkIdentity
 from accounts.sync import SyncResult, restore_user, sync_user
 
 
 def refresh_user(
-    api: ClerkAPI, clerk_id: str, *, clock: Clock, deleted_row: User | None = None
+    api: ClerkAPI, clerk_id: str, *, clock: Clock, deleted_row: AbstractClerkIdentity | None = None
 ) -> SyncResult | None:
     """Fetch the user and merge the profile into the row; return None if Clerk has no such user.
 

@@ -7,11 +7,13 @@ from collections.abc import Iterator
 from typing import Any
 
 from django.apps import apps
-from django.conf import settings
-from django.core.checks import CheckMessage, Error, register
+from django.contrib.auth import get_user_model
+from django.core.checks import CheckMessage, Error, Warning, register
 from django.db import router
 
+from accounts.conf import settings
 from accounts.db import WriteDatabaseModel, write_alias
+from accounts.models import User
 
 
 @register("accounts")
@@ -32,7 +34,8 @@ def check_routers(**_: object) -> list[CheckMessage]:
     """Check that the routers name one existing write database for all models that decide."""
     aliases: defaultdict[str, list[str]] = defaultdict(list)
     for model in apps.get_models():
-        if issubclass(model, WriteDatabaseModel):
+        # The project's own users as well: an identity and its user are one transaction.
+        if issubclass(model, WriteDatabaseModel) or model is get_user_model():
             aliases[router.db_for_write(model)].append(model._meta.label)
     if len(aliases) == 1 and aliases.keys() <= settings.DATABASES.keys():
         return []
@@ -58,17 +61,24 @@ def _check_sqlite() -> Iterator[CheckMessage]:
 
 
 def _check_atomic_requests(database: dict[str, Any]) -> Iterator[CheckMessage]:
-    if database.get("ATOMIC_REQUESTS"):
-        yield Error(
-            "ATOMIC_REQUESTS is on: if a view fails, the user created during authentication is rolled back,"
-            " and parallel first requests of a user wait until the first view ends.",
-            hint="Turn it off and use transaction.atomic where a view needs it.",
-            id="accounts.E011",
-        )
+    if not database.get("ATOMIC_REQUESTS"):
+        return
+    what = (
+        "ATOMIC_REQUESTS is on: if a view fails, the user created during authentication is rolled back and"
+        " created again by the next request, and parallel first requests of a user wait until the first view"
+        " ends, at most five seconds: then they are 503."
+    )
+    if get_user_model() is User:
+        hint = "Turn it off and use transaction.atomic where a view needs it."
+        yield Error(what, hint=hint, id="accounts.E011")
+    else:
+        hint = "Keep views short, or decorate slow ones with transaction.non_atomic_requests."
+        yield Warning(what, hint=hint, id="accounts.W005")
 
 
 def _check_postgresql(database: dict[str, Any]) -> Iterator[CheckMessage]:
-    from psycopg import IsolationLevel  # noqa: PLC0415 - psycopg need not be installed for SQLite
+    # Of the installed driver, psycopg or psycopg2; neither need be installed for SQLite.
+    from django.db.backends.postgresql.psycopg_any import IsolationLevel  # noqa: PLC0415
 
     options = database.get("OPTIONS", {})
     level = options.get("isolation_level", IsolationLevel.READ_COMMITTED)
@@ -79,9 +89,9 @@ def _check_postgresql(database: dict[str, Any]) -> Iterator[CheckMessage]:
             hint="Remove isolation_level from the options of the database.",
             id="accounts.E012",
         )
-    if database.get("CONN_MAX_AGE") == 0 and not options.get("pool"):
-        yield Error(
+    if database.get("CONN_MAX_AGE", 0) == 0 and not options.get("pool"):
+        yield Warning(
             "CONN_MAX_AGE is 0: each request opens a connection, which costs four times the request itself.",
-            hint="Remove conn_max_age from DATABASE_URL (60 seconds is the default), or add ?pool=true.",
-            id="accounts.E013",
+            hint="Set CONN_MAX_AGE of the database to 60 seconds, or use a pool of connections.",
+            id="accounts.W004",
         )

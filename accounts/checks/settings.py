@@ -9,7 +9,6 @@ import socket
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
-from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning, register
 
 from accounts.clerk.jwks import check_address
@@ -17,6 +16,7 @@ from accounts.clerk.keys import pem_keys
 from accounts.clerk.origins import is_origin
 from accounts.clerk.profiles import parse_claims_map
 from accounts.clerk.publishable import frontend_api
+from accounts.conf import DEFAULTS, LISTS, settings
 
 ADDRESSES = ("CLERK_ISSUER", "CLERK_JWKS_URL", "CLERK_API_URL")
 # Visible ASCII without blanks, as an HTTP header can carry it.
@@ -36,6 +36,7 @@ def check_settings(**_: object) -> list[CheckMessage]:
     """Check the settings of this project, most of them read from the environment."""
     return [
         *_check_environment(),
+        *_check_types(),
         *_check_verification(),
         *_check_pem_keys(),
         *_check_authorized_parties(),
@@ -53,6 +54,22 @@ def _check_environment() -> Iterator[CheckMessage]:
             hint="Correct it in the environment or in .env; .env.example shows the form of each variable.",
             id="accounts.E001",
         )
+
+
+def _check_types() -> Iterator[CheckMessage]:
+    """Check the settings of a project that does not read them from the environment."""
+    for name, default in DEFAULTS.items():
+        value = getattr(settings, name)
+        is_number = isinstance(default, int) and not isinstance(default, bool)
+        kinds = (int, float) if is_number else (type(default),)
+        if name in LISTS or default in (None, ()):
+            continue
+        if not isinstance(value, kinds) or (is_number and isinstance(value, bool)):
+            yield Error(
+                f"{name} is a {type(value).__name__}.",
+                hint=f"Set it to a {' or '.join(kind.__name__ for kind in kinds)}.",
+                id="accounts.E020",
+            )
 
 
 def _check_verification() -> Iterator[CheckMessage]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import lru_cache
 from types import MappingProxyType
 from typing import Any, NamedTuple, NoReturn
@@ -129,6 +129,19 @@ def decode_object(text: bytes) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise InvalidToken("token_malformed")
     return value
+
+
+def is_foreign_token(token: str, *, issuers: Collection[str]) -> bool:
+    """Return whether a bearer token belongs to another system; nothing of it is verified.
+
+    It names none of these issuers, or is no JWT, and has no prefix of Clerk's opaque tokens.
+    """
+    if token.startswith(OPAQUE_PREFIXES):
+        return False
+    try:
+        return decode_object(parse_jws(token).payload).get("iss") not in issuers
+    except InvalidToken:
+        return True
 
 
 def refuse_unexpected(error: Exception) -> InvalidToken:

@@ -16,7 +16,7 @@ SEARCHED = ("email", "first_name", "last_name")
 
 
 def add_prefix_indexes(apps: Apps, schema_editor: BaseDatabaseSchemaEditor) -> None:
-    if schema_editor.connection.vendor == "postgresql":
+    if _has_users(apps) and schema_editor.connection.vendor == "postgresql":
         for column in SEARCHED:
             schema_editor.execute(
                 f"CREATE INDEX people_by_{column}_prefix ON accounts_user (lower({column}) text_pattern_ops)"
@@ -24,9 +24,14 @@ def add_prefix_indexes(apps: Apps, schema_editor: BaseDatabaseSchemaEditor) -> N
 
 
 def remove_prefix_indexes(apps: Apps, schema_editor: BaseDatabaseSchemaEditor) -> None:
-    if schema_editor.connection.vendor == "postgresql":
+    if _has_users(apps) and schema_editor.connection.vendor == "postgresql":
         for column in SEARCHED:
             schema_editor.execute(f"DROP INDEX people_by_{column}_prefix")
+
+
+def _has_users(apps: Apps) -> bool:
+    """Return whether the table of users exists: only a project whose user model it is has one."""
+    return not apps.get_model("accounts", "User")._meta.swapped
 
 
 class Migration(migrations.Migration):
@@ -186,6 +191,7 @@ class Migration(migrations.Migration):
                 ),
             ],
             options={
+                "swappable": "AUTH_USER_MODEL",
                 "indexes": [
                     models.Index(
                         condition=models.Q(("deleted_at__isnull", False)),

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from django.conf import settings
 from django.core import checks
 from django.db import DatabaseError
 
 from accounts.bulk.runs import Clock
 from accounts.clerk.publishable import frontend_api
-from accounts.models import CreatedVia, SyncRun, User
+from accounts.conf import settings
+from accounts.models import CreatedVia, SyncRun, get_identity_model
 from health.checks import NotReady, database_check
 from health.doctor.findings import Finding, error, ok, warning
 from health.doctor.instance import examine_instance
@@ -88,7 +88,7 @@ def _check_webhooks() -> Finding:
     newest = WebhookEvent.objects.order_by("-received_at").first()
     if newest is not None:
         return ok(f"The last webhook arrived at {newest.received_at:%Y-%m-%d %H:%M} UTC.")
-    if User.objects.filter(created_via=CreatedVia.REQUEST).exists():
+    if get_identity_model().objects.filter(created_via=CreatedVia.REQUEST).exists():
         return warning(
             "Users have signed in, but no webhook has ever arrived.",
             why="Changes and deletions made in Clerk do not reach this database.",

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
-from django.conf import settings
 
 from accounts.bulk.runs import Clock
 from accounts.clerk.api import ClerkAPI, ClerkAPIError
@@ -21,6 +20,7 @@ from accounts.clerk.jwks import (
     keys_of_pem,
 )
 from accounts.clerk.times import parse_http_date
+from accounts.conf import settings
 from health.doctor.findings import Finding, error, ok, warning
 
 TIMEOUT_SECONDS = 5.0

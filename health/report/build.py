@@ -8,10 +8,9 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
-from django.conf import settings
 from django.db import Error
 
-from accounts.conf import get_keys_status
+from accounts.conf import get_keys_status, settings
 from accounts.db import retry_on_dead_connection
 from accounts.models import SyncRun
 from health.checks import NotReady, database_check

@@ -5,20 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from django.conf import settings
 from django.db.models import Exists, Min, OuterRef
 
-from accounts.models import CreatedVia, SyncRun, User
+from accounts.conf import settings
+from accounts.models import CreatedVia, SyncRun, get_identity_model
 from webhooks.models import WebhookEvent
 
 DAY = timedelta(days=1)
 MAX_USERS = 5_000
 HAS_EVENT = Exists(WebhookEvent.objects.filter(clerk_id=OuterRef("clerk_id")))
-HAS_OLDER_ROW = Exists(
-    User.objects.filter(
-        clerk_id=OuterRef("clerk_id"), deleted_at__isnull=False, created_at__lt=OuterRef("created_at")
-    )
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,13 +36,17 @@ def count_missed_webhooks(*, now: datetime) -> MissedWebhooks | None:
     since = _expected_since()
     if since is None:
         return None
-    created = User.objects.filter(
+    identities = get_identity_model().objects
+    created = identities.filter(
         created_via=CreatedVia.REQUEST,
         created_at__gt=max(since, now - DAY),
         created_at__lte=now - timedelta(minutes=settings.HEALTH_MISSED_WEBHOOK_MINUTES),
     )
     # Two index look-ups for each user, so their number is limited: the report must stay fast.
-    newest = created.annotate(has_event=HAS_EVENT, has_older_row=HAS_OLDER_ROW).order_by("-created_at")
+    older = identities.filter(
+        clerk_id=OuterRef("clerk_id"), deleted_at__isnull=False, created_at__lt=OuterRef("created_at")
+    )
+    newest = created.annotate(has_event=HAS_EVENT, has_older_row=Exists(older)).order_by("-created_at")
     rows = newest.values_list("has_event", "has_older_row")[:MAX_USERS]
     expected = [has_event for has_event, has_older_row in rows if not has_older_row]
     missed = expected.count(False)

@@ -9,11 +9,10 @@ from datetime import datetime
 from math import ceil
 from typing import Any
 
-from django.conf import settings
 from django.db.models import Count, Max, Min, Q, Sum
 
-from accounts.conf import get_keys_status
-from accounts.models import SyncRun, User
+from accounts.conf import get_keys_status, settings
+from accounts.models import SyncRun, get_identity_model
 from health.models import CountedFailure, SyncFailure
 from health.report.detector import DAY, MissedWebhooks, count_missed_webhooks
 from webhooks.models import EventOutcome, WebhookEvent
@@ -128,7 +127,7 @@ def concerns_many_users() -> bool:
     affected: int = failures.aggregate(users=Count("clerk_id", distinct=True))["users"]
     if affected < MIN_USERS:
         return False
-    live = User.objects.live().exclude(clerk_id=None).order_by()
+    live = get_identity_model().objects.live().exclude(clerk_id=None).order_by()
     return not live[affected * ONE_IN - 1 : affected * ONE_IN].exists()
 
 
@@ -176,7 +175,7 @@ def read_webhooks(*, now: datetime) -> WebhookFacts:
 def read_users() -> UserFacts:
     """Count the users from Clerk, and those with neither an e-mail address nor a name."""
     empty = Q(email=None, first_name="", last_name="")
-    users = User.objects.live().exclude(clerk_id=None)
+    users = get_identity_model().objects.live().exclude(clerk_id=None)
     return UserFacts(**users.aggregate(live=Count("pk"), without_profile=Count("pk", filter=empty)))
 
 

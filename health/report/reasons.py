@@ -55,6 +55,10 @@ NEXT_STEPS = {
         "names the class and the place. Correct the cause, then use `sync again` on an entry of one user. "
         "An entry without a user closes after 15 minutes without this failure."
     ),
+    "create_user_failed": (
+        "CLERK_CREATE_USER, a receiver of post_save or the table of your users did not accept a new user: "
+        "the log line of that time names the class and the place. Correct the cause: a sign-in closes it."
+    ),
     UNUSABLE_FIELD: (
         "Clerk holds a value that cannot be stored; all other fields were synced. Correct it in Clerk, "
         "then use `sync again` on the entry in the admin."

@@ -205,7 +205,7 @@ class TestDeadline:
 @pytest.mark.django_db(transaction=True)
 def test_a_read_only_connection_is_replaced_and_the_work_runs_again() -> None:
     make_read_only()
-    user = retry_on_dead_connection(lambda: sync_user(profile(Source.CLAIMS, 1_000_000))).user
+    user = retry_on_dead_connection(lambda: sync_user(profile(Source.CLAIMS, 1_000_000))).identity
     assert user is not None
     assert User.objects.get().pk == user.pk
 

@@ -48,10 +48,10 @@ def test_deletion_before_the_creation_stores_a_deleted_row() -> None:
 
 
 def test_deletion_in_clerk_marks_the_live_row_of_several() -> None:
-    first = sync_user(profile(CLAIMS)).user
+    first = sync_user(profile(CLAIMS)).identity
     assert first
     delete_locally(first)
-    second = sync_user(profile(CLAIMS)).user
+    second = sync_user(profile(CLAIMS)).identity
     assert second
     delete_locally(second)
     first.refresh_from_db()
@@ -65,7 +65,7 @@ def test_deletion_in_clerk_marks_the_live_row_of_several() -> None:
 
 @pytest.mark.parametrize("delete", [delete_locally, lambda user: delete_user(user.clerk_id, at=T)])
 def test_deletion_changes_updated_at(delete: Callable[[User], Outcome]) -> None:
-    before = sync_user(profile(WEBHOOK)).user
+    before = sync_user(profile(WEBHOOK)).identity
     assert before
     delete(before)
     assert rows()[0].updated_at > before.updated_at
@@ -80,10 +80,10 @@ def test_refused_session_keeps_the_outer_transaction() -> None:
 
 
 def test_sign_in_after_a_local_deletion_creates_a_new_row() -> None:
-    old = sync_user(profile(WEBHOOK, first_name="Ada")).user
+    old = sync_user(profile(WEBHOOK, first_name="Ada")).identity
     assert old
     assert delete_locally(old) == Outcome.DELETED
-    fresh = sync_user(profile(CLAIMS, T + 1000, first_name="Ada")).user
+    fresh = sync_user(profile(CLAIMS, T + 1000, first_name="Ada")).identity
     assert fresh
     assert fresh.pk != old.pk
     assert [row.deleted_by for row in rows()] == [DeletedBy.LOCAL, ""]
@@ -91,7 +91,7 @@ def test_sign_in_after_a_local_deletion_creates_a_new_row() -> None:
 
 @pytest.mark.parametrize("source", [WEBHOOK, API])
 def test_webhook_or_page_after_a_local_deletion_is_stale(source: Source) -> None:
-    old = sync_user(profile(WEBHOOK, first_name="Ada")).user
+    old = sync_user(profile(WEBHOOK, first_name="Ada")).identity
     assert old
     delete_locally(old)
     assert sync_user(profile(source, T + 9, first_name="Zoe")).outcome == Outcome.STALE
@@ -99,11 +99,11 @@ def test_webhook_or_page_after_a_local_deletion_is_stale(source: Source) -> None
 
 
 def test_new_row_inherits_the_ban_and_no_rights() -> None:
-    old = sync_user(profile(WEBHOOK, banned=True)).user
+    old = sync_user(profile(WEBHOOK, banned=True)).identity
     assert old
     User.objects.filter(pk=old.pk).update(is_active=False, is_staff=True, is_superuser=True)
     delete_locally(old)
-    fresh = sync_user(profile(CLAIMS, T + 1000)).user
+    fresh = sync_user(profile(CLAIMS, T + 1000)).identity
     assert fresh
     assert (fresh.banned, fresh.is_active, fresh.is_staff, fresh.is_superuser) == (True, False, False, False)
     # Clerk may end the ban later, but not with an event older than the ban.
@@ -115,17 +115,17 @@ def test_new_row_inherits_the_ban_and_no_rights() -> None:
 
 def test_new_row_inherits_from_the_newest_predecessor() -> None:
     for inactive in (True, False):
-        row = sync_user(profile(CLAIMS)).user
+        row = sync_user(profile(CLAIMS)).identity
         assert row
         User.objects.filter(pk=row.pk).update(is_active=not inactive)
         delete_locally(row)
-    fresh = sync_user(profile(CLAIMS)).user
+    fresh = sync_user(profile(CLAIMS)).identity
     assert fresh
     assert fresh.is_active
 
 
 def test_second_local_deletion_is_stale() -> None:
-    row = sync_user(profile(CLAIMS)).user
+    row = sync_user(profile(CLAIMS)).identity
     assert row
     delete_locally(row)
     assert delete_locally(row) == Outcome.STALE
@@ -133,7 +133,7 @@ def test_second_local_deletion_is_stale() -> None:
 
 def test_deletion_in_clerk_marks_the_newest_locally_deleted_row() -> None:
     for _ in range(2):
-        row = sync_user(profile(CLAIMS)).user
+        row = sync_user(profile(CLAIMS)).identity
         assert row
         delete_locally(row)
     assert delete_user("user_ada", at=T) == Outcome.DELETED

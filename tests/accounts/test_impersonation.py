@@ -12,8 +12,8 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from pytest_django import Settings
 
+from accounts.adapter import has_rights
 from accounts.models import User
-from accounts.sign_in import has_rights
 from devclerk.fixtures import LocalClerk
 from health.models import SyncFailure
 from tests.factories import UserFactory

@@ -50,12 +50,12 @@ def test_deferred_column_is_loaded_when_it_is_read(
     assert found.field_versions == {"email": [5, 1]}
 
 
-def test_statement_is_compiled_once_for_each_vendor(lookup: PreparedLookup[User]) -> None:
+def test_statement_is_compiled_once_for_each_database(lookup: PreparedLookup[User]) -> None:
     lookup.fetch("user_ada", using="default")
-    [(vendor, statement)] = lookup._statements.items()
+    [(key, statement)] = lookup._statements.items()
     lookup.fetch("user_grace", using="default")
-    assert vendor == connections["default"].vendor
-    assert lookup._statements == {vendor: statement}
+    assert key == f"{connections['default'].vendor}:default"
+    assert lookup._statements == {key: statement}
     assert "ORDER BY" not in statement.sql
 
 

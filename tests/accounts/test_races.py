@@ -82,7 +82,7 @@ def test_parallel_first_request_revives_no_deleted_user(threads: ThreadPoolExecu
 
 
 def test_local_deletion_during_sign_ins_leaves_one_live_row(threads: ThreadPoolExecutor) -> None:
-    first = sync_user(profile(first_name="Ada")).user
+    first = sync_user(profile(first_name="Ada")).identity
     assert first
     work: list[Callable[[], object]] = [lambda: sync_user(profile(first_name="Ada"))] * 20
     work.insert(10, lambda: delete_locally(first))

@@ -51,7 +51,7 @@ def test_deletion_before_a_restoration_is_stale_for_a_later_row() -> None:
 def test_user_deleted_after_the_api_answer_is_not_restored(
     first: Callable[[User], Outcome], later: int
 ) -> None:
-    row = sync_user(profile(WEBHOOK)).user
+    row = sync_user(profile(WEBHOOK)).identity
     assert row
     first(row)
     row.refresh_from_db()
@@ -66,7 +66,7 @@ def test_user_deleted_after_the_api_answer_is_not_restored(
 
 
 def test_row_read_before_the_deletion_is_not_restored() -> None:
-    row = sync_user(profile(WEBHOOK)).user
+    row = sync_user(profile(WEBHOOK)).identity
     assert row
     delete_user("user_ada", at=T + 10)
     with pytest.raises(RestoreRefused, match="deleted_meanwhile"):
@@ -74,7 +74,7 @@ def test_row_read_before_the_deletion_is_not_restored() -> None:
 
 
 def test_deleted_row_beside_a_live_row_cannot_be_restored() -> None:
-    old = sync_user(profile(CLAIMS)).user
+    old = sync_user(profile(CLAIMS)).identity
     assert old
     delete_locally(old)
     sync_user(profile(CLAIMS))
@@ -84,7 +84,7 @@ def test_deleted_row_beside_a_live_row_cannot_be_restored() -> None:
 
 
 def test_live_row_cannot_be_restored() -> None:
-    live = sync_user(profile(CLAIMS)).user
+    live = sync_user(profile(CLAIMS)).identity
     assert live
     with pytest.raises(RestoreRefused) as caught:
         restore_user(live, at=T)
@@ -92,7 +92,7 @@ def test_live_row_cannot_be_restored() -> None:
 
 
 def test_removed_row_cannot_be_restored() -> None:
-    removed = sync_user(profile(CLAIMS)).user
+    removed = sync_user(profile(CLAIMS)).identity
     assert removed
     delete_locally(removed)
     User.objects.filter(clerk_id="user_ada").delete()
@@ -102,7 +102,7 @@ def test_removed_row_cannot_be_restored() -> None:
 
 
 def test_refused_restoration_keeps_the_transaction_of_the_caller() -> None:
-    live = sync_user(profile(CLAIMS)).user
+    live = sync_user(profile(CLAIMS)).identity
     assert live
     with transaction.atomic():
         with pytest.raises(RestoreRefused):
@@ -113,7 +113,7 @@ def test_refused_restoration_keeps_the_transaction_of_the_caller() -> None:
 
 def test_restoration_leaves_deleted_rows_of_other_users() -> None:
     delete_user("user_other", at=T)
-    row = sync_user(profile(CLAIMS)).user
+    row = sync_user(profile(CLAIMS)).identity
     assert row
     delete_locally(row)
     row.refresh_from_db()
@@ -122,10 +122,10 @@ def test_restoration_leaves_deleted_rows_of_other_users() -> None:
 
 
 def test_restored_row_leaves_no_row_deleted_in_clerk() -> None:
-    first = sync_user(profile(CLAIMS)).user
+    first = sync_user(profile(CLAIMS)).identity
     assert first
     delete_locally(first)
-    second = sync_user(profile(CLAIMS)).user
+    second = sync_user(profile(CLAIMS)).identity
     assert second
     delete_user("user_ada", at=T)
     first.refresh_from_db()

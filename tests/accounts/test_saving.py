@@ -36,14 +36,12 @@ def load_by_request() -> User:
 
 def load_by_first_request() -> User:
     User.objects.all().delete()
-    user = sync_user(profile(Source.CLAIMS, first_name="Ada")).user
-    assert user
+    user: User = sync_user(profile(Source.CLAIMS, first_name="Ada")).identity
     return user
 
 
 def load_by_updating_request() -> User:
-    user = sync_user(profile(Source.CLAIMS, T + 1, first_name="Augusta")).user
-    assert user
+    user: User = sync_user(profile(Source.CLAIMS, T + 1, first_name="Augusta")).identity
     return user
 
 

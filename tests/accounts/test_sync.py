@@ -27,7 +27,7 @@ def test_new_user_gets_a_row(source: Source, via: CreatedVia) -> None:
     synced = sync_user(profile(source, email="ada@example.test", first_name="Ada"))
     assert synced.outcome == Outcome.CREATED
     (row,) = rows()
-    assert synced.user == row
+    assert synced.identity == row
     assert (row.email, row.first_name, row.created_via, row.is_active) == (
         "ada@example.test",
         "Ada",
@@ -47,19 +47,19 @@ def test_local_staff_are_never_synced() -> None:
     staff = User.objects.create_superuser("olaf")
     synced = sync_user(profile(CLAIMS, first_name="Ada"))
     (row,) = rows()
-    assert synced.user == row != staff
+    assert synced.identity == row != staff
     assert not row.is_staff
 
 
 def test_change_is_written_with_its_time() -> None:
-    before = sync_user(profile(WEBHOOK, first_name="Ada")).user
+    before = sync_user(profile(WEBHOOK, first_name="Ada")).identity
     synced = sync_user(profile(WEBHOOK, T + 1, first_name="Augusta"))
     (row,) = rows()
     assert (synced.outcome, row.first_name) == (Outcome.UPDATED, "Augusta")
     assert before
     assert row.updated_at > before.updated_at
-    assert synced.user
-    assert synced.user.updated_at == row.updated_at
+    assert synced.identity
+    assert synced.identity.updated_at == row.updated_at
     assert row.field_versions == {"first_name": [T + 1, WEBHOOK]}
 
 
@@ -68,8 +68,8 @@ def test_newer_version_of_equal_values_keeps_updated_at() -> None:
     (before,) = rows()
     synced = sync_user(profile(WEBHOOK, T + 5, first_name="Ada"))
     assert synced.outcome == Outcome.UNCHANGED
-    assert synced.user
-    assert synced.user.field_versions == {"first_name": (T + 5, WEBHOOK)}
+    assert synced.identity
+    assert synced.identity.field_versions == {"first_name": (T + 5, WEBHOOK)}
     (row,) = rows()
     assert row.field_versions == {"first_name": [T + 5, WEBHOOK]}
     assert row.updated_at == before.updated_at
@@ -79,12 +79,12 @@ def test_older_profile_is_stale_and_returns_the_row() -> None:
     sync_user(profile(WEBHOOK, first_name="Ada"))
     synced = sync_user(profile(WEBHOOK, T - 5, first_name="Zoe"))
     assert synced.outcome == Outcome.STALE
-    assert synced.user
-    assert synced.user.first_name == "Ada"
+    assert synced.identity
+    assert synced.identity.first_name == "Ada"
 
 
 def test_session_without_claims_gets_an_empty_row() -> None:
-    row = sync_user(profile(CLAIMS)).user
+    row = sync_user(profile(CLAIMS)).identity
     assert row
     assert (row.email, row.first_name, row.field_versions) == (None, "", {})
 

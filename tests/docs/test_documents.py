@@ -15,6 +15,7 @@ from django.urls import resolve
 
 from accounts.bulk.linking import Verdict
 from accounts.clerk.outgoing import USER_AGENT
+from accounts.conf import DEFAULTS
 from api.schema import ERRORS
 from devclerk.fixtures import LocalClerk
 from devclerk.tokens import Fault
@@ -80,11 +81,19 @@ def test_the_settings_listed_are_those_that_are_read() -> None:
     assert example == variables()
 
 
+def test_the_settings_of_other_projects_are_those_with_a_default() -> None:
+    listed = {cell.strip("`") for cell in first_cells(section(REFERENCE, "A project with users of its own"))}
+
+    # The identity model is read by Django itself, and the problems of the environment are no setting.
+    assert listed - {"setting", "CLERK_IDENTITY_MODEL"} == set(DEFAULTS) - variables() - {"ENV_PROBLEMS"}
+
+
 @every_document
 def test_each_setting_that_is_named_is_one(document: Path) -> None:
     own = re.findall(r"\b(?:CLERK|HEALTH|DJANGO|CORS|DATABASE|PROMETHEUS)_[A-Z_]+\b", document.read_text())
+    known = variables() | set(DEFAULTS) | {"CLERK_IDENTITY_MODEL"}
     # Of `make run`, of sync_user, and of Clerk's package for Next.js
-    known = variables() | {"CLERK_PORT", "CLERK_NODE_MODULES", "CLERK_ID", "CLERK_FAPI_URL"}
+    known |= {"CLERK_PORT", "CLERK_NODE_MODULES", "CLERK_ID", "CLERK_FAPI_URL"}
 
     assert {name.removesuffix("_FILE") for name in own} <= known
 

@@ -142,7 +142,7 @@ def test_flood_of_different_failures_is_written_in_batches(recorder: Recorder, c
         fail(recorder, "user_0")
         assert SyncFailure.objects.count() == 500
         fail(recorder, "user_500")
-    inserts = [each for each in captured if "INSERT INTO health_syncfailure" in each["sql"]]
+    inserts = [each for each in captured if 'INSERT INTO "health_syncfailure"' in each["sql"]]
     assert len(inserts) == WRITES_AT_ONCE + 1
     recorder.flush(now=NOW, force=True)
     assert SyncFailure.objects.count() == 501

@@ -9,7 +9,7 @@ from typing import Any
 
 from django.utils import timezone
 
-from accounts.bulk.linking import Decision, Verdict, decide, link
+from accounts.bulk.linking import Decision, LinkOptions, Verdict, decide, link
 from accounts.conf import get_clerk_api
 from accounts.management.operator import FINE, SOME_LEFT, OperatorCommand
 
@@ -21,17 +21,26 @@ class Command(OperatorCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Declare the options."""
+        parser.add_argument("--apply", action="store_true", help="link them; their passwords become unusable")
         parser.add_argument(
-            "--apply", action="store_true", help="link them, and make their passwords unusable"
+            "--keep-passwords", action="store_true", help="leave the passwords of linked users usable"
+        )
+        parser.add_argument(
+            "--external-id-is-pk",
+            action="store_true",
+            help="link by an external_id that is a primary key, also where the key is no UUID",
         )
         parser.add_argument("--json", action="store_true", help="print one JSON document")
 
-    def work(self, *, apply: bool, json: bool, **_: Any) -> int:
+    def work(
+        self, *, apply: bool, keep_passwords: bool, external_id_is_pk: bool, json: bool, **_: Any
+    ) -> int:
         """Decide, link if `apply`, and print the decisions."""
         api = get_clerk_api()
-        decisions = decide(api, clock=timezone.now)
+        options = LinkOptions(external_id_is_key=external_id_is_pk, keep_passwords=keep_passwords)
+        decisions = decide(api, clock=timezone.now, options=options)
         if apply:
-            decisions = link(api, decisions, clock=timezone.now)
+            decisions = link(api, decisions, clock=timezone.now, options=options)
         undecided = sum(not decision.is_link for decision in decisions)
         if json:
             self.print_json(

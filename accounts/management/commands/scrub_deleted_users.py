@@ -30,6 +30,11 @@ class Command(OperatorCommand):
         if dry_run:
             rows = get_unscrubbed(deleted_before=deleted_before).count()
             self.stdout.write(f"dry run: {rows:,} rows would lose their personal data")
-        else:
-            self.stdout.write(f"{scrub(deleted_before=deleted_before):,} rows lost their personal data")
+            return FINE
+        scrubbed = scrub(deleted_before=deleted_before)
+        self.stdout.write(f"{scrubbed.rows:,} rows lost their personal data")
+        if scrubbed.kept_users:
+            self.stdout.write(
+                f"{scrubbed.kept_users:,} users were kept: they were linked, have a password, or are staff"
+            )
         return FINE

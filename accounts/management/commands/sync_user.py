@@ -36,7 +36,7 @@ class Command(OperatorCommand):
             )
             return SOME_LEFT
         self.stdout.write(f"{clerk_id}: {synced.outcome}")
-        if synced.user is None:
+        if synced.identity is None:
             self.stderr.write(
                 "The row is deleted. If it is marked as deleted in Clerk, `reconcile_users --apply` restores "
                 "it. If an operator deleted it, the next sign-in creates a new row."

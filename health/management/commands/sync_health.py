@@ -9,12 +9,11 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
-from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from django.core.serializers.json import DjangoJSONEncoder
 from django.utils import timezone
 
-from accounts.conf import get_key_source
+from accounts.conf import get_key_source, settings
 from health.report.build import Report, build_report
 from health.report.facts import KeyFacts
 

@@ -88,6 +88,12 @@ def test_link_makes_the_password_unusable(clerk: LocalClerk) -> None:
     assert not User.objects.get(pk=old.pk).has_usable_password()
 
 
+def test_password_may_be_kept(clerk: LocalClerk) -> None:
+    old = create_user("ada@example.test")
+    link_users("--apply", "--keep-passwords")
+    assert User.objects.get(pk=old.pk).check_password(PASSWORD)
+
+
 def test_linked_row_has_the_values_of_clerk(clerk: LocalClerk) -> None:
     old = create_user("ada@example.test", first_name="Old")
     link_users("--apply")

@@ -54,7 +54,7 @@ def create_rows(clerk_ids: list[str]) -> None:
                 first_name="Ada",
                 email=f"{clerk_id}@x.test",
             )
-        ).user
+        ).identity
         assert user
         if number % 6 == 1:
             delete_locally(user)

@@ -39,8 +39,8 @@ def test_read_committed_may_be_explicit(ids: Configure) -> None:
     assert ids(database={"OPTIONS": {"isolation_level": IsolationLevel.READ_COMMITTED}}) == []
 
 
-def test_e013_each_request_opens_a_connection(ids: Configure) -> None:
-    assert ids(database={"CONN_MAX_AGE": 0}) == ["accounts.E013"]
+def test_w004_each_request_opens_a_connection(ids: Configure) -> None:
+    assert ids(database={"CONN_MAX_AGE": 0}) == ["accounts.W004"]
     assert ids(database={"CONN_MAX_AGE": 0, "OPTIONS": {"pool": True}}) == []
     assert ids(database={"CONN_MAX_AGE": None}) == []
 

@@ -1,13 +1,13 @@
-"""The users, and the runs of the bulk commands."""
+"""The abstract model of a Clerk identity: the columns that Clerk owns, and the rules of saving them."""
 
 from __future__ import annotations
 
 import uuid
 from collections.abc import Collection, Iterable, Mapping
+from functools import cache
 from types import MappingProxyType
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, TypeVar
 
-from django.contrib.auth.models import AbstractUser, UserManager
 from django.db import models
 from django.db.models.base import ModelBase
 from django.utils import timezone
@@ -30,53 +30,8 @@ class CreatedVia(models.TextChoices):
     REQUEST = "request"
     WEBHOOK = "webhook"
     BACKFILL = "backfill"
+    LINK = "link"
     LOCAL = "local"
-
-
-class UserQuerySet(WriteDatabaseQuerySet["User"]):
-    """A queryset of users on the write database."""
-
-    def live(self) -> Self:
-        """Return the users that are not deleted."""
-        return self.filter(deleted_at__isnull=True)
-
-    def live_or_deleted(self) -> Self:
-        """Return all users, for look-ups by `clerk_id`.
-
-        Both indexes on that column are partial. Without a condition on `deleted_at` PostgreSQL can use
-        neither and scans the table.
-        """
-        return self.filter(models.Q(deleted_at__isnull=True) | models.Q(deleted_at__isnull=False))
-
-
-class ClerkUserManager(UserManager["User"]):
-    """Django's manager of users, with the look-up of the warm request."""
-
-    use_in_migrations = False
-
-    def get_queryset(self) -> UserQuerySet:
-        return UserQuerySet(self.model, using=self._db)
-
-    @classmethod
-    def normalize_email(cls, email: str | None) -> str | None:  # type: ignore[override]
-        """Return the address with its domain in lower case, or None if it is empty."""
-        return super().normalize_email(email) or None
-
-    def live(self) -> UserQuerySet:
-        """Return the users that are not deleted."""
-        return self.get_queryset().live()
-
-    def live_or_deleted(self) -> UserQuerySet:
-        """Return all users, for look-ups by `clerk_id`."""
-        return self.get_queryset().live_or_deleted()
-
-    def by_clerk_id(self, clerk_id: str) -> User | None:
-        """Return the live user with this Clerk id, or None, with one statement on the write database.
-
-        Note [The prepared look-up] in `accounts.lookup` explains why it is compiled once. `field_versions`
-        is deferred: a second statement loads it when it is read. Raises django.db.Error.
-        """
-        return _live_by_clerk_id.fetch(clerk_id, using=self._db or write_alias())
 
 
 def opaque_username() -> str:
@@ -84,8 +39,53 @@ def opaque_username() -> str:
     return f"clerk-{uuid.uuid4().hex}"
 
 
-class User(WriteDatabaseModel, AbstractUser):
-    """A user of Clerk, or local staff, whose `clerk_id` is None.
+I = TypeVar("I", bound="AbstractClerkIdentity")  # noqa: E741 - as M stands for a model
+
+
+class IdentityQuerySet(WriteDatabaseQuerySet[I]):
+    """A queryset of identities on the write database."""
+
+    def live(self) -> Self:
+        """Return the identities that are not deleted."""
+        return self.filter(deleted_at__isnull=True)
+
+    def live_or_deleted(self) -> Self:
+        """Return all identities, for look-ups by `clerk_id`.
+
+        Both indexes on that column are partial. Without a condition on `deleted_at` PostgreSQL can use
+        neither and scans the table.
+        """
+        return self.filter(models.Q(deleted_at__isnull=True) | models.Q(deleted_at__isnull=False))
+
+
+class IdentityManager(models.Manager[I]):
+    """A manager of identities, with the look-up of the warm request."""
+
+    use_in_migrations = False
+
+    def get_queryset(self) -> IdentityQuerySet[I]:
+        return IdentityQuerySet(self.model, using=self._db)
+
+    def live(self) -> IdentityQuerySet[I]:
+        """Return the identities that are not deleted."""
+        return self.get_queryset().live()
+
+    def live_or_deleted(self) -> IdentityQuerySet[I]:
+        """Return all identities, for look-ups by `clerk_id`."""
+        return self.get_queryset().live_or_deleted()
+
+    def by_clerk_id(self, clerk_id: str) -> I | None:
+        """Return the live identity with this Clerk id, or None, with one statement on the write database.
+
+        Note [The prepared look-up] in `accounts.lookup` explains why it is compiled once. `field_versions`
+        is deferred: a second statement loads it when it is read. Raises django.db.Error.
+        """
+        identity: I | None = _prepare_lookup(self.model).fetch(clerk_id, using=self._db or write_alias())
+        return identity
+
+
+class AbstractClerkIdentity(WriteDatabaseModel):
+    """What is stored of a Clerk user. A subclass is the user model itself, or belongs to one of its users.
 
     Note [A save writes no old value back]
     Django's `save()` writes every column, also those that the view did not change. It would undo a deletion,
@@ -94,10 +94,9 @@ class User(WriteDatabaseModel, AbstractUser):
     usual in Django. After a save the written columns are no longer compared: a rollback may have undone them.
     """
 
-    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     clerk_id = models.CharField(max_length=64, null=True, blank=True, editable=False)  # noqa: DJ001 - unique
-    # Null means no address; the column of Django's own user is not nullable.
-    email = models.EmailField(max_length=EMAIL_MAX, null=True, blank=True)  # type: ignore[assignment]  # noqa: DJ001
+    # Null means no address.
+    email = models.EmailField(max_length=EMAIL_MAX, null=True, blank=True)  # noqa: DJ001
     email_verified = models.BooleanField(default=False)
     first_name = models.CharField(max_length=NAME_MAX, blank=True, default="")
     last_name = models.CharField(max_length=NAME_MAX, blank=True, default="")
@@ -116,50 +115,38 @@ class User(WriteDatabaseModel, AbstractUser):
         *FIELDS,
         *("clerk_id", "is_active", "updated_at", "deleted_at", "deleted_by", "restored_at", "field_versions"),
     )
+    # What the look-up of a warm request joins.
+    JOINED: ClassVar[tuple[str, ...]] = ()
 
-    objects: ClassVar[ClerkUserManager] = ClerkUserManager()
+    objects: ClassVar[IdentityManager[Any]] = IdentityManager()
 
     _loaded: Mapping[str, Any] = MappingProxyType({})
 
     class Meta:
+        abstract = True
         constraints = (
             models.UniqueConstraint(
                 fields=["clerk_id"],
                 condition=models.Q(deleted_at__isnull=True),
-                name="one_live_row_per_clerk_id",
+                name="%(app_label)s_one_live_identity",
             ),
         )
         indexes = (
             models.Index(
                 fields=["clerk_id"],
                 condition=models.Q(deleted_at__isnull=False),
-                name="deleted_rows_by_clerk_id",
+                name="%(app_label)s_deleted_ids",
             ),
-            # For the admin's filters: they select few rows, without a scan of the table.
-            models.Index(
-                fields=["deleted_by", "-created_at"],
-                condition=models.Q(deleted_at__isnull=False),
-                name="deleted_rows_by_whom",
-            ),
-            models.Index(
-                fields=["-created_at"],
-                condition=models.Q(banned=True) | models.Q(is_active=False),
-                name="blocked_rows",
-            ),
-            models.Index(fields=["-created_at"], condition=models.Q(is_staff=True), name="staff_rows"),
         )
-
-    def __str__(self) -> str:
-        return self.clerk_id or self.username
 
     @classmethod
     def from_db(
         cls, db: str | None, field_names: Collection[str], values: Collection[Any], **options: Any
     ) -> Self:
         """Build the instance and store the loaded values."""
-        user = super().from_db(db, field_names, values, **options)
-        user.mark_loaded()
-        return user
+        identity = super().from_db(db, field_names, values, **options)
+        identity.mark_loaded()
+        return identity
 
     def refresh_from_db(
         self,
@@ -191,7 +178,8 @@ class User(WriteDatabaseModel, AbstractUser):
         update_fields: Iterable[str] | None = None,
     ) -> None:
         """Save as Django does, except unchanged columns: Note [A save writes no old value back]."""
-        is_same_row = "id" in self._loaded and self._loaded["id"] == self.pk
+        key = self._meta.pk.attname
+        is_same_row = key in self._loaded and self._loaded[key] == self.pk
         if update_fields is not None:
             update_fields = set(update_fields)
         elif is_same_row and not force_insert and using in {None, self._state.db}:
@@ -208,34 +196,7 @@ class User(WriteDatabaseModel, AbstractUser):
         return {name for name in known.intersection(self.SYNCED) if self.__dict__[name] == self._loaded[name]}
 
 
-_live_by_clerk_id = PreparedLookup(User.objects.live().filter(clerk_id="?").defer("field_versions"))
-
-
-class SyncRun(WriteDatabaseModel):
-    """One run of a bulk command: its state, its cursor in Clerk's list of users and its counts."""
-
-    class Kind(models.TextChoices):
-        BACKFILL = "backfill"
-        RECONCILE = "reconcile"
-
-    class Status(models.TextChoices):
-        RUNNING = "running"
-        DONE = "done"
-        FAILED = "failed"
-        INTERRUPTED = "interrupted"
-
-    kind = models.CharField(max_length=16, choices=Kind)
-    status = models.CharField(max_length=16, choices=Status, default=Status.RUNNING)
-    started_at = models.DateTimeField(default=timezone.now)
-    finished_at = models.DateTimeField(null=True, blank=True)
-    cursor = models.CharField(max_length=64, blank=True, default="")
-    counts = models.JSONField(default=dict, blank=True)
-    error = models.CharField(max_length=255, blank=True, default="")
-
-    objects = WriteDatabaseQuerySet["SyncRun"].as_manager()
-
-    class Meta:
-        indexes = (models.Index(fields=["kind", "-started_at"], name="runs_by_kind_and_start"),)
-
-    def __str__(self) -> str:
-        return f"{self.kind} {self.started_at:%Y-%m-%d %H:%M} {self.status}"
+@cache
+def _prepare_lookup(model: type[Any]) -> PreparedLookup[Any]:
+    rows = model.objects.live().filter(clerk_id="?").defer("field_versions")
+    return PreparedLookup(rows.select_related(*model.JOINED) if model.JOINED else rows)
