@@ -12,16 +12,25 @@ All code that writes a user first takes a lock on the Clerk id: on PostgreSQL an
 the transaction, on SQLite the write lock that BEGIN IMMEDIATE has taken. The partial unique constraint alone
 would let a first request overtake a deletion and create the user again. READ COMMITTED makes the SELECT after
 the lock see what the previous holder wrote; a system check refuses any other level.
+
+Note [The pool after a restart of the server]
+A pool lends connections without a check, which would double the statements of a warm request. After a
+restart of the server all its connections are dead, and after a fail-over all of them lead to the old server.
+Work that runs once more would be lent the next of them. So the first failure drains the pool: it closes and
+replaces idle connections at once, and lent ones when they are returned. Work that was lent its connection
+before that needs no second drain.
 """
 
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from hashlib import blake2b
-from typing import Self, TypeVar
+from typing import Any, Self, TypeVar
+from weakref import WeakKeyDictionary
 
 from django.contrib.auth import get_user_model
 from django.db import DatabaseError, Error, connections, models, router, transaction
@@ -29,7 +38,6 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from accounts.clerk.unexpected import log_unexpected
 from accounts.deadline import current_deadline
-from accounts.pool import discard_connection
 
 T = TypeVar("T")
 M = TypeVar("M", bound=models.Model)
@@ -42,6 +50,8 @@ LOCK_NOT_AVAILABLE = "55P03"
 READ_ONLY_TRANSACTION = "25006"
 
 logger = logging.getLogger(__name__)
+_drain_lock = threading.Lock()
+_drained_at: WeakKeyDictionary[Any, float] = WeakKeyDictionary()
 
 
 class WriteDatabaseQuerySet(models.QuerySet[M]):
@@ -153,6 +163,21 @@ def retry_on_dead_connection(work: Callable[[], T]) -> T:
     start_deadline()
     discard_connection(connection, started_at=started_at)
     return _run(work)
+
+
+def discard_connection(connection: BaseDatabaseWrapper, *, started_at: float) -> None:
+    """Close this thread's connection, so that the next statement uses a new one.
+
+    `started_at` is the monotonic time at which the work that failed had its connection. With a pool, its idle
+    connections are closed too: Note [The pool after a restart of the server].
+    """
+    pool = getattr(connection, "pool", None)
+    if pool is not None:
+        with _drain_lock:
+            if _drained_at.get(pool, 0.0) <= started_at:
+                pool.drain()
+                _drained_at[pool] = time.monotonic()
+    connection.close()
 
 
 @contextmanager

@@ -13,9 +13,8 @@ from django.db import DEFAULT_DB_ALIAS, OperationalError, connections, transacti
 from django.test import Client
 from pytest_django import Settings
 
-from accounts.db import retry_on_dead_connection
+from accounts.db import discard_connection, retry_on_dead_connection
 from accounts.models import User
-from accounts.pool import discard_connection
 from accounts.signals import sync_failed
 from accounts.sync import sync_user
 from devclerk.fixtures import LocalClerk
