@@ -1,4 +1,4 @@
-"""The settings of the project, and an app with notes: what a project of your own adds to `config.settings`."""
+"""The settings of the project, and an app with notes. A clone adds its own apps to `config.settings`."""
 
 from __future__ import annotations
 
