@@ -42,7 +42,7 @@ run:
 	@DJANGO_DEBUG=true exec $(PYTHON) manage.py devclerk up --port $(PORT) --clerk-port $(CLERK_PORT)
 
 example:
-	@.ci/ports PORT=$(PORT) CLERK_PORT=$(CLERK_PORT) EXAMPLE_PORT=$(EXAMPLE_PORT)
+	@TARGET=example .ci/ports PORT=$(PORT) CLERK_PORT=$(CLERK_PORT) EXAMPLE_PORT=$(EXAMPLE_PORT)
 	@.ci/venv requirements.txt
 	@REQUIRE_NODE=1 .ci/example install
 	@PORT=$(PORT) CLERK_PORT=$(CLERK_PORT) EXAMPLE_PORT=$(EXAMPLE_PORT) exec .ci/example start

@@ -1,6 +1,6 @@
 "use client";
 import { type InfiniteData, useInfiniteQuery, useMutation, useQueryClient } from "@tanstack/react-query";
-import { byPage } from "@/api";
+import { byPage, isTransient } from "@/api";
 import {
   deleteNoteMutation,
   listNotesInfiniteOptions,
@@ -19,7 +19,8 @@ export function Notes() {
   const notes = useInfiniteQuery({
     ...listNotesInfiniteOptions({ client, query }),
     ...byPage,
-    throwOnError: (_, { state }) => !state.data, // to error.tsx, unless there is something to show
+    // To error.tsx, but what is loaded stays visible during an outage.
+    throwOnError: (error, { state }) => !state.data || !isTransient(error),
   });
   const remove = useDelete();
   return (
