@@ -83,8 +83,9 @@ def test_the_settings_listed_are_those_that_are_read() -> None:
 @every_document
 def test_each_setting_that_is_named_is_one(document: Path) -> None:
     own = re.findall(r"\b(?:CLERK|HEALTH|DJANGO|CORS|DATABASE|PROMETHEUS)_[A-Z_]+\b", document.read_text())
-    # Of `make run`, of sync_user, and of Clerk's package for Next.js
-    known = variables() | {"CLERK_PORT", "CLERK_NODE_MODULES", "CLERK_ID", "CLERK_FAPI_URL"}
+    # Of Django, of `make run`, of sync_user, and of Clerk's package for Next.js
+    of_others = {"DJANGO_SETTINGS_MODULE", "CLERK_PORT", "CLERK_NODE_MODULES", "CLERK_ID", "CLERK_FAPI_URL"}
+    known = variables() | of_others
 
     assert {name.removesuffix("_FILE") for name in own} <= known
 
