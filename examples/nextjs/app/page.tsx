@@ -5,7 +5,8 @@ export default function Page() {
     <>
       <h1>Notes</h1>
       <p>
-        Every note has one owner, whom Django knows from the first request on: <Link href="/notes">your notes</Link>.
+        Every note has one owner, whom Django knows from the first request on:{" "}
+        <Link href="/notes">your notes</Link>.
       </p>
     </>
   );
