@@ -1,9 +1,10 @@
 # Needs make, git and Python 3.11 or newer (PY=python3.13 selects one); everything else is installed into .venv.
 .DEFAULT_GOAL := help
-.PHONY: help run test test-latest image check client proof mutants bench bench-quick format schema migrations rename lock
+.PHONY: help run example test test-latest image check client proof mutants bench bench-quick format schema migrations rename lock
 
 PORT ?= 8000
 CLERK_PORT ?= 8001
+EXAMPLE_PORT ?= 3000
 export PY
 PYTHON := .venv/bin/python
 EXPORT := uv export --quiet --locked --no-header --no-emit-project
@@ -21,6 +22,7 @@ CHECK_ENVIRONMENT := DJANGO_DEBUG=true DATABASE_URL=sqlite:///.check.sqlite3 \
 
 help:
 	@echo "make run      the API on 127.0.0.1:$(PORT) and a local Clerk emulator on 127.0.0.1:$(CLERK_PORT)"
+	@echo "make example  both, and a Next.js frontend on http://localhost:$(EXAMPLE_PORT) (needs Node >= 20)"
 	@echo "make test     every test, on a throwaway PostgreSQL, then on SQLite, then through PgBouncer if installed"
 	@echo "make test-latest   the same with the newest releases that the ranges allow, in .venv-latest"
 	@echo "make image    build the container image and test it (docker or buildah; BASE=, IMAGE=)"
@@ -41,14 +43,22 @@ run:
 	@.ci/venv requirements.txt
 	@DJANGO_DEBUG=true exec $(PYTHON) manage.py devclerk up --port $(PORT) --clerk-port $(CLERK_PORT)
 
+example:
+	@TARGET=example .ci/ports PORT=$(PORT) CLERK_PORT=$(CLERK_PORT) EXAMPLE_PORT=$(EXAMPLE_PORT)
+	@.ci/venv requirements.txt
+	@REQUIRE_NODE=1 .ci/example install
+	@PORT=$(PORT) CLERK_PORT=$(CLERK_PORT) EXAMPLE_PORT=$(EXAMPLE_PORT) exec .ci/example start
+
 test: $(CLERK_NODE)
 	@.ci/venv requirements-dev.txt
 	@.ci/client build
+	@.ci/example install
 	@$(PYTHON) -m tests
 
 test-latest: $(CLERK_NODE)
 	@.ci/venv-latest
 	@.ci/client build
+	@.ci/example install
 	@.venv-latest/bin/python -m tests
 
 image:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+from collections.abc import Mapping
 
 from django.conf import settings
 from django.contrib.auth import get_user_model
@@ -11,6 +12,7 @@ from django.core.management.utils import get_random_secret_key
 from django.db import connections
 
 from devclerk.emulator import new_secret_key
+from devclerk.frontend.browser import publishable_key
 from devclerk.run_folder import RunFolder, keep_text
 from devclerk.webhooks import new_webhook_secret
 
@@ -53,6 +55,18 @@ def run_environment(folder: RunFolder, *, clerk_port: int) -> dict[str, str]:
     }
     given = {name: os.environ[name] for name in KEPT if os.environ.get(name)}
     return variables | given | dict.fromkeys(CLEARED, "")
+
+
+def frontend_environment(variables: Mapping[str, str], *, port: int) -> dict[str, str]:
+    """Return the variables of a frontend beside an API with these variables, on this port."""
+    clerk = variables["CLERK_API_URL"]
+    return {
+        "NEXT_PUBLIC_CLERK_PUBLISHABLE_KEY": publishable_key(clerk.removeprefix("http://")),
+        "CLERK_SECRET_KEY": variables["CLERK_SECRET_KEY"],
+        "CLERK_API_URL": clerk,
+        "CLERK_FAPI_URL": clerk,
+        "NEXT_PUBLIC_API_URL": f"http://127.0.0.1:{port}",
+    }
 
 
 def admin_password(folder: RunFolder) -> str:

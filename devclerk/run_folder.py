@@ -1,9 +1,11 @@
 """The folder `.run` of `make run`: what was copied from a run stays valid over a restart.
 
     .run/env                    link to the settings of the run that started last
+    .run/frontend.env           link to the settings of its frontend
     .run/admin-password         of the superuser `admin`; the ports share one database by default
     .run/django-secret-key      signs the sessions of the admin
     .run/8000/env               the settings of the run with this port of the API
+    .run/8000/frontend.env      the settings of a frontend with Clerk's packages
     .run/8000/keys.json         the keys that sign session tokens
     .run/8000/clerk-secret-key, .run/8000/webhook-secret
 
@@ -18,6 +20,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 PRIVATE_FOLDER = 0o700
+FRONTEND_HEADER = """\
+# Written by `make run` for a Next.js application with Clerk's packages. For a real Clerk instance change four
+# variables: both keys come from its dashboard, and CLERK_API_URL and CLERK_FAPI_URL are deleted.
+"""
 
 
 class RunFolder:
@@ -28,6 +34,7 @@ class RunFolder:
         self.of_port = root / str(port)
         self.keys_file = self.of_port / "keys.json"
         self.env_file = self.of_port / "env"
+        self.frontend_file = self.of_port / "frontend.env"
 
     def create(self) -> None:
         """Create the folders that are missing."""
@@ -38,10 +45,18 @@ class RunFolder:
     def write_env(self, variables: Mapping[str, str]) -> None:
         """Write the settings as lines for a shell, and link them as those of the last run."""
         lines = (f"export {name}={shlex.quote(value)}\n" for name, value in variables.items())
-        write_private(self.env_file, "".join(lines))
-        link = self.root / "env"
+        self._write(self.env_file, "".join(lines))
+
+    def write_frontend_env(self, variables: Mapping[str, str]) -> None:
+        """Write the settings of a frontend, as Next.js and Vite read them, and link them."""
+        lines = (f"{name}={value}\n" for name, value in variables.items())
+        self._write(self.frontend_file, FRONTEND_HEADER + "".join(lines))
+
+    def _write(self, file: Path, text: str) -> None:
+        write_private(file, text)
+        link = self.root / file.name
         link.unlink(missing_ok=True)
-        link.symlink_to(self.env_file.relative_to(self.root))
+        link.symlink_to(file.relative_to(self.root))
 
 
 def keep_text(path: Path, *, new: Callable[[], str]) -> str:

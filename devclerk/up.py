@@ -18,7 +18,7 @@ from django.conf import settings
 from django.db import DatabaseError, connection
 
 from devclerk.client import Client
-from devclerk.environment import ADMIN, admin_password, ensure_admin, run_environment
+from devclerk.environment import ADMIN, admin_password, ensure_admin, frontend_environment, run_environment
 from devclerk.run_folder import RunFolder
 from devclerk.web import loopback_session
 
@@ -40,6 +40,7 @@ Sandbox             {clerk}/sandbox
 Clerk emulator      {clerk}/
 API documentation   {api}/api/docs
 Admin               {api}/admin/   {admin}, {password}
+For a frontend      {frontend_file}
 
 Ctrl-C ends both.
 """
@@ -61,7 +62,7 @@ def up(options: Mapping[str, Any]) -> int:
         signal.signal(number, _end)
     folder = RunFolder(settings.BASE_DIR / options["run_folder"], port=port)
     try:
-        variables, password = _prepare(folder, clerk_port=clerk_port)
+        variables, password = _prepare(folder, port=port, clerk_port=clerk_port)
         with ExitStack() as stack:
             arguments = _emulator_arguments(options, keys_file=folder.keys_file)
             clerk = stack.enter_context(_child(arguments, variables))
@@ -78,6 +79,7 @@ def up(options: Mapping[str, Any]) -> int:
                 "api": f"http://127.0.0.1:{port}",
                 "clerk": f"http://127.0.0.1:{clerk_port}",
                 "env_file": _short(folder.env_file),
+                "frontend_file": _short(folder.frontend_file),
                 "python": _short(Path(sys.executable)),
                 "admin": ADMIN,
                 "password": password,
@@ -95,12 +97,13 @@ def _end(*_: object) -> None:
     raise _Ended
 
 
-def _prepare(folder: RunFolder, *, clerk_port: int) -> tuple[dict[str, str], str]:
+def _prepare(folder: RunFolder, *, port: int, clerk_port: int) -> tuple[dict[str, str], str]:
     """Return the environment of the children and the password of the admin, both kept in the folder."""
     try:
         folder.create()
         variables = run_environment(folder, clerk_port=clerk_port)
         folder.write_env(variables)
+        folder.write_frontend_env(frontend_environment(variables, port=port))
         return variables, admin_password(folder)
     except (OSError, ValueError) as error:
         raise StartFailed(

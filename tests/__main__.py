@@ -64,7 +64,9 @@ def _run_through(pgbouncer: str) -> int:
 
 def _run(name: str, *, arguments: list[str], environment: dict[str, str]) -> int:
     print(f"\n=== {name} ===", flush=True)
-    command = [sys.executable, "-m", "pytest", "-q", "-n", "auto", f"--junitxml={_report(name)}", *arguments]
+    # Tests that share something slow name a group, which runs in one process.
+    workers = ["-n", "auto", "--dist", "loadgroup"]
+    command = [sys.executable, "-m", "pytest", "-q", *workers, f"--junitxml={_report(name)}", *arguments]
     return subprocess.run(command, env={**os.environ, **environment}, check=False).returncode
 
 

@@ -64,18 +64,24 @@ class Instance:
     def mint(
         self, session: ClientSession, *, azp: str, fault: str | None = None, template: bool = False
     ) -> str:
-        """Return a token of a session; that of a template names no session. Raise `Refused` as `user_of`."""
+        """Return a token of a session, about its organization; that of a template names neither.
+
+        Raise `Refused` as `user_of`. The emulator stores no organizations: the token has the role of a
+        member, unless the custom claims contain an `o` of their own.
+        """
         user, calls = self.user_of(session), self.emulator.token_calls
         self.emulator.token_pacer.wait(user, calls.claims)
-        claims = dict(calls.claims)
+        claims, organization = dict(calls.claims), None
         if not template:
             claims |= {"sid": session.id, "fva": list(factor_ages(session))}
+            organization = active_organization(session.organization_id)
         return self.emulator.keyring.mint(
             user,
             issuer=self.issuer,
             azp=azp,
             expires=calls.lifetime,
             claims=claims,
+            organization=organization,
             fault=Fault.TEMPLATE if template else fault,
         )
 
@@ -92,6 +98,13 @@ class Instance:
     def both(self, name: str, value: str, *, seconds: int = COOKIE_SECONDS) -> tuple[str, ...]:
         """Return a cookie of the application with and without the suffix; Clerk's packages set both."""
         return tuple(cookie(one, value, seconds=seconds) for one in (f"{name}_{self.suffix}", name))
+
+
+def active_organization(organization_id: str | None) -> dict[str, str] | None:
+    """Return the organization that tokens name; its slug is the id without the prefix."""
+    if not organization_id:
+        return None
+    return {"id": organization_id, "slug": organization_id.removeprefix("org_").lower()}
 
 
 def signed_out() -> Refused:

@@ -31,6 +31,7 @@ class Site:
     clerk: str
     admin: str
     password: str
+    frontend_file: Path
 
     def control(self, path: str, **body: Any) -> dict[str, Any]:
         """Call the control API of the emulator."""
@@ -58,7 +59,7 @@ class Site:
 
 
 @contextmanager
-def running_site(folder: Path) -> Iterator[Site]:
+def running_site(folder: Path, *, node_modules: Path = NODE_MODULES, **environment: str) -> Iterator[Site]:
     """Run the project on a throwaway PostgreSQL, as `make run` does; its output goes to the folder."""
     database, password = ThrowawayPostgres(), "a password for the browser"
     port, clerk_port = free_port(), free_port()
@@ -75,7 +76,8 @@ def running_site(folder: Path) -> Iterator[Site]:
                     "DJANGO_DEBUG": "true",
                     "DATABASE_URL": database.url,
                     "DEV_ADMIN_PASSWORD": password,
-                    "CLERK_NODE_MODULES": str(NODE_MODULES),
+                    "CLERK_NODE_MODULES": str(node_modules),
+                    **environment,
                 },
                 stdout=sink,
                 stderr=subprocess.STDOUT,
@@ -87,6 +89,7 @@ def running_site(folder: Path) -> Iterator[Site]:
                 clerk=f"http://127.0.0.1:{clerk_port}",
                 admin="admin",
                 password=password,
+                frontend_file=folder / "run" / "frontend.env",
             )
         finally:
             child.send_signal(signal.SIGTERM)

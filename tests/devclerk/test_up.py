@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import re
 import shlex
@@ -193,14 +194,35 @@ def test_only_this_account_can_read_what_is_kept(
     port = ports[0]
     folders = {"run", f"run/{port}"}
     in_root = {"env", "admin-password", "django-secret-key"}
-    of_port = {"env", "keys.json", "clerk-secret-key", "webhook-secret"}
+    of_port = {"env", "frontend.env", "keys.json", "clerk-secret-key", "webhook-secret"}
     assert {name for name, mode in modes.items() if mode == 0o700} == folders
     assert {name for name, mode in modes.items() if mode == 0o600} == {
         *(f"run/{name}" for name in in_root),
         *(f"run/{port}/{name}" for name in of_port),
+        "run/frontend.env",
     }
-    assert len(modes) == 9
-    assert (run_folder / "env").resolve() == run_folder / str(port) / "env"
+    assert len(modes) == 11
+    for name in ("env", "frontend.env"):
+        assert (run_folder / name).resolve() == run_folder / str(port) / name
+
+
+def test_a_frontend_finds_its_variables(start: Start, ports: tuple[int, int], run_folder: Path) -> None:
+    assert f"For a frontend      {run_folder}/{ports[0]}/frontend.env" in greeting_of(start())
+
+    lines = (run_folder / "frontend.env").read_text().splitlines()
+    variables = dict(line.split("=", 1) for line in lines if not line.startswith("#"))
+    clerk = f"http://127.0.0.1:{ports[1]}"
+    users = requests.get(
+        f"{variables['CLERK_API_URL']}/v1/users",
+        headers={"Authorization": f"Bearer {variables['CLERK_SECRET_KEY']}"},
+        timeout=10,
+    )
+    assert users.status_code == 200, users.text
+    encoded = variables["NEXT_PUBLIC_CLERK_PUBLISHABLE_KEY"].removeprefix("pk_live_")
+    assert base64.b64decode(f"{encoded}==").decode() == f"127.0.0.1:{ports[1]}$"
+    assert (variables["CLERK_FAPI_URL"], variables["CLERK_API_URL"]) == (clerk, clerk)
+    live = requests.get(f"{variables['NEXT_PUBLIC_API_URL']}/health/live", timeout=10)
+    assert live.status_code == 200
 
 
 def test_a_folder_that_cannot_be_used_is_named(start: Start, run_folder: Path) -> None:

@@ -92,8 +92,8 @@ def test_the_settings_of_other_projects_are_those_with_a_default() -> None:
 def test_each_setting_that_is_named_is_one(document: Path) -> None:
     own = re.findall(r"\b(?:CLERK|HEALTH|DJANGO|CORS|DATABASE|PROMETHEUS)_[A-Z_]+\b", document.read_text())
     known = variables() | set(DEFAULTS) | {"CLERK_IDENTITY_MODEL"}
-    # Of `make run`, of sync_user, and of Clerk's package for Next.js
-    known |= {"CLERK_PORT", "CLERK_NODE_MODULES", "CLERK_ID", "CLERK_FAPI_URL"}
+    # Of Django, of `make run`, of sync_user, and of Clerk's package for Next.js
+    known |= {"DJANGO_SETTINGS_MODULE", "CLERK_PORT", "CLERK_NODE_MODULES", "CLERK_ID", "CLERK_FAPI_URL"}
 
     assert {name.removesuffix("_FILE") for name in own} <= known
 

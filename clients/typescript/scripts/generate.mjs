@@ -1,15 +1,19 @@
 // Write src/generated from the API's schema, and tests/generated from the schema of the tests' own resource.
 // With --check: write nothing, and fail if a committed file differs.
+// With SCHEMA=examples/nextjs/openapi.yaml: write that API alone, to .cache/generated, from which copy.mjs takes it.
 import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
-import { join, relative } from "node:path";
+import { join, relative, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { runNode } from "./node.mjs";
 
-const TARGETS = [
-  { schema: "../../api/openapi.yaml", folder: "src/generated" },
-  { schema: "./tests/openapi.yaml", folder: "tests/generated", source: "../../src/" },
-];
+process.chdir(fileURLToPath(new URL("..", import.meta.url)));
+const TARGETS = process.env.SCHEMA
+  ? [{ schema: resolve("../..", process.env.SCHEMA), folder: ".cache/generated" }]
+  : [
+      { schema: "../../api/openapi.yaml", folder: "src/generated" },
+      { schema: "./tests/openapi.yaml", folder: "tests/generated", source: "../../src/" },
+    ];
 // Code that reads or invalidates data need not have the client at hand, and a mutation has its client already.
 const KEY_OPTIONS =
   "type KeyOptions<T extends TDataShape> = Omit<Options<T>, 'client'> & Partial<Pick<Options<T>, 'client'>>;";
@@ -17,7 +21,6 @@ const MUTATION_DEFAULTS =
   "type MutationDefaults<T extends TDataShape> = Partial<Options<T>> & Pick<Options<T>, 'client'>;";
 const QUERIES = "@tanstack/react-query.gen.ts";
 
-process.chdir(fileURLToPath(new URL("..", import.meta.url)));
 const check = process.argv.includes("--check");
 for (const { schema, folder, source } of TARGETS) {
   const output = check ? mkdtempSync("node_modules/.generated-") : folder;

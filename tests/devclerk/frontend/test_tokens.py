@@ -66,10 +66,34 @@ def test_custom_claims_and_the_lifetime_can_be_set(browser: Browser, clerk: Loca
     assert (claims["plan"], claims["first_name"], claims["sid"]) == ("pro", None, session_id)
 
 
-def test_a_template_token_names_no_session(browser: Browser) -> None:
+def test_a_template_token_names_no_session_and_no_organization(browser: Browser) -> None:
     session_id = browser.sign_in("ada")
+    browser.call(f"client/sessions/{session_id}/touch", active_organization_id="org_Acme")
     token = browser.call(f"client/sessions/{session_id}/tokens/hasura").json()["jwt"]
-    assert "sid" not in claims_of(token)
+    assert not {"sid", "o"} & claims_of(token).keys()
+
+
+def test_the_tokens_of_a_session_name_its_active_organization(browser: Browser, clerk: LocalClerk) -> None:
+    session_id = browser.sign_in("ada")
+    assert verify(clerk, browser.token(session_id).json()["jwt"], party=browser.app).organization is None
+
+    touched = browser.call(f"client/sessions/{session_id}/touch", active_organization_id="org_Acme").json()
+
+    shown = touched["response"]["last_active_token"]["jwt"]
+    for token in (shown, browser.token(session_id).json()["jwt"]):
+        organization = verify(clerk, token, party=browser.app).organization
+        assert (organization.id, organization.slug, organization.role) == ("org_Acme", "acme", "member")
+    for asked, expected in (("org_Other", "org_Other"), ("", None)):
+        token = browser.call(f"client/sessions/{session_id}/tokens", organization_id=asked).json()["jwt"]
+        assert claims_of(token).get("o", {}).get("id") == expected
+
+
+def test_custom_claims_set_the_role_in_the_organization(browser: Browser, clerk: LocalClerk) -> None:
+    session_id = browser.sign_in("ada")
+    browser.call(f"client/sessions/{session_id}/touch", active_organization_id="org_acme")
+    configure(clerk, claims={"o": {"id": "org_acme", "slg": "acme", "rol": "admin"}})
+    token = browser.token(session_id).json()["jwt"]
+    assert verify(clerk, token, party=browser.app).organization.role == "admin"
 
 
 def test_the_factor_ages_are_minutes_since_the_sign_in(browser: Browser) -> None:
