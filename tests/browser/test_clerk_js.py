@@ -140,7 +140,10 @@ def test_tokens_are_renewed_before_they_expire(open_app: Open, site: Site) -> No
     with app.page.expect_response(lambda response: TOKEN_CALL in response.url) as renewal:
         pass
     assert renewal.value.status == 200
-    assert app.page.evaluate("Clerk.session.getToken()") != first
+    # The answer reaches clerk-js a moment after it reaches the browser.
+    app.page.wait_for_function(
+        "first => Clerk.session.getToken().then((token) => token !== first)", arg=first
+    )
     assert app.me() == [200, clerk_id]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
 import subprocess
@@ -61,17 +62,28 @@ def example(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         pytest.fail(missing)
     if missing:
         pytest.skip(missing)
-    with running_site(
-        tmp_path_factory.mktemp("example"),
-        node_modules=EXAMPLE / "node_modules",
-        PYTHONPATH=str(EXAMPLE),
-        DJANGO_SETTINGS_MODULE="backend.settings",
-    ) as site:
+    with (
+        only_one(),
+        running_site(
+            tmp_path_factory.mktemp("example"),
+            node_modules=EXAMPLE / "node_modules",
+            PYTHONPATH=str(EXAMPLE),
+            DJANGO_SETTINGS_MODULE="backend.settings",
+        ) as site,
+    ):
         lines = [line for line in site.frontend_file.read_text().splitlines() if not line.startswith("#")]
         variables = dict(line.split("=", 1) for line in lines)
         build(variables)
         with started(variables) as url:
             yield Example(url=url, site=site)
+
+
+@contextmanager
+def only_one() -> Iterator[None]:
+    """Let one process at a time build and serve the folder of the example."""
+    with (EXAMPLE / "node_modules" / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def build(variables: dict[str, str]) -> None:

@@ -174,6 +174,7 @@ def test_locked_ledger_gives_unknown_in_time_and_leaves_no_connection(settings: 
     settings.CLERK_WEBHOOK_SIGNING_SECRET = ("whsec_dGVzdA==",)
     headers = {"Authorization": "Bearer a token of the monitoring"}
     settings.HEALTH_TOKEN = "a token of the monitoring"
+    Client().get("/health/live")  # the first request of a process imports the addresses
     connect = connection.get_new_connection
     with connect(connection.get_connection_params()) as other, other.cursor() as cursor:
         cursor.execute("LOCK TABLE webhooks_webhookevent IN ACCESS EXCLUSIVE MODE")
