@@ -1,5 +1,11 @@
 import { unlessAborted, within } from "./abort.js";
-import { isFetchFailure, isTransientStatus, markNetworkFailure, readRetryAfter, TimeoutError } from "./errors.js";
+import {
+  isFetchFailure,
+  isTransientStatus,
+  markNetworkFailure,
+  readRetryAfter,
+  TimeoutError,
+} from "./errors.js";
 
 export type Fetch = (request: Request) => Promise<Response>;
 
