@@ -27,6 +27,7 @@ for (const { schema, folder, source } of TARGETS) {
   try {
     generate(schema, output);
     completeQueries(output, source ? `../${source}` : "../../");
+    hideClient(output);
     rmSync(join(output, "client.gen.ts")); // a client of all modules, without an address
     if (source) shareRuntime(output, `${source}generated/client/index.js`);
     if (check && !isSame(folder, output)) {
@@ -83,6 +84,16 @@ const createQueryKey`,
           ["const createQueryKey", `${MUTATION_DEFAULTS}\n\nconst createQueryKey`],
         ]
       : []),
+  ]);
+}
+
+// The options of a call name its client. Deno takes the option `client` of a Request for one of its own HTTP clients.
+function hideClient(folder) {
+  edit(join(folder, "client/client.gen.ts"), [
+    [
+      "const requestInit: ReqInit = {\n        redirect: 'follow',\n        ...opts,\n",
+      "const requestInit: ReqInit & { client: undefined } = {\n        redirect: 'follow',\n        ...opts,\n        client: undefined,\n",
+    ],
   ]);
 }
 

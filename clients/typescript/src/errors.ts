@@ -29,6 +29,8 @@ export class ApiError extends Error {
   readonly errors: readonly ErrorItem[];
   /** Seconds to wait, as the header Retry-After says. */
   readonly retryAfter: number | null;
+  /** What Clerk's `useReverification` looks for, with the code `reverification_required` only. */
+  readonly clerkError: Readonly<Record<string, unknown>> | undefined;
   readonly requestId: string | null;
   readonly method: string;
   /** The path of the address, without the query. */
@@ -43,6 +45,7 @@ export class ApiError extends Error {
     this.code = errors[0].code;
     this.errors = errors;
     this.retryAfter = readRetryAfter(headers);
+    this.clerkError = readClerkError(body);
     this.requestId = headers.get("X-Request-ID");
     this.method = method;
     this.path = pathOf(url);
@@ -97,22 +100,33 @@ export class TimeoutError extends Error {
 
 const networkFailures = new WeakSet<object>();
 
-/** Mark an error of `fetch` as a failure of the network, which a TypeError alone does not say. */
+/** Return whether `fetch` rejects with such an error when the network fails. Cloudflare Workers use no TypeError. */
+export const isFetchFailure = (error: unknown): error is Error =>
+  error instanceof TypeError || (error instanceof Error && "retryable" in error && error.retryable === true);
+
+/** Mark an error of `fetch` as a failure of the network, which its class alone does not say. */
 export function markNetworkFailure(error: unknown): void {
-  if (error instanceof TypeError) networkFailures.add(error);
+  if (isFetchFailure(error)) networkFailures.add(error);
 }
 
 /** Return whether a read may succeed if it is sent again: after network failures, 5xx, 408 and 429. */
 export const isTransient = (error: unknown): boolean =>
   error instanceof ApiError
     ? isTransientStatus(error.status)
-    : error instanceof TypeError && networkFailures.has(error);
+    : error instanceof Error && networkFailures.has(error);
 
 /** Return the errors of the API's error body, or undefined for another body. */
 export function readErrors(body: unknown): [ErrorItem, ...ErrorItem[]] | undefined {
   const { errors } = (body ?? {}) as { errors?: unknown };
   return Array.isArray(errors) && errors.length > 0 && errors.every(isErrorItem)
     ? (errors as [ErrorItem, ...ErrorItem[]])
+    : undefined;
+}
+
+function readClerkError(body: unknown): Record<string, unknown> | undefined {
+  const { clerk_error } = (body ?? {}) as { clerk_error?: unknown };
+  return typeof clerk_error === "object" && clerk_error !== null
+    ? (clerk_error as Record<string, unknown>)
     : undefined;
 }
 

@@ -1,5 +1,11 @@
 import { unlessAborted, within } from "./abort.js";
-import { isTransientStatus, markNetworkFailure, readRetryAfter, TimeoutError } from "./errors.js";
+import {
+  isFetchFailure,
+  isTransientStatus,
+  markNetworkFailure,
+  readRetryAfter,
+  TimeoutError,
+} from "./errors.js";
 
 export type Fetch = (request: Request) => Promise<Response>;
 
@@ -85,7 +91,7 @@ const settle = (work: Promise<Response>): Promise<Result> =>
 /** Return the milliseconds to wait before the next attempt, or undefined if the result is final. */
 function getDelay(result: Result, attempt: number): number | undefined {
   const backoff = Math.random() * BACKOFF_MS * 2 ** attempt;
-  if ("error" in result) return result.error instanceof TypeError ? backoff : undefined;
+  if ("error" in result) return isFetchFailure(result.error) ? backoff : undefined;
   const { status, headers } = result.response;
   if (!isTransientStatus(status)) return undefined;
   const seconds = readRetryAfter(headers);

@@ -124,6 +124,30 @@ describe("retryAfter", () => {
   });
 });
 
+describe("clerkError", () => {
+  it("keeps what Clerk's hook for another verification looks for", async () => {
+    const clerk_error = {
+      type: "forbidden",
+      reason: "reverification-error",
+      metadata: { reverification: "strict" },
+    };
+    const errors = [{ code: "reverification_required", detail: "Verify again.", attr: null }];
+    const body = JSON.stringify({ type: "client_error", errors, clerk_error });
+    const { users } = await clientOf({ status: 403, body });
+
+    expect((await errorOf(users.me())).clerkError).toEqual(clerk_error);
+  });
+
+  it.each(["", "null", "[]", '{"clerk_error": null}', '{"clerk_error": "forbidden"}'])(
+    "is undefined for the body %j",
+    async (body) => {
+      const { users } = await clientOf({ status: 403, body });
+
+      expect((await errorOf(users.me())).clerkError).toBeUndefined();
+    },
+  );
+});
+
 describe("a programming error", () => {
   it.each(["", "api.example.com", "//api.example.com", "htp://api.example.com", "https://", "http://[::1"])(
     "in the address %j is refused when the client is created",

@@ -1,5 +1,11 @@
 import { afterEach, describe, expect, it, vi } from "vitest";
-import { checkedClient, createApiClient, createServerApiClient, createUserEndpoints } from "../src/index.js";
+import {
+  checkedClient,
+  createApiClient,
+  createServerApiClient,
+  createUserEndpoints,
+  isTransient,
+} from "../src/index.js";
 import { Relay } from "./relay.js";
 import { API, ClerkSession, createUser, EXPIRED, mintToken, rejectionOf } from "./servers.js";
 
@@ -108,5 +114,50 @@ describe("a worker whose Request has no cache mode", () => {
     } finally {
       if (cache) Object.defineProperty(Known.prototype, "cache", cache);
     }
+  });
+});
+
+describe("a worker whose fetch rejects with no TypeError", () => {
+  const getToken = () => mintToken("ada");
+  const users = (fetch: () => Promise<Response>, retries: number) =>
+    createUserEndpoints(createServerApiClient({ baseUrl: API, getToken, fetch, retries }));
+
+  it("sends reads again after a lost connection, which is transient", async () => {
+    const lost = Object.assign(new Error("Network connection lost."), { retryable: true });
+    const fetch = vi.fn(() => Promise.reject(lost));
+
+    const error = await rejectionOf(users(fetch, 1).me());
+
+    expect(error).toBe(lost);
+    expect(fetch).toHaveBeenCalledTimes(2);
+    expect(isTransient(error)).toBe(true);
+  });
+
+  it("does not repeat another error", async () => {
+    const fetch = vi.fn(() => Promise.reject(Object.assign(new Error("No."), { retryable: false })));
+
+    const error = await rejectionOf(users(fetch, 1).me());
+
+    expect(fetch).toHaveBeenCalledTimes(1);
+    expect(isTransient(error)).toBe(false);
+  });
+});
+
+describe("Deno, whose Request knows an option `client`", () => {
+  it("gets none, and the calls work", async () => {
+    const seen = vi.fn();
+    class DenoRequest extends Request {
+      constructor(input: RequestInfo | URL, init?: RequestInit & { client?: unknown }) {
+        seen(init?.client);
+        super(input, init);
+      }
+    }
+    const token = await mintToken(await createUser());
+    vi.stubGlobal("Request", DenoRequest);
+
+    await createUserEndpoints(createApiClient({ baseUrl: API, getToken: async () => token })).me();
+
+    expect(seen).toHaveBeenCalled();
+    expect(seen.mock.calls.flat().filter((client) => client !== undefined)).toEqual([]);
   });
 });

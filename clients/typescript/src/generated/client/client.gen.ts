@@ -80,9 +80,10 @@ export const createClient = (config: Config = {}): Client => {
 
     try {
       const { opts, url } = await beforeRequest(options);
-      const requestInit: ReqInit = {
+      const requestInit: ReqInit & { client: undefined } = {
         redirect: 'follow',
         ...opts,
+        client: undefined,
         body: getValidRequestBody(opts),
       };
 
