@@ -201,6 +201,7 @@ class TestDeadline:
 # Connections
 
 
+@pytest.mark.own_session
 @pytest.mark.postgresql
 @pytest.mark.django_db(transaction=True)
 def test_a_read_only_connection_is_replaced_and_the_work_runs_again() -> None:
@@ -210,6 +211,7 @@ def test_a_read_only_connection_is_replaced_and_the_work_runs_again() -> None:
     assert User.objects.get().pk == user.pk
 
 
+@pytest.mark.own_session
 @pytest.mark.postgresql
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.usefixtures("clerk_settings")
