@@ -27,6 +27,7 @@ from accounts.sync import sync_user
 from devclerk.events import Change
 from devclerk.fixtures import LocalClerk
 from devclerk.wire import event_object
+from health.report.shared import shared_reports
 from tests.accounts.profiles import profile
 from tests.clock import Clock
 from tests.webhooks.trouble import address
@@ -190,6 +191,7 @@ class TestDeadline:
         assert deliver(clerk) == 200
 
     def test_a_locked_table_of_failures_does_not_hold_the_report(self) -> None:
+        shared_reports.clear()
         with locked("health_syncfailure"):
             begin = time.monotonic()
             assert Client().get("/health/sync").json() == {"status": "unknown"}
