@@ -2,10 +2,11 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Callable
 
 import pytest
 
-from accounts.clerk.jws import is_foreign_token
+from accounts.clerk.jws import InvalidToken, is_foreign_token, parse_jws
 
 ISSUERS = ("https://clerk.example.test", "https://clerk.satellite.test")
 
@@ -23,6 +24,23 @@ def unsigned(payload: object, *, algorithm: str = "RS256") -> str:
 @pytest.mark.parametrize("issuer", ISSUERS)
 def test_token_that_names_one_of_our_issuers_is_ours(issuer: str) -> None:
     assert not is_foreign_token(unsigned({"iss": issuer}), issuers=ISSUERS)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda token: token + "!",
+        lambda token: token.rpartition(".")[0],
+        lambda token: token + ".more",
+        lambda token: token + "A" * 10_000,
+        lambda token: "=." + token.partition(".")[2],
+    ],
+)
+def test_malformed_token_that_names_our_issuer_is_ours(damage: Callable[[str], str]) -> None:
+    token = damage(unsigned({"iss": ISSUERS[0]}))
+    with pytest.raises(InvalidToken, match="token_malformed"):
+        parse_jws(token)
+    assert not is_foreign_token(token, issuers=ISSUERS)
 
 
 @pytest.mark.parametrize("prefix", ["mt_", "m2m_", "oat_", "ak_"])
