@@ -77,5 +77,27 @@ def fill_required_address(user: Any) -> None:
     if column is None or getattr(user, column):
         return
     field = find_column(column)
-    if not field.null and (field.unique or not field.blank):
+    if not field.null and (_is_unique(field) or not field.blank):
         setattr(user, column, f"{uuid4().hex}@clerk.invalid")
+
+
+def _is_unique(field: Any) -> bool:
+    """Return whether the column, or a constraint on it alone, refuses a second row with its value."""
+    return field.unique or any(
+        isinstance(each, models.UniqueConstraint)
+        and each.condition is None
+        and _get_columns(each) == {field.name}
+        for each in field.model._meta.constraints
+    )
+
+
+def _get_columns(constraint: models.UniqueConstraint) -> set[str]:
+    """Return the columns of a constraint, of its expressions too, such as Lower("email")."""
+    found, expressions = set(constraint.fields), list(constraint.expressions)
+    while expressions:
+        expression: Any = expressions.pop()
+        if isinstance(expression, models.F):
+            found.add(expression.name)  # type: ignore[attr-defined] # the stubs omit it
+        else:
+            expressions += [each for each in expression.get_source_expressions() if each is not None]
+    return found
