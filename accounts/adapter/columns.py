@@ -81,6 +81,14 @@ def fill_required_address(user: Any) -> None:
         setattr(user, column, f"{uuid4().hex}@clerk.invalid")
 
 
+def get_empty_value(column: str) -> Any:
+    """Return the value of a column without a value of Clerk; null can be in several rows of a unique one."""
+    field = find_column(column)
+    if isinstance(field, models.BooleanField):
+        return False
+    return None if field.null else field.get_default() or ""
+
+
 def _is_unique(field: Any) -> bool:
     """Return whether the column, or a constraint on it alone, refuses a second row with its value."""
     return field.unique or any(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django.contrib.auth import get_user_model
@@ -15,6 +15,7 @@ from accounts.adapter.columns import (
     fill_required_address,
     find_column,
     fits,
+    get_empty_value,
     get_user_fields,
     read_columns,
 )
@@ -77,14 +78,7 @@ def deactivate_user(identity: Any) -> None:
     if user is None or find_column("is_active") is None or not user.is_active:
         return
     user.is_active = False
-    try:
-        with transaction.atomic(using=write_alias()):
-            user.save(update_fields=["is_active"])
-    except OUTAGES:
-        raise
-    except Exception as error:  # noqa: BLE001 - a receiver of the project must not keep the user active
-        log_unexpected(logger, "A user could not be deactivated by its own save", error=error)
-        users().filter(pk=user.pk).update(is_active=False)
+    _save_in_any_case(user, columns=["is_active"])
 
 
 def link_user(user: Any, identity: Any, *, keep_password: bool) -> None:
@@ -121,9 +115,9 @@ def scrub_user(identity: Any) -> bool:
         return False
     columns = list(get_user_fields().values())
     for column in columns:
-        setattr(user, column, find_column(column).get_default() or "")
+        setattr(user, column, get_empty_value(column))
     fill_required_address(user)
-    user.save(update_fields=columns)
+    _save_in_any_case(user, columns=columns)
     return True
 
 
@@ -160,6 +154,18 @@ def _save_new_user(identity: Any, *, values: Mapping[str, Any]) -> Any:
         user.set_unusable_password()
         user.save()
     return user
+
+
+def _save_in_any_case(user: Any, *, columns: Sequence[str]) -> None:
+    """Save these columns, without the user's own `save` if that fails. Raises django.db.Error."""
+    try:
+        with transaction.atomic(using=write_alias()):
+            user.save(update_fields=columns)
+    except OUTAGES:
+        raise
+    except Exception as error:  # noqa: BLE001 - the project's `save` or receiver must not keep the old value
+        log_unexpected(logger, "A user could not be deactivated or erased by its own save", error=error)
+        users().filter(pk=user.pk).update(**{column: getattr(user, column) for column in columns})
 
 
 def _write(user: Any, values: Mapping[str, Any]) -> tuple[str, ...]:

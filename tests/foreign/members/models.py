@@ -22,6 +22,8 @@ class Member(AbstractBaseUser):
     email = models.EmailField(unique=True)
     name = models.CharField(max_length=40)
     picture = models.CharField(max_length=200, blank=True)
+    nickname = models.CharField(max_length=40, null=True, blank=True, unique=True)
+    is_confirmed = models.BooleanField(default=False)
     is_active = models.BooleanField(default=True)
     is_admin = models.BooleanField(default=False)
 

@@ -21,6 +21,8 @@ class Migration(migrations.Migration):
                 ("email", models.EmailField(max_length=254, unique=True)),
                 ("name", models.CharField(max_length=40)),
                 ("picture", models.CharField(blank=True, max_length=200)),
+                ("nickname", models.CharField(blank=True, max_length=40, null=True, unique=True)),
+                ("is_confirmed", models.BooleanField(default=False)),
                 ("is_active", models.BooleanField(default=True)),
                 ("is_admin", models.BooleanField(default=False)),
             ],
