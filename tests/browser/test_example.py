@@ -6,14 +6,10 @@ import os
 import subprocess
 from pathlib import Path
 
-import pytest
 import requests
 from playwright.sync_api import Route, expect
 
 from tests.browser.example import BUILD_SECONDS, EXAMPLE, App, Example
-
-# The build takes half a minute, so one worker builds it and runs the tests of both files.
-pytestmark = pytest.mark.xdist_group("example")
 
 
 def test_a_visitor_signs_in_and_gets_a_row(app: App, example: Example) -> None:

@@ -14,8 +14,6 @@ from tests.browser.site import Site
 from tests.browser.watch import Watch
 
 LEEWAY_SECONDS = 5  # of the API, for clocks that differ
-# The build takes half a minute, so one worker builds it and runs the tests of both files.
-pytestmark = pytest.mark.xdist_group("example")
 
 
 def take_problems(watch: Watch) -> set[str]:
