@@ -64,7 +64,7 @@ def _run_through(pgbouncer: str) -> int:
 
 def _run(name: str, *, arguments: list[str], environment: dict[str, str]) -> int:
     print(f"\n=== {name} ===", flush=True)
-    # Tests that share something slow name a group, which runs in one process.
+    # The tests that share one slow build run in one process (tests/conftest.py).
     workers = ["-n", "auto", "--dist", "loadgroup"]
     command = [sys.executable, "-m", "pytest", "-q", *workers, f"--junitxml={_report(name)}", *arguments]
     return subprocess.run(command, env={**os.environ, **environment}, check=False).returncode

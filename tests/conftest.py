@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
+from xdist.scheduler import LoadGroupScheduling
 
 from tests.postgres import ThrowawayPostgres
 
@@ -58,3 +60,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if {"db", "transactional_db"} & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.django_db)
+
+
+class OneBuildScheduling(LoadGroupScheduling):  # type: ignore[misc] # xdist has no types
+    """Runs the tests of the example in one process, because its build takes half a minute.
+
+    The mark `xdist_group` has no effect: pytest 9.2 does not read the id in which xdist 3.8 writes the group.
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        return "example" if nodeid.startswith("tests/browser/test_example") else nodeid
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> OneBuildScheduling | None:
+    """Return the scheduler of `--dist loadgroup`."""
+    return OneBuildScheduling(config, log) if config.getoption("dist") == "loadgroup" else None

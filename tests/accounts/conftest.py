@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 from django.db import connection
+from django.test import Client
 from django.utils import timezone
 from pytest_django import Settings
 from pytest_httpserver import HTTPServer
@@ -22,6 +23,17 @@ def wire(clerk: LocalClerk, clerk_settings: Settings, httpserver: HTTPServer) ->
     """Put a proxy, whose answers a test may change, before the Backend API of the local emulator."""
     clerk_settings.CLERK_API_URL = httpserver.url_for("")
     return Wire(clerk, httpserver)
+
+
+@pytest.fixture
+def me(clerk: LocalClerk) -> Callable[..., Any]:
+    """Request `/api/v1/me` with `token`, or with a new token of a user."""
+
+    def send(user: Any = "ada", *, token: str | None = None, **options: Any) -> Any:
+        bearer = token or clerk.mint(user, **options)
+        return Client(headers={"Authorization": f"Bearer {bearer}"}).get("/api/v1/me")
+
+    return send
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
+from tests.browser.example import App, Example, missing_requirement, running_example
 from tests.browser.site import ROOT, Site, running_site
 from tests.browser.watch import Watch
 
@@ -103,3 +104,32 @@ def shoot(request: pytest.FixtureRequest) -> Callable[..., Path]:
         return path
 
     return shoot
+
+
+# It ends with the last test of the folder, because another process may wait for its lock.
+@pytest.fixture(scope="package")
+def example(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Example]:
+    """Build the example and start it. Skip with a reason without Node or packages; fail with REQUIRE_NODE."""
+    reason = missing_requirement()
+    if reason and os.environ.get("REQUIRE_NODE") == "1":
+        pytest.fail(reason)
+    if reason:
+        pytest.skip(reason)
+    with running_example(tmp_path_factory.mktemp("example")) as example:
+        yield example
+
+
+@pytest.fixture
+def watch(example: Example) -> Watch:
+    """Record errors of the example's pages, and requests to other machines."""
+    return Watch(example.site.api, example.url)
+
+
+@pytest.fixture
+def app(browser: Browser, example: Example, watch: Watch) -> Iterator[App]:
+    """Open the example in a browser without cookies."""
+    context = browser.new_context(locale="en-GB", timezone_id="UTC")
+    context.set_default_timeout(TIMEOUT_MS)
+    yield App(watch.open_page(context), example)
+    context.close()
+    assert watch.problems == []

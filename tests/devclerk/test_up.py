@@ -8,91 +8,18 @@ import re
 import shlex
 import shutil
 import signal
-import socket
 import stat
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import requests
 
+from tests.devclerk.runs import ROOT, Start, greeting_of, is_free, stop
 from tests.packages import PRODUCT
-
-ROOT = Path(__file__).parent.parent.parent
-Start = Callable[..., subprocess.Popen[str]]
-
-
-def free_port() -> int:
-    """Return a port that is free at this moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-@pytest.fixture
-def ports() -> tuple[int, int]:
-    """Return free ports for the API and the emulator."""
-    return free_port(), free_port()
-
-
-@pytest.fixture
-def run_folder(tmp_path: Path) -> Path:
-    return tmp_path / "run"
-
-
-@pytest.fixture
-def start(tmp_path: Path, ports: tuple[int, int], run_folder: Path) -> Iterator[Start]:
-    """Start `devclerk up` as `make run` does, in a clean environment."""
-    started = []
-
-    def start(tree: Path = ROOT, **environment: str) -> subprocess.Popen[str]:
-        variables = {
-            "PATH": os.environ["PATH"],
-            "DJANGO_DEBUG": "true",
-            "DATABASE_URL": f"sqlite:///{tmp_path}/db.sqlite3",
-        }
-        arguments = ["up", "--port", ports[0], "--clerk-port", ports[1], "--run-folder", run_folder]
-        child = subprocess.Popen(
-            [sys.executable, "manage.py", "devclerk", *map(str, arguments)],
-            cwd=tree,
-            env=variables | environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        started.append(child)
-        return child
-
-    yield start
-    for child in started:
-        stop(child)
-
-
-def stop(child: subprocess.Popen[str]) -> None:
-    child.send_signal(signal.SIGTERM)
-    child.communicate(timeout=20)
-
-
-def greeting_of(child: subprocess.Popen[str]) -> str:
-    """Return the whole output once both are ready."""
-    assert child.stdout
-    lines: list[str] = []
-    while not lines or not lines[-1].startswith("Ctrl-C"):
-        line = child.stdout.readline()
-        if not line:
-            pytest.fail("".join(lines) + (child.stderr.read() if child.stderr else ""))
-        lines.append(line)
-    return "".join(lines)
-
-
-def is_free(port: int) -> bool:
-    """Return whether no server listens on the port."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        return probe.connect_ex(("127.0.0.1", port)) != 0
 
 
 def test_everything_in_the_greeting_works(start: Start, ports: tuple[int, int], run_folder: Path) -> None:
@@ -225,15 +152,6 @@ def test_a_frontend_finds_its_variables(start: Start, ports: tuple[int, int], ru
     assert live.status_code == 200
 
 
-def test_a_folder_that_cannot_be_used_is_named(start: Start, run_folder: Path) -> None:
-    run_folder.write_text("a file")
-    child = start()
-    _, errors = child.communicate(timeout=20)
-    assert child.returncode == 1
-    assert f"A file in {run_folder} cannot be used" in errors
-    assert "Traceback" not in errors
-
-
 def test_a_frontend_on_any_port_and_a_given_origin_may_call_the_api(
     start: Start, ports: tuple[int, int]
 ) -> None:
@@ -299,32 +217,3 @@ def test_the_api_goes_on_without_the_emulator(start: Start, ports: tuple[int, in
         f"http://127.0.0.1:{ports[0]}/api/v1/me", headers=dict([header.split(": ", 1)]), timeout=10
     )
     assert me.status_code == 200, me.text
-
-
-@pytest.mark.parametrize(("which", "name"), [(0, "PORT"), (1, "CLERK_PORT")])
-def test_a_port_in_use_is_named_at_once(start: Start, ports: tuple[int, int], which: int, name: str) -> None:
-    with socket.create_server(("127.0.0.1", ports[which])):
-        child = start()
-        _, errors = child.communicate(timeout=20)
-    assert child.returncode == 1
-    assert f"Port {ports[which]} cannot be used" in errors
-    assert f"make run {name}=" in errors
-    assert "Traceback" not in errors
-
-
-def test_a_malformed_setting_is_shown_and_ends_both(start: Start, ports: tuple[int, int]) -> None:
-    child = start(CLERK_CLAIMS="typo")
-    _, errors = child.communicate(timeout=40)
-    assert child.returncode == 1
-    assert "CLERK_CLAIMS" in errors
-    assert "The API cannot start" in errors
-    assert is_free(ports[1])
-
-
-def test_an_unreachable_database_is_one_message(start: Start, ports: tuple[int, int]) -> None:
-    child = start(DATABASE_URL="postgres://user@127.0.0.1:9/nothing")
-    _, errors = child.communicate(timeout=40)
-    assert child.returncode == 1
-    assert "Check DATABASE_URL" in errors
-    assert "Traceback" not in errors
-    assert is_free(ports[1])

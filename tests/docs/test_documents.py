@@ -1,8 +1,7 @@
-"""What the documents name is there, and what they list is all there is."""
+"""What the documents name is there."""
 
 from __future__ import annotations
 
-import json
 import re
 import tomllib
 from importlib import import_module
@@ -10,82 +9,22 @@ from pathlib import Path
 
 import pytest
 from django.apps import apps
-from django.core.management import get_commands, load_command_class
-from django.urls import resolve
+from django.core.management import get_commands
 
-from accounts.bulk.linking import Verdict
 from accounts.clerk.outgoing import USER_AGENT
 from accounts.conf import DEFAULTS
-from api.schema import ERRORS
-from devclerk.fixtures import LocalClerk
-from devclerk.tokens import Fault
-from devclerk.users import seeded_users
-from health import metrics
-from health.doctor.token import SHORTCODES
-from health.report import reasons
-from tests.docs.documents import DOCUMENTS, ROOT, blocks, first_cells, prose, section, words
+from tests.docs.documents import DOCUMENTS, ROOT, prose, words
+from tests.docs.names import PACKAGES, error_codes, health_codes, variables
 from tests.proof.__main__ import PROOFS
 from webhooks.handlers import EFFECTS
-from webhooks.views import REFUSALS
 
-README, OPERATIONS = ROOT / "README.md", ROOT / "docs/operations.md"
-REFERENCE, COMPARISON = ROOT / "docs/reference.md", ROOT / "docs/comparison.md"
-ADOPTING, TESTING = ROOT / "docs/adopting.md", ROOT / "docs/testing-your-app.md"
-SETUP, RELIABILITY = ROOT / "docs/clerk-setup.md", ROOT / "docs/RELIABILITY.md"
-PACKAGES = ("accounts", "api", "config", "devclerk", "health", "webhooks")
-CODE = r"[a-z_0-9]+"
+RELIABILITY = ROOT / "docs/RELIABILITY.md"
 every_document = pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
-
-
-def named(pattern: str, *files: str) -> set[str]:
-    """Return what a pattern finds in files of the code; an empty result is an error of the pattern."""
-    found = {word for name in files for word in re.findall(pattern, (ROOT / name).read_text())}
-    assert found, pattern
-    return found
-
-
-def variables() -> set[str]:
-    """Return the name of every variable that the settings read from the environment."""
-    return named(r'\benv\.(?!reject)\w+\(\s*"([A-Z_]+)"', "config/settings.py")
-
-
-def error_codes() -> set[str]:
-    """Return every code that the API and the webhook address answer with."""
-    return (
-        named(r'InvalidToken\(\s*"(\w+)"', "accounts/clerk/jws.py", "accounts/clerk/tokens.py")
-        | named(r'(?:SignIn\w+|UserInactive|UnknownKey)\("(\w+)"', "accounts/sign_in.py")
-        | named(r'(?:code|default_code) = "(\w+)"', "accounts/permissions.py")
-        | {code for _, code, _ in ERRORS}
-        | {refusal.code for refusal in REFUSALS.values()}
-    )
-
-
-def our_commands() -> set[str]:
-    return {name for name, app in get_commands().items() if app in PACKAGES}
-
-
-def health_codes() -> set[str]:
-    return named(r'code="(\w+)"', "health/report/reasons.py") | set(reasons.NEXT_STEPS) | {"unexpected_error"}
 
 
 def slug(heading: str) -> str:
     """Return the anchor that GitHub makes of a heading."""
     return re.sub(r"[^\w\- ]", "", heading.lower()).strip().replace(" ", "-")
-
-
-def test_the_settings_listed_are_those_that_are_read() -> None:
-    listed = words(section(REFERENCE, "Settings"), form=r"[A-Z]+(_[A-Z]+)+")
-    example = set(re.findall(r"^([A-Z_]+)=", (ROOT / ".env.example").read_text(), re.MULTILINE))
-
-    assert listed == variables()
-    assert example == variables()
-
-
-def test_the_settings_of_other_projects_are_those_with_a_default() -> None:
-    listed = {cell.strip("`") for cell in first_cells(section(REFERENCE, "A project with users of its own"))}
-
-    # The identity model is read by Django itself, and the problems of the environment are no setting.
-    assert listed - {"setting", "CLERK_IDENTITY_MODEL"} == set(DEFAULTS) - variables() - {"ENV_PROBLEMS"}
 
 
 @every_document
@@ -98,37 +37,12 @@ def test_each_setting_that_is_named_is_one(document: Path) -> None:
     assert {name.removesuffix("_FILE") for name in own} <= known
 
 
-def test_the_error_codes_listed_are_those_that_are_answered() -> None:
-    rows = [line for line in section(REFERENCE, "Errors").splitlines() if line.startswith("|")]
-
-    # `invalid` and its like are made by REST framework itself.
-    assert words("\n".join(rows), form=CODE) - {"invalid"} == error_codes()
-
-
 @every_document
 def test_each_error_code_that_is_named_is_one(document: Path) -> None:
     form = r"(?:token|keys|session|impersonation|user)_[a-z_]+"
     others = health_codes() | {"user_synced", "token_claims"}
 
     assert words(prose(document), form=form) - others <= error_codes()
-
-
-def test_the_commands_listed_are_all_there_are() -> None:
-    listed = {cell.strip("`").split()[0] for cell in first_cells(section(REFERENCE, "Commands"))}
-
-    assert listed - {"command"} == our_commands()
-
-
-def test_the_options_of_the_commands_are_all_there_are() -> None:
-    for cell in first_cells(section(REFERENCE, "Commands")):
-        name = cell.strip("`").split()[0]
-        if name in {"command", "devclerk"}:
-            continue
-        parser = load_command_class(get_commands()[name], name).create_parser("manage.py", name)
-        common = load_command_class("django.core", "migrate").create_parser("manage.py", "migrate")
-        options = {option for action in parser._actions for option in action.option_strings}
-        options -= {option for action in common._actions for option in action.option_strings}
-        assert set(re.findall(r"--[a-z-]+", cell)) == options - {"--json"}, name
 
 
 @every_document
@@ -147,13 +61,6 @@ def test_each_target_of_make_is_one(document: Path) -> None:
 @every_document
 def test_each_event_that_is_named_is_handled(document: Path) -> None:
     assert words(prose(document), form=r"user\.\w+") <= set(EFFECTS)
-
-
-def test_the_setup_names_every_event_and_every_claim() -> None:
-    claims = [json.loads(block.text) for block in blocks(SETUP, language="json") if "{{" in block.text]
-
-    assert words(prose(SETUP), form=r"user\.\w+") == set(EFFECTS)
-    assert claims == [SHORTCODES]
 
 
 @every_document
@@ -233,54 +140,6 @@ def look_up(name: str) -> object:
     raise AssertionError(name)
 
 
-def test_the_endpoints_listed_are_routed() -> None:
-    listed = words("\n".join(first_cells(section(REFERENCE, "Endpoints"))), form=r"(?:[A-Z]+ )?/\S+")
-    for words_of_it in listed:
-        path = words_of_it.rpartition(" ")[2].replace("{id}", "9cab1d33-2b8a-4ac1-8c59-40c8c1d4a1d5")
-        assert resolve(path).func.__name__ != "not_found", path
-
-
-def test_each_health_answer_is_explained_and_nothing_else() -> None:
-    listed = words("\n".join(first_cells(section(OPERATIONS, "Each health answer"))), form=CODE)
-
-    assert listed - {"code"} == health_codes()
-
-
-def test_each_word_of_readiness_is_explained() -> None:
-    raised = named(r'NotReady\("(\w+)"\)', "health/checks.py")
-
-    assert words("\n".join(first_cells(section(OPERATIONS, "Probes"))), form=CODE) == raised
-
-
-def test_the_series_listed_are_those_that_are_exposed() -> None:
-    named_series = words(section(OPERATIONS, "Metrics"), form=r"clerk_\w+(\{[\w,]+\})?")
-    listed = {word.partition("{")[0] for word in named_series}
-    kinds = {"Counter": "_total"}
-    exposed = {
-        series._name + kinds.get(type(series).__name__, "")
-        for series in vars(metrics).values()
-        if type(series).__name__ in {"Counter", "Gauge", "Histogram"} and hasattr(series, "_name")
-    }
-
-    assert listed == exposed
-
-
-def test_every_decision_about_a_link_is_explained() -> None:
-    listed = words("\n".join(first_cells(section(ADOPTING, "What `link_users` decides"))), form=CODE)
-
-    assert listed == set(Verdict)
-
-
-def test_what_the_fixtures_can_do_is_listed() -> None:
-    table = section(TESTING, "The fixtures")
-    listed = set(re.findall(r"\b([a-z_]+)\(", table)) | words(table, form=CODE)
-    methods = {name for name in vars(LocalClerk) if not name.startswith("_")} | {"emulator"}
-
-    assert methods - {"kid", "pem"} <= listed
-    assert set(map(str, Fault)) <= listed
-    assert (len(seeded_users()), "nine seeded users" in table) == (9, True)
-
-
 def test_the_changelog_begins_with_this_version() -> None:
     version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
     versions = re.findall(r"^## \[([0-9.]+)\]", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
@@ -292,19 +151,3 @@ def test_the_user_agent_names_this_version() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
     assert f"{project['name']}/{project['version']}" == USER_AGENT
-
-
-def read_rows(text: str) -> list[list[str]]:
-    """Return the cells of every line of a table."""
-    return [[cell.strip() for cell in line.strip("|").split("|")] for line in text.split("\n") if "|" in line]
-
-
-def test_the_figures_of_the_comparison_are_those_that_were_measured() -> None:
-    results = read_rows((ROOT / "benchmarks/results.md").read_text())
-    (shown,) = re.findall(r"<!-- benchmark -->(.*?)<!-- /benchmark -->", COMPARISON.read_text(), re.DOTALL)
-    table = [row for row in read_rows(shown) if row[1].endswith(" µs")]
-
-    assert len(table) >= 6
-    for contender, median, ratio, per_second in table:
-        in_process, over_http = (row for row in results if row[0] == contender)
-        assert [median, ratio, per_second] == [f"{in_process[1]} µs", in_process[3], over_http[1]]

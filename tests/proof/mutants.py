@@ -88,7 +88,7 @@ MODULES: dict[str, Sequence[str]] = {
         f"{CLERK}/test_profiles_from_users.py",
         f"{CLERK}/test_storable_profiles.py",
     ),
-    "accounts/clerk/session.py": (f"{CLERK}/test_session.py",),
+    "accounts/clerk/session.py": (f"{CLERK}/test_session.py", f"{CLERK}/test_session_organization.py"),
     "accounts/clerk/reverification.py": (f"{CLERK}/test_reverification.py",),
     "accounts/clerk/single_flight.py": (f"{CLERK}/test_single_flight.py",),
     "accounts/clerk/token_bucket.py": (f"{CLERK}/test_token_bucket.py",),
