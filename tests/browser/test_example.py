@@ -21,7 +21,7 @@ from tests.browser.conftest import TIMEOUT_MS
 from tests.browser.site import ROOT, Site, running_site
 from tests.browser.watch import Watch
 from tests.clients.test_typescript import NODE_NEEDED, node_version
-from tests.devclerk.test_up import free_port
+from tests.ports import free_port
 
 EXAMPLE = ROOT / "examples" / "nextjs"
 BUILD_SECONDS = 600
