@@ -20,7 +20,7 @@ from playwright.sync_api import Browser, Page, Response, Route, expect
 from tests.browser.conftest import TIMEOUT_MS
 from tests.browser.site import ROOT, Site, running_site
 from tests.browser.watch import Watch
-from tests.clients.test_typescript import NODE_NEEDED, node_version
+from tests.node import require_node
 from tests.ports import free_port
 
 EXAMPLE = ROOT / "examples" / "nextjs"
@@ -53,15 +53,9 @@ class Example:
 @pytest.fixture(scope="module")
 def example(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Example]:
     """Build the example and start it. Skip with a reason without Node or packages; fail with REQUIRE_NODE."""
-    missing = ""
-    if node_version() < NODE_NEEDED:
-        missing = f"the example needs Node {NODE_NEEDED} or newer with npm"
-    elif not (EXAMPLE / "node_modules" / ".installed").exists():
-        missing = "the packages of the example are not installed (.ci/example install)"
-    if missing and os.environ.get("REQUIRE_NODE") == "1":
-        pytest.fail(missing)
-    if missing:
-        pytest.skip(missing)
+    require_node(
+        EXAMPLE / "node_modules" / ".installed", name="examples/nextjs", command=".ci/example install"
+    )
     with (
         only_one(),
         running_site(
