@@ -27,7 +27,7 @@ async def application(scope: Scope, receive: Receive, send: Send) -> None:
     if scope["type"] == "lifespan":
         await _confirm_lifespan(receive, send)
     elif scope["type"] == "websocket":
-        # Django would raise, and the server would log a traceback for every stranger who tries.
+        # Django would raise, and the server would log a traceback for each attempt.
         await send({"type": "websocket.close"})
     else:
         await _answer(scope, receive, send)

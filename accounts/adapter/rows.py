@@ -101,9 +101,9 @@ def find_users_by_address(addresses: Iterable[str]) -> list[tuple[Any, str]]:
     column = get_email_column()
     if column is None:
         return []
-    is_live = "deleted_at__isnull" if is_user_model() else "clerk_account__deleted_at__isnull"
+    is_not_deleted = "deleted_at__isnull" if is_user_model() else "clerk_account__deleted_at__isnull"
     wanted = [Lower(Value(address)) for address in addresses]
-    found = _with_identity(users()).filter(**{is_live: True}).annotate(lower_address=Lower(column))
+    found = _with_identity(users()).filter(**{is_not_deleted: True}).annotate(lower_address=Lower(column))
     return [(user, getattr(user, column) or "") for user in found.filter(lower_address__in=wanted)]
 
 

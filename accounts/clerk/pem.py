@@ -61,8 +61,8 @@ class PemKeys:
         if self._good:
             self._good_of_windows.append(self._good)
         elif self._good_of_windows:  # Note [A rotated key]
-            enough = max(MIN_BAD, MIN_BAD_SHARE * max(self._good_of_windows))
-            self._suspect = self._suspect or self._bad >= enough
+            min_bad = max(MIN_BAD, MIN_BAD_SHARE * max(self._good_of_windows))
+            self._suspect = self._suspect or self._bad >= min_bad
         self._window_began_at, self._good, self._bad = self._clock(), 0, 0
 
 

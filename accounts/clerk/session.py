@@ -168,7 +168,7 @@ def _read_permissions(names: object, *, feature_map: object, features: Sequence[
 
 
 def _read_scoped(claim: object) -> list[tuple[str, str]]:
-    """Return scope (`o` or `u`) and slug of each element; an element without a colon spoils the claim."""
+    """Return scope (`o` or `u`) and slug of each element; one element without a colon makes it malformed."""
     pairs: list[tuple[str, str]] = []
     for element in _split(claim):
         scopes, colon, slug = element.partition(":")

@@ -170,7 +170,7 @@ class SessionVerifier:
         user_id = _check_user_id(payload.get("sub"))
         session_id = self._check_session_id(payload)
         issued_at, expires_at = self._check_times(payload, now=now)
-        report_result(self.keys, good=True)  # not before: a client may repeat an expired token for ever
+        report_result(self.keys, good=True)  # not before: a client may repeat an expired token without end
         party = self._check_party(payload)
         self._check_audience(payload.get("aud"))
         self._check_status(payload.get("sts", "active"))

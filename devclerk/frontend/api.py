@@ -102,12 +102,12 @@ def _end_sessions(call: Call) -> Answer:
 
 
 def _get_session(call: Call) -> Answer:
-    _, session = call.own()
+    _, session = call.require_session()
     return Answer.json({"response": call.session_object(session), "client": None})
 
 
 def _end_session(call: Call) -> Answer:
-    client, session = call.own()
+    client, session = call.require_session()
     status = {"end": "ended", "remove": "removed"}[call.arguments[1]]
     ended = ended_session_object(session, user=call.instance.user_of(session), status=status)
     return call.answer(
@@ -116,7 +116,7 @@ def _end_session(call: Call) -> Answer:
 
 
 def _touch_session(call: Call) -> Answer:
-    client, session = call.own()
+    client, session = call.require_session()
     organization_id = call.form.get("active_organization_id", session.organization_id)
     touched = replace(session, organization_id=organization_id or None)
     client = call.instance.emulator.clients.touch(client, touched)
@@ -127,7 +127,7 @@ def _create_token(call: Call) -> Answer:
     fault = call.instance.emulator.token_calls.take_fault()
     if fault.status:
         return failure_answer(PlannedFailure(status=fault.status, retry_after=fault.retry_after))
-    _, session = call.own()
+    _, session = call.require_session()
     # An empty or missing organization means the personal account.
     organization_id = call.form.get("organization_id", session.organization_id)
     asked = replace(session, organization_id=organization_id or None)
@@ -135,7 +135,7 @@ def _create_token(call: Call) -> Answer:
 
 
 def _create_template_token(call: Call) -> Answer:
-    _, session = call.own()
+    _, session = call.require_session()
     return Answer.json(token_object(call.instance.mint(session, azp=call.azp, template=True)))
 
 
@@ -164,7 +164,7 @@ def _list_organizations(call: Call) -> Answer:
 
 
 def _named_session(call: Call) -> ClientSession:
-    _, session = replace(call, arguments=(call.request.one("_clerk_session_id"),)).own()
+    _, session = replace(call, arguments=(call.request.one("_clerk_session_id"),)).require_session()
     return session
 
 

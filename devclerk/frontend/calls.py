@@ -92,10 +92,10 @@ class Instance:
         seconds = COOKIE_SECONDS if client else 0
         return (
             cookie(name, key, seconds=seconds, http_only=True),
-            *self.both("__client_uat", changed_at),
+            *self.application_cookies("__client_uat", changed_at),
         )
 
-    def both(self, name: str, value: str, *, seconds: int = COOKIE_SECONDS) -> tuple[str, ...]:
+    def application_cookies(self, name: str, value: str, *, seconds: int = COOKIE_SECONDS) -> tuple[str, ...]:
         """Return a cookie of the application with and without the suffix; Clerk's packages set both."""
         return tuple(cookie(one, value, seconds=seconds) for one in (f"{name}_{self.suffix}", name))
 
@@ -138,7 +138,7 @@ class Call:
             message = "The body must be a URL-encoded form."
             raise Refused(HTTPStatus.BAD_REQUEST, "request_body_invalid", message) from None
 
-    def own(self) -> tuple[BrowserClient, ClientSession]:
+    def require_session(self) -> tuple[BrowserClient, ClientSession]:
         """Return the client and the session that the address names. Raise `Refused`."""
         session = self.client.find_session(self.arguments[0]) if self.client else None
         if self.client is None or session is None:

@@ -61,11 +61,15 @@ def _directives(call: Call, *, azp: str) -> list[str]:
     done = [cookie(name, "", seconds=0, http_only=True) for name in (TOKEN_COOKIE, NONCE_COOKIE)]
     session = _activate(call)
     if call.client is None or session is None:
-        gone = instance.both("__session", "", seconds=0)
-        return [*done, *instance.both("__client_uat", "0"), *gone]
+        no_session = instance.application_cookies("__session", "", seconds=0)
+        return [*done, *instance.application_cookies("__client_uat", "0"), *no_session]
     token = instance.mint(session, azp=azp)
     changed_at = str(call.client.updated_at // 1000)
-    return [*done, *instance.both("__client_uat", changed_at), *instance.both("__session", token)]
+    return [
+        *done,
+        *instance.application_cookies("__client_uat", changed_at),
+        *instance.application_cookies("__session", token),
+    ]
 
 
 def _activate(call: Call) -> ClientSession | None:

@@ -91,7 +91,7 @@ class SharedReports:
             return None, False
 
     def _find(self, max_age: float, *, count_users: bool) -> Report | None:
-        """Return the newest report that is younger; one that was to count the users serves both kinds."""
+        """Return the newest report below this age; one that counts the users serves both kinds."""
         kept = [self._kept.get(True), None if count_users else self._kept.get(False)]
         report, built_at = max(filter(None, kept), key=lambda each: each[1], default=(None, -inf))
         return report if self._clock() - built_at < max_age else None

@@ -16,9 +16,10 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from tests.browser.example import App, Example, missing_requirement, running_example
+from tests.browser.example import EXAMPLE, App, Example, running_example
 from tests.browser.site import ROOT, Site, running_site
 from tests.browser.watch import Watch
+from tests.node import require_node
 
 AXE = ROOT / "clients" / "typescript" / "node_modules" / "axe-core" / "axe.min.js"
 SCREENSHOTS = ROOT / "test-output" / "screenshots"
@@ -110,11 +111,9 @@ def shoot(request: pytest.FixtureRequest) -> Callable[..., Path]:
 @pytest.fixture(scope="package")
 def example(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Example]:
     """Build the example and start it. Skip with a reason without Node or packages; fail with REQUIRE_NODE."""
-    reason = missing_requirement()
-    if reason and os.environ.get("REQUIRE_NODE") == "1":
-        pytest.fail(reason)
-    if reason:
-        pytest.skip(reason)
+    require_node(
+        EXAMPLE / "node_modules" / ".installed", name="examples/nextjs", command=".ci/example install"
+    )
     with running_example(tmp_path_factory.mktemp("example")) as example:
         yield example
 

@@ -16,8 +16,7 @@ import requests
 from playwright.sync_api import Page, Response, expect
 
 from tests.browser.site import ROOT, Site, running_site
-from tests.clients.test_typescript import NODE_NEEDED, node_version
-from tests.devclerk.runs import free_port
+from tests.ports import free_port
 
 EXAMPLE = ROOT / "examples" / "nextjs"
 BUILD_SECONDS = 600
@@ -41,15 +40,6 @@ class Example:
     def titles(self, handle: str) -> list[str]:
         """Return the titles of the notes that the API has."""
         return [note["title"] for note in self.call("GET", "notes", handle=handle).json()["results"]]
-
-
-def missing_requirement() -> str:
-    """Return what this machine lacks to build the example; empty if nothing."""
-    if node_version() < NODE_NEEDED:
-        return f"the example needs Node {NODE_NEEDED} or newer with npm"
-    if not (EXAMPLE / "node_modules" / ".installed").exists():
-        return "the packages of the example are not installed (.ci/example install)"
-    return ""
 
 
 @contextmanager

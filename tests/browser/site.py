@@ -16,7 +16,7 @@ from typing import Any
 import requests
 
 from tests.devclerk.javascript_packages import NODE_MODULES
-from tests.devclerk.runs import free_port
+from tests.ports import free_port
 from tests.postgres import ThrowawayPostgres
 
 ROOT = Path(__file__).parent.parent.parent

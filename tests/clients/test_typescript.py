@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -18,33 +17,16 @@ from pytest_django.live_server_helper import LiveServer
 
 from devclerk.fixtures import LocalClerk
 from tests.factories import UserFactory
+from tests.node import require_node
 
 CLIENT = Path(__file__).parents[2] / "clients" / "typescript"
-NODE_NEEDED = 20
 SECONDS = 600
 
 
 @pytest.fixture
 def installed() -> None:
     """Skip with a reason without Node or the packages; fail if REQUIRE_NODE is set."""
-    missing = ""
-    if node_version() < NODE_NEEDED:
-        missing = f"the TypeScript client needs Node {NODE_NEEDED} or newer with npm"
-    elif not (CLIENT / "node_modules" / ".installed").exists():
-        missing = "the packages of the TypeScript client are not installed (make client)"
-    if missing and os.environ.get("REQUIRE_NODE") == "1":
-        pytest.fail(missing)
-    if missing:
-        pytest.skip(missing)
-
-
-def node_version() -> int:
-    """Return the major version of the Node on the PATH, 0 without one."""
-    node = shutil.which("node")
-    if not node or not shutil.which("npm"):
-        return 0
-    version = subprocess.run([node, "--version"], check=True, capture_output=True, text=True).stdout
-    return int(version.strip().removeprefix("v").partition(".")[0])
+    require_node(CLIENT / "node_modules" / ".installed", name="the TypeScript client", command="make client")
 
 
 @pytest.fixture

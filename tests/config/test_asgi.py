@@ -11,8 +11,9 @@ import requests
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
-from tests.config.test_startup import free_port, probe, running, variables, wait_until
+from tests.config.test_startup import probe, running, variables, wait_until
 from tests.config.test_wsgi import get_when_ready
+from tests.ports import free_port
 
 __all__ = ["variables"]  # a fixture
 

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.ports import free_port
+
 PROJECT = Path(__file__).parent.parent.parent
 TOOLS = ("sh", "cat", "cksum", "dirname")
 
@@ -114,11 +116,7 @@ def test_an_invalid_port_is_named(machine: Path, text: str) -> None:
 
 def test_free_ports_are_accepted(machine: Path) -> None:
     add_python(machine)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-
-    assert run(machine, ".ci/ports", f"PORT={port}") == (0, "")
+    assert run(machine, ".ci/ports", f"PORT={free_port()}") == (0, "")
 
 
 def test_an_existing_environment_is_kept(machine: Path) -> None:

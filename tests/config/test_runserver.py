@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -15,6 +14,7 @@ import requests
 
 from tests.config.test_settings import PROJECT
 from tests.config.test_wsgi import get_when_ready
+from tests.ports import free_port
 
 FILES = (
     "admin/css/base.css",
@@ -26,8 +26,7 @@ FILES = (
 @pytest.fixture
 def site(tmp_path: Path) -> Iterator[str]:
     """Serve the product in debug and yield its address."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        address = f"127.0.0.1:{listener.getsockname()[1]}"
+    address = f"127.0.0.1:{free_port()}"
     server = subprocess.Popen(
         [sys.executable, "manage.py", "runserver", address, "--noreload"],
         cwd=PROJECT,

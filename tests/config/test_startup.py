@@ -8,17 +8,19 @@ import signal
 import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 
 import pytest
 import requests
 
 from devclerk.fixtures import LocalClerk
+from tests import waiting
 from tests.config.test_settings import PROJECT
 from tests.config.test_wsgi import get_when_ready
+from tests.ports import free_port
 
 # Imports the application as a server does that never forks, and serves when a line arrives.
 NEVER_FORKS = """
@@ -41,6 +43,7 @@ if helper == 0:
 print(helper, flush=True)
 sys.stdin.readline()
 """
+wait_until = partial(waiting.wait_until, seconds=30)
 needs_proc = pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="reads /proc")
 
 
@@ -59,11 +62,6 @@ def variables(tmp_path: Path, clerk: LocalClerk) -> dict[str, str]:
     migrate = [sys.executable, "manage.py", "migrate", "-v0"]
     subprocess.run(migrate, cwd=PROJECT, env=environment, check=True)
     return environment
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
 
 
 @contextmanager
@@ -92,13 +90,6 @@ def gunicorn(*options: str, workers: int = 2) -> list[str]:
         *("-m", "gunicorn", "--no-control-socket", "-b", bind, f"--workers={workers}"),
         *(*options, "config.wsgi"),
     ]
-
-
-def wait_until(condition: Callable[[], object], *, seconds: float = 30) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 def probe(variables: dict[str, str], path: str = "/health/ready") -> int:

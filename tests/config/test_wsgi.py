@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import subprocess
 import sys
 import time
@@ -11,6 +10,7 @@ from pathlib import Path
 import requests
 
 from tests.config.test_settings import PRODUCTION, PROJECT
+from tests.ports import free_port
 
 
 def gunicorn(variables: dict[str, str], *, seconds: float) -> subprocess.CompletedProcess[str]:
@@ -48,8 +48,7 @@ def test_malformed_settings_end_the_server_and_are_all_named(tmp_path: Path) -> 
 
 
 def test_a_request_with_an_unreadable_header_reaches_the_application(tmp_path: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
+    port = free_port()
     variables = PRODUCTION | {
         "ALLOW_SQLITE": "true",
         "DATABASE_URL": f"sqlite:///{tmp_path}/db.sqlite3",

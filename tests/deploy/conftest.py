@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,12 +16,15 @@ import requests
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
+from tests import waiting
 from tests.config.test_settings import PRODUCTION
 from tests.deploy.context import unpack
+from tests.ports import free_port
 
 ISSUER = "https://clerk.example.com"
 AUTHORIZED_PARTY = "https://app.example.com"
 Serve = Callable[..., "Site"]
+wait_until = partial(waiting.wait_until, seconds=30)
 
 
 class Site(NamedTuple):
@@ -87,7 +90,7 @@ def serve(app: Path, private_key: rsa.RSAPrivateKey, tmp_path: Path) -> Iterator
     sites = []
 
     def start(database: str, **more: str) -> Site:
-        port, health_port = _free_ports()
+        port, health_port = free_port(), free_port()
         variables = PRODUCTION | {
             "DATABASE_URL": database,
             "CLERK_JWT_KEY": pem.decode(),
@@ -111,15 +114,3 @@ def serve(app: Path, private_key: rsa.RSAPrivateKey, tmp_path: Path) -> Iterator
     for site in sites:
         site.process.terminate()
         site.process.wait(timeout=30)
-
-
-def _free_ports() -> tuple[int, int]:
-    with socket.create_server(("127.0.0.1", 0)) as one, socket.create_server(("127.0.0.1", 0)) as other:
-        return one.getsockname()[1], other.getsockname()[1]
-
-
-def wait_until(condition: Callable[[], bool], *, seconds: float = 30) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, f"the condition is false after {seconds} s"
-        time.sleep(0.05)

@@ -19,6 +19,7 @@ import requests
 from tests.deploy.conftest import Serve, Site, wait_until
 from tests.deploy.context import ROOT
 from tests.deploy.test_image import health_command
+from tests.ports import free_port
 from tests.postgres import ThrowawayPostgres
 
 pytestmark = pytest.mark.postgresql
@@ -46,8 +47,7 @@ def test_a_request_in_flight_is_answered_after_sigterm(
 
 def test_it_listens_on_ipv4_and_ipv6(tmp_path: Path) -> None:
     bind = runpy.run_path(str(ROOT / "deploy" / "gunicorn.conf.py"))["bind"]
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
+    port = free_port()
     command = ["gunicorn", "--no-control-socket", "--bind", bind.replace(":8000", f":{port}")]
     with subprocess.Popen(
         [sys.executable, "-m", *command, "wsgiref.simple_server:demo_app"],

@@ -13,7 +13,8 @@ from pytest_httpserver import HTTPServer
 
 from devclerk.fixtures import LocalClerk
 from tests.devclerk.receiver import Receiver
-from tests.devclerk.runs import ROOT, Start, free_port, stop
+from tests.devclerk.runs import ROOT, Start, stop
+from tests.ports import free_port
 
 
 @pytest.fixture

@@ -14,13 +14,6 @@ ROOT = Path(__file__).parent.parent.parent
 Start = Callable[..., subprocess.Popen[str]]
 
 
-def free_port() -> int:
-    """Return a port that is free at this moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 def stop(child: subprocess.Popen[str]) -> None:
     """End the run and wait for its end."""
     child.send_signal(signal.SIGTERM)

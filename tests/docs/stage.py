@@ -6,7 +6,6 @@ import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -16,6 +15,7 @@ from pathlib import Path
 
 from tests.docs.documents import ROOT
 from tests.packages import PACKAGES
+from tests.ports import free_port
 
 PARTS = (*PACKAGES, "manage.py", "pyproject.toml")
 SECONDS = 180
@@ -86,10 +86,3 @@ def printed_token(server: subprocess.Popen[str]) -> str:
         greeting += line
     (token,) = re.findall(r"Bearer ([\w.-]+)", greeting)
     return str(token)
-
-
-def free_port() -> int:
-    """Return a free port."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -23,6 +23,7 @@ from health.recorder import PAUSE_SECONDS, recorder
 from tests.clock import Clock
 from tests.health.conftest import Away
 from tests.health.test_probes import silent_server
+from tests.waiting import wait_until
 
 TOKEN = "a token of the monitoring"
 STATUSES = {"/health/live": 200, "/health/ready": 200, "/metrics": 200, "/health/sync": 404, "/": 404}
@@ -148,13 +149,6 @@ def test_slow_clients_are_dropped_and_further_connections_are_closed(port: int, 
 
 def count_probe_threads() -> int:
     return sum(thread.name == "health-probe" for thread in threading.enumerate())
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 @pytest.mark.postgresql

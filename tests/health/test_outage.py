@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -18,7 +17,9 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from prometheus_client.parser import text_string_to_metric_families
 
+from tests.ports import free_port
 from tests.postgres import ThrowawayPostgres
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.postgresql
 MONITORING = {"Authorization": "Bearer monitoring"}
@@ -65,8 +66,7 @@ def site(postgres_server: ThrowawayPostgres, private_key: rsa.RSAPrivateKey, tmp
         "PROMETHEUS_MULTIPROC_DIR": str(tmp_path / "series"),
     }
     subprocess.run([sys.executable, "manage.py", "migrate", "-v0"], env=environment, check=True)
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
+    port = free_port()
     command = [
         "gunicorn",
         "config.wsgi",
@@ -78,7 +78,7 @@ def site(postgres_server: ThrowawayPostgres, private_key: rsa.RSAPrivateKey, tmp
     server = subprocess.Popen([sys.executable, "-m", *command], env=environment, stderr=subprocess.DEVNULL)
     address = f"http://127.0.0.1:{port}"
     try:
-        wait_until(lambda: status(f"{address}/health/ready") == 200)
+        wait_until(lambda: status(f"{address}/health/ready") == 200, seconds=20)
         yield address
     finally:
         server.terminate()
@@ -98,13 +98,6 @@ def ready(site: str) -> Any:
 
 def report(site: str) -> Any:
     return requests.get(f"{site}/health/sync", headers=MONITORING, timeout=5).json()
-
-
-def wait_until(condition: Callable[[], bool], *, seconds: float = 20) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "the condition is still false"
-        time.sleep(0.1)
 
 
 def recorded(server: ThrowawayPostgres) -> int:
@@ -140,9 +133,9 @@ def test_outage_is_reported_while_it_lasts_and_afterwards(
     assert (seen["status"], seen["reasons"][0]["code"]) == ("degraded", "database_unavailable")
 
     postgres_server.start()
-    wait_until(lambda: status(f"{site}/health/ready") == 200)
+    wait_until(lambda: status(f"{site}/health/ready") == 200, seconds=20)
     # A worker writes its pending failures after the next responses, without a request for the report.
-    wait_until(lambda: status(me, sign_in("user_a")) == 200 and recorded(postgres_server) == 1)
+    wait_until(lambda: status(me, sign_in("user_a")) == 200 and recorded(postgres_server) == 1, seconds=20)
     assert report(site)["failures"]["by_reason"]["database_error"] == 1
     assert status(me, sign_in("user_a")) == 200
     assert series(site)["clerk_authentications_total['ok']"] >= 2

@@ -21,6 +21,7 @@ from health.models import SyncFailure
 from health.recorder import PAUSE_SECONDS, recorder
 from tests.clock import Clock
 from tests.health.conftest import Away
+from tests.waiting import wait_until
 
 PROBES = ["/health/live", "/health/ready"]
 
@@ -121,14 +122,7 @@ def test_hanging_database_does_not_hang_the_probe_or_pile_up_threads(client: Cli
         assert time.monotonic() - started < 2
         assert {answer.status_code for answer in answers} == {503}
         assert threading.active_count() <= before + 1
-    _wait_for(lambda: client.get("/health/ready").status_code == 200, seconds=10)
-
-
-def _wait_for(condition: Any, *, seconds: float) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
+    wait_until(lambda: client.get("/health/ready").status_code == 200, seconds=10)
 
 
 @pytest.mark.django_db(transaction=True)

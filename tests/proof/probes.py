@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 import psycopg
 import requests
 
+from tests.ports import free_port
 from tests.proof.environment import clerk_instance
 from tests.proof.site import Site, database, emulator_settings, wait_until
 
@@ -32,7 +33,7 @@ def lock_ledger(*, seconds: float, max_late: int = 1) -> Mapping[str, object]:
 
     `max_late` is how many liveness probes may take longer than `LIVE_SECONDS`: a busy machine delays some.
     """
-    port = _free_port()
+    port = free_port()
     figures: dict[str, object] = {}
     variables = {"GUNICORN_CMD_ARGS": THREADS, "HEALTH_PORT": str(port)}
     with (
@@ -118,7 +119,7 @@ def preloaded_workers_always_get_keys(*, seed: int) -> Mapping[str, object]:
 
 def start_preloaded(*, starts: int, workers: int = 4) -> Mapping[str, object]:
     """Start this often, and require that every worker is ready; only HEALTH_PORT is asked."""
-    port = _free_port()
+    port = free_port()
     waits = []
     with clerk_instance() as clerk, database() as db:
         variables = {"GUNICORN_CMD_ARGS": "--preload", "HEALTH_PORT": str(port)}
@@ -146,8 +147,3 @@ def _are_all_ready(port: int) -> bool:
         return all(requests.get(f"http://127.0.0.1:{port}/health/ready", timeout=5).ok for _ in range(40))
     except requests.ConnectionError:
         return False
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
@@ -18,23 +17,15 @@ import requests
 
 from devclerk.fixtures import LocalClerk
 from devclerk.users import ClerkUser
+from tests import waiting
+from tests.ports import free_port
 from tests.postgres import ThrowawayPostgres
 
 ISSUER, FRONTEND = "https://clerk.example.test", "https://app.example.test"
 START_SECONDS = 90.0  # eight workers on a busy machine of two cores
 COMMAND_SECONDS = 240.0
 MONITORING = {"Authorization": "Bearer monitoring"}
-
-
-def wait_until(
-    condition: Callable[[], object], *, seconds: float = START_SECONDS, what: str = "condition"
-) -> float:
-    """Wait until the condition is true and return the seconds; raise AssertionError after the time limit."""
-    begin = time.monotonic()
-    while not condition():
-        assert time.monotonic() - begin < seconds, f"no success within {seconds:.0f} s: {what}"
-        time.sleep(0.02)
-    return time.monotonic() - begin
+wait_until = partial(waiting.wait_until, seconds=START_SECONDS)
 
 
 class Site:
@@ -55,8 +46,7 @@ class Site:
         **variables: str,
     ) -> None:
         self._clerk, self._workers, self._code, self._asgi = clerk, workers, code, asgi
-        with socket.create_server(("127.0.0.1", 0)) as listener:
-            self.port = int(listener.getsockname()[1])
+        self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.folder = Path(tempfile.mkdtemp(prefix="site-"))
         self.log = self.folder / "log"

@@ -17,8 +17,7 @@ from tests.proof.environment import clerk_instance
 from tests.proof.outages import build_requests
 from tests.proof.site import MONITORING, Site, database
 
-WORKERS, CLIENTS, USERS = 2, 6, 40
-THREADS = {"GUNICORN_CMD_ARGS": "--threads=8"}
+WORKERS, THREADS, CLIENTS, USERS = 2, 8, 6, 40
 SAMPLE_SECONDS = 1.0
 # The first quarter of the time is for what is filled once. The rest is noise of the allocator.
 MAX_GROWTH = 0.03
@@ -43,7 +42,7 @@ def soak(*, seed: int, seconds: float, max_growth: float = MAX_GROWTH) -> Mappin
     with (
         clerk_instance(users=USERS) as clerk,
         database() as server,
-        Site(clerk, database=server.url, workers=WORKERS, **THREADS) as site,
+        Site(clerk, database=server.url, workers=WORKERS, GUNICORN_CMD_ARGS=f"--threads={THREADS}") as site,
     ):
         workers = site.workers()
         with Load(_build_requests(site, clerk), clients=CLIENTS, seed=seed) as load:
@@ -56,10 +55,11 @@ def soak(*, seed: int, seconds: float, max_growth: float = MAX_GROWTH) -> Mappin
     before, after = samples[quarter : 2 * quarter], samples[-quarter:]
     growth = mean(each.memory for each in after) / mean(each.memory for each in before) - 1
     assert growth <= max_growth, f"{growth:.1%} more memory: {_format_memory(samples)}"
-    for name in ("threads", "files"):
+    # A thread opens its connection to the database with its first request, which may come late.
+    for name, noise in (("threads", WORKERS), ("files", WORKERS * THREADS)):
         most_before = max(getattr(each, name) for each in before)
         most_after = max(getattr(each, name) for each in after)
-        assert most_after <= most_before + WORKERS, f"{name}: {most_before}, then {most_after}"
+        assert most_after <= most_before + noise, f"{name}: {most_before}, then {most_after}"
     return {
         "minutes, requests": f"{seconds / 60:.0f}, {len(answers):,}",
         "memory of the workers, by tenths of the time": _format_memory(samples),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from copy import deepcopy
@@ -10,6 +9,8 @@ from typing import Any
 
 from django.db import connection, connections
 from django.db.models import Model
+
+from tests.ports import free_port
 
 ALIASES = ("default", "replica", "primary")
 APP_LABELS = frozenset({"accounts", "webhooks", "health", "auth"})
@@ -96,6 +97,4 @@ def copy_to(name: str) -> None:
 
 def closed_port() -> str:
     """Return a port of this machine without a listener."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return str(probe.getsockname()[1])
+    return str(free_port())

@@ -39,8 +39,8 @@ export function authenticatedFetch(send: Send, getToken: GetToken, userId: strin
 /** Return a fetch that sends a token, and renews a refused token once and sends the request again.
  *
  * Calls refused with the same token share every renewal that was running when they were sent, and calls that start
- * while it runs wait for it. A token that has expired by this device's clock is tried by one call first. A request is never sent again with the token of another user or session: it rejects with
- * `AccountChanged`. */
+ * while it runs wait for it. A token that has expired by this device's clock is tried by one call first. A request is
+ * never sent again with the token of another user or session: it rejects with `AccountChanged`. */
 export function renewingFetch(send: Send, { getToken, userId, onSignedOut, onUserRefused }: Session): Send {
   let current: Renewal | undefined;
   let latest: Token = null; // the newest token, null after a sign-out

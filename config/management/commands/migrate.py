@@ -59,7 +59,7 @@ def repeat_while_locked(
     now: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], object] = time.sleep,
 ) -> None:
-    """Call `attempt` until it does not fail for want of a lock; report each further attempt.
+    """Call `attempt` until it does not fail because of a lock; report each further attempt.
 
     Raises CommandError after `GIVE_UP_SECONDS`, and whatever else `attempt` raises.
     """

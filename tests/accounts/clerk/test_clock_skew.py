@@ -15,9 +15,9 @@ from accounts.clerk.keys import KeysStatus, KeyStore, KeysUnavailable, pem_keys
 from accounts.clerk.tokens import ClockSkewed, InvalidToken, SessionVerifier, VerificationFailed
 from devclerk.tokens import Keyring
 from tests.accounts.clerk.conftest import ISSUER, NOW, PARTY, FixedKeys, Mint
-from tests.accounts.clerk.key_stores import wait_until
 from tests.accounts.clerk.keyserver import Behaviour, KeyServer, answer, dated
 from tests.clock import Clock
+from tests.waiting import wait_until
 
 DATE = formatdate(NOW, usegmt=True)
 
@@ -91,8 +91,8 @@ def fetch_again(store: KeyStore, server: KeyServer, clock: Clock, *, after: floa
     clock.now += after
     for kid in store._snapshot.keys if store._snapshot else ("ins_any",):
         store.get_keys(kid)
-    assert wait_until(lambda: server.asked == asked + 1)
-    assert wait_until(lambda: store.status().age_seconds == 0)
+    wait_until(lambda: server.asked == asked + 1)
+    wait_until(lambda: store.status().age_seconds == 0)
 
 
 @pytest.mark.parametrize("ahead", [30, -30, 3_600])
@@ -142,7 +142,7 @@ def test_failing_address_is_not_fetched_more_often_for_the_clock(
     for _ in range(100):
         clock.now += 4
         store.get_keys(keyring.kid)
-        assert wait_until(lambda: store.status().fetches == {"ok": 1, "failed": 1})
+        wait_until(lambda: store.status().fetches == {"ok": 1, "failed": 1})
     assert server.asked == 2
 
 

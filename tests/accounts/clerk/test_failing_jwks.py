@@ -12,9 +12,10 @@ import pytest
 from accounts.clerk.keys import KeyStore, KeysUnavailable
 from devclerk.tokens import Keyring
 from tests.accounts.clerk import keyserver
-from tests.accounts.clerk.key_stores import key_threads, wait_until
+from tests.accounts.clerk.key_stores import key_threads
 from tests.accounts.clerk.keyserver import Behaviour, KeyServer, answer, document
 from tests.clock import Clock
+from tests.waiting import wait_until
 
 HOUR = 3600.0
 
@@ -50,7 +51,7 @@ def test_unusable_jwks_without_held_keys_is_keys_unavailable_in_time(
         store.get_keys(keyring.kid)
     assert time.monotonic() - began < 4  # the server takes ten
     assert caught.value.retry_after > 0
-    assert wait_until(lambda: store.status().fetches == {"failed": 1})
+    wait_until(lambda: store.status().fetches == {"failed": 1})
     assert store.status().last_error
     assert not store.status().held
     # No request fetches again within the next seconds.
@@ -67,7 +68,7 @@ def test_timed_out_fetch_leaves_no_thread(server: KeyServer, keyring: Keyring, b
     before = key_threads()
     with pytest.raises(KeysUnavailable):
         KeyStore(server.url, allow_http=True).get_keys(keyring.kid)
-    assert wait_until(lambda: key_threads() <= before)
+    wait_until(lambda: key_threads() <= before)
 
 
 def test_stuck_name_lookup_is_given_up_and_a_later_fetch_succeeds(
@@ -95,7 +96,7 @@ def test_stuck_name_lookup_is_given_up_and_a_later_fetch_succeeds(
     clock.now += 5
     assert store.get_keys(keyring.kid)
     resolver_answers.set()
-    assert wait_until(lambda: key_threads() <= before)
+    wait_until(lambda: key_threads() <= before)
     assert (store.status().last_error, store.status().fetches) == (None, {"failed": 1, "ok": 1})
 
 
@@ -107,7 +108,7 @@ def test_failed_fetch_keeps_the_old_keys(
     server.behave = behave
     clock.now += 700
     assert store.get_keys(keyring.kid)
-    assert wait_until(lambda: store.status().fetches.get("failed") == 1)
+    wait_until(lambda: store.status().fetches.get("failed") == 1)
     assert store.get_keys(keyring.kid)
     assert (store.status().stale, store.status().age_seconds) == (True, 700)
 
@@ -122,7 +123,7 @@ def test_known_keys_are_served_at_once_while_the_jwks_hangs(
         began = time.monotonic()
         assert store.get_keys(keyring.kid)
         assert time.monotonic() - began < 1  # the fetch takes two
-    assert wait_until(lambda: server.asked >= 2)
+    wait_until(lambda: server.asked >= 2)
 
 
 def test_keys_are_used_for_24_hours_without_a_successful_fetch(

@@ -15,9 +15,10 @@ import pytest
 from accounts.clerk.keys import KeyStore
 from devclerk.tokens import Keyring
 from tests.accounts.clerk import keyserver
-from tests.accounts.clerk.key_stores import key_threads, wait_until
+from tests.accounts.clerk.key_stores import key_threads
 from tests.accounts.clerk.keyserver import KeyServer, answer, document
 from tests.clock import Clock
+from tests.waiting import wait_until
 
 Start = Callable[[KeyStore], None]
 
@@ -34,16 +35,16 @@ def test_status_has_the_age_the_last_error_and_the_fetches(
     server.behave = answer(b"", status=503)
     clock.now += 1
     store.get_keys(keyring.kid)
-    assert wait_until(lambda: store.status().fetches == {"ok": 1, "failed": 1})
+    wait_until(lambda: store.status().fetches == {"ok": 1, "failed": 1})
     assert (store.status().stale, store.status().last_error) == (True, "status_503")
     assert not store.status().suspect_rotation
     clock.now += 30
     store.get_keys(keyring.kid)
-    assert wait_until(lambda: store.status().fetches == {"ok": 1, "failed": 2})
+    wait_until(lambda: store.status().fetches == {"ok": 1, "failed": 2})
     server.behave = document(keyring.jwks())
     clock.now += 30
     store.get_keys(keyring.kid)
-    assert wait_until(lambda: store.status().fetches == {"ok": 2, "failed": 2})
+    wait_until(lambda: store.status().fetches == {"ok": 2, "failed": 2})
     assert (store.status().stale, store.status().last_error) == (False, None)
 
 
@@ -67,7 +68,7 @@ def test_refresher_and_its_fetch_are_two_daemon_threads(server: KeyServer, start
     before = key_threads()
     start(KeyStore(server.url, allow_http=True))
     names = {"clerk-keys", "clerk-keys-fetch"}
-    assert wait_until(lambda: {each.name for each in key_threads() - before} == names)
+    wait_until(lambda: {each.name for each in key_threads() - before} == names)
     assert all(each.daemon for each in key_threads())
 
 
@@ -95,8 +96,8 @@ def test_keys_near_the_end_of_their_freshness_are_fetched_in_the_background(
     assert server.asked == 1
     clock.now += 10
     assert store.get_keys(keyring.kid)
-    assert wait_until(lambda: server.asked == 2)
-    assert wait_until(lambda: store.status().age_seconds == 0)
+    wait_until(lambda: server.asked == 2)
+    wait_until(lambda: store.status().age_seconds == 0)
 
 
 def test_failed_refresh_is_retried_after_30_seconds(
@@ -108,7 +109,7 @@ def test_failed_refresh_is_retried_after_30_seconds(
     for after, asked in ((0, 2), (29, 2), (2, 3)):
         clock.now += after
         store.get_keys(keyring.kid)
-        assert wait_until(lambda asked=asked: server.asked == asked)  # type: ignore[misc]
+        wait_until(lambda asked=asked: server.asked == asked)  # type: ignore[misc]
         time.sleep(0.05)
         assert server.asked == asked
 
@@ -118,8 +119,8 @@ def test_start_fetches_before_the_first_request_with_one_thread(server: KeyServe
     store = KeyStore(server.url, allow_http=True)
     start(store)
     start(store)
-    assert wait_until(lambda: store.status().held)
-    assert wait_until(lambda: [each.name for each in key_threads() - before] == ["clerk-keys"])
+    wait_until(lambda: store.status().held)
+    wait_until(lambda: [each.name for each in key_threads() - before] == ["clerk-keys"])
     assert server.asked == 1
 
 
@@ -127,9 +128,9 @@ def test_refresher_retries_until_there_is_a_key(server: KeyServer, start: Start)
     healthy, server.behave = server.behave, answer(b"", status=503)
     store = KeyStore(server.url, allow_http=True)
     start(store)
-    assert wait_until(lambda: store.status().fetches == {"failed": 1})
+    wait_until(lambda: store.status().fetches == {"failed": 1})
     server.behave = healthy
-    assert wait_until(lambda: store.status().held)
+    wait_until(lambda: store.status().held)
 
 
 FORK = """
@@ -161,6 +162,6 @@ def test_refresher_does_not_use_the_shared_random_generator(
 ) -> None:
     state = random.getstate()
     start(store)
-    assert wait_until(lambda: server.asked == 1)
+    wait_until(lambda: server.asked == 1)
     time.sleep(0.2)
     assert random.getstate() == state

@@ -8,8 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from accounts.clerk.single_flight import Run, SingleFlight
-from tests.accounts.clerk.key_stores import wait_until
 from tests.clock import Clock
+from tests.waiting import wait_until
 
 
 class Work:
@@ -113,10 +113,10 @@ def test_overdue_run_has_ended_for_its_callers_and_its_late_result_is_dropped(wo
     assert second is not overdue
     assert overdue.ended.is_set()
     assert isinstance(overdue.error, TimeoutError)
-    assert wait_until(lambda: work.calls == 2)
+    wait_until(lambda: work.calls == 2)
     work.may_end.set()
     assert second.ended.wait(5)
-    assert wait_until(lambda: not [each for each in threading.enumerate() if each.name == "test-run"])
+    wait_until(lambda: not [each for each in threading.enumerate() if each.name == "test-run"])
     assert (overdue.result, second.result) == (None, 2)
     assert ends == [overdue, second]
 

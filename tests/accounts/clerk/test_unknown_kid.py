@@ -13,9 +13,9 @@ from accounts.clerk.keys import KeyStore, KeysUnavailable
 from accounts.clerk.unknown_kids import UnknownKids
 from devclerk.tokens import Keyring
 from tests.accounts.clerk import keyserver
-from tests.accounts.clerk.key_stores import wait_until
 from tests.accounts.clerk.keyserver import KeyServer, answer, document
 from tests.clock import Clock
+from tests.waiting import wait_until
 
 
 class SlowClock(Clock):
@@ -95,7 +95,7 @@ def test_fetch_that_began_before_the_first_use_refuses_no_key(
     server.behave = document(keyring.jwks(), after=0.5)
     early = threading.Thread(target=store.get_keys, args=("ins_3",))
     early.start()
-    assert wait_until(lambda: server.asked == 5)
+    wait_until(lambda: server.asked == 5)
     assert ask(store, "ins_late") == "undecided"  # it has waited for that fetch; the budget has no other
     early.join()
     clock.now += 10
@@ -125,7 +125,7 @@ def test_refused_kid_is_looked_up_again_every_ten_seconds(
     server.behave = document(keyring.jwks())
     clock.now += 10
     ask(store, kid)
-    assert wait_until(lambda: ask(store, kid) == "found")
+    wait_until(lambda: ask(store, kid) == "found")
     assert server.asked == 3
 
 
@@ -139,7 +139,7 @@ def test_key_that_was_found_and_then_withdrawn_is_undecided_at_first(
     keyring.rotate()
     clock.now += 500
     store.get_keys(kid)
-    assert wait_until(lambda: store.status().age_seconds == 0)
+    wait_until(lambda: store.status().age_seconds == 0)
     server.behave = answer(b"", status=503)
     assert ask(store, kid) == "undecided"
 
@@ -221,7 +221,7 @@ def test_key_published_during_a_fetch_in_flight_is_found(
     server.behave = document(keyring.jwks(), after=0.3)
     early = threading.Thread(target=store.get_keys, args=("ins_other",))
     early.start()
-    assert wait_until(lambda: server.asked == 2)
+    wait_until(lambda: server.asked == 2)
     kid = keyring.rotate()
     server.behave = document(keyring.jwks())
     assert len(store.get_keys(kid)) == 1
@@ -274,7 +274,7 @@ def test_unknown_kid_waits_two_seconds_for_a_hanging_fetch_and_its_own_together(
 
     early = threading.Thread(target=ask, args=(store, "ins_other"))
     early.start()
-    assert wait_until(lambda: server.asked == 2)
+    wait_until(lambda: server.asked == 2)
     time.sleep(0.2)
     began = time.monotonic()
     with pytest.raises(KeysUnavailable):

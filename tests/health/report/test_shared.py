@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -25,6 +25,7 @@ from health.report.shared import (
 )
 from tests.clock import Clock
 from tests.health.rows import failures
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 NOW = timezone.now()
@@ -50,13 +51,6 @@ def builder() -> Iterator[Builder]:
     yield builder
     builder.released.set()
     wait_until(lambda: all(thread.name != "health-report" for thread in threading.enumerate()))
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def test_status_is_kept_for_two_seconds(builder: Builder) -> None:
