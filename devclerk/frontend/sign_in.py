@@ -61,11 +61,14 @@ def _sign_in(instance: Instance, request: Request) -> Answer:
     address = return_address(asked, base=public_address(request, port=instance.port))
     user = instance.emulator.directory.find(form.get("user", ""))
     client = instance.sign_in(request, user)
+    # Without a token the application's server asks for a new one. With a token of the last session it
+    # would not within the second of the sign-in, because Clerk's packages compare seconds.
+    no_token = instance.application_cookies("__session", "", seconds=0)
     return Answer(
         body=b"",
         status=HTTPStatus.SEE_OTHER,
         headers={"Location": address},
-        cookies=instance.cookies(client),
+        cookies=(*instance.cookies(client), *no_token),
     )
 
 

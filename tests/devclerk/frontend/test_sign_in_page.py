@@ -40,6 +40,13 @@ def test_a_chosen_user_is_signed_in_and_sent_back(browser: Browser, clerk: Local
     assert users(browser) == [ada]
 
 
+def test_the_token_of_an_earlier_session_is_removed(browser: Browser) -> None:
+    response = choose(browser, "ada")
+    removed = [line for line in response.raw.headers.getlist("Set-Cookie") if line.startswith("__session")]
+    assert len(removed) == 2
+    assert all("=;" in line and "Max-Age=0" in line for line in removed)
+
+
 @pytest.mark.parametrize("name", ["grace", "ada@example.test"])
 def test_a_handle_or_an_address_names_a_user_too(browser: Browser, clerk: LocalClerk, name: str) -> None:
     choose(browser, name)
