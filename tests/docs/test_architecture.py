@@ -1,4 +1,4 @@
-"""docs/architecture.md: drawings and tables are what the code does, decisions are numbered and dated."""
+"""docs/architecture.md: tables are what the code does; docs/decisions.md is numbered and dated."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from accounts.models import DeletedBy
 from accounts.sync import UserDeleted, decide, delete_locally, delete_user, get_rows, restore_user, sync_user
 from tests.docs.documents import ROOT, blocks, rows_of_table, section, words
 
-ARCHITECTURE = ROOT / "docs/architecture.md"
+ARCHITECTURE, DECISIONS = ROOT / "docs/architecture.md", ROOT / "docs/decisions.md"
 CLERK_ID = "user_2ArchitectureExample"
-TABLE = [row for row in rows_of_table(section(ARCHITECTURE, "The life of a row")) if row[0] != "state"]
+TABLE = [row for row in rows_of_table(section(ARCHITECTURE, "The rows of one Clerk id")) if row[0] != "state"]
 STATES = ("no row", "live", "deleted locally", "deleted in Clerk", "restored")
 EVENTS = ("session token", "webhook or page", "deletion in Clerk")
 CREATED, DELETED, RESTORED, LATER = 1_000_000, 2_000_000, 3_000_000, 4_000_000
@@ -139,16 +139,34 @@ def state() -> str:
     return "deleted in Clerk" if by_clerk else "deleted locally"
 
 
+def stored_rows() -> dict[Any, dict[str, Any]]:
+    """Return the columns of each row of the Clerk id, by primary key."""
+    return {
+        row.pk: {field.attname: getattr(row, field.attname) for field in row._meta.concrete_fields}
+        for row in get_rows(CLERK_ID)
+    }
+
+
+def written_row(before: dict[Any, dict[str, Any]]) -> str:
+    """Return whether the event has written a new row, this row or none."""
+    after = stored_rows()
+    if after.keys() != before.keys():
+        return "new"
+    return "-" if after == before else "this"
+
+
 @pytest.mark.django_db
 @pytest.mark.parametrize("row", TABLE, ids=lambda row: f"{row[0]}, {row[1]}")
 def test_each_event_leads_to_the_state_that_is_shown(row: list[str]) -> None:
-    before, event, after, outcome = row
+    before, event, after, outcome, written = row
     BUILD[before]()
     assert state() == before.partition(",")[0]
+    stored = stored_rows()
 
     assert CAUSE[event]() == outcome.strip("`")
 
     assert state() == after
+    assert written_row(stored) == written
 
 
 def test_the_table_has_each_event_of_each_state() -> None:
@@ -194,7 +212,7 @@ def test_the_versions_of_a_field_are_those_that_the_merge_writes() -> None:
 
 
 def test_the_decisions_are_numbered_and_dated() -> None:
-    headings = re.findall(r"^### (.+)$", section(ARCHITECTURE, "Decisions"), re.MULTILINE)
+    headings = re.findall(r"^## (.+)$", DECISIONS.read_text(), re.MULTILINE)
     numbers = [re.fullmatch(r"D(\d+)\. .+ \(\d{4}-\d{2}-\d{2}\)", heading) for heading in headings]
 
     assert [number and int(number[1]) for number in numbers] == list(range(1, len(headings) + 1))
