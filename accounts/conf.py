@@ -145,9 +145,9 @@ def get_claims_map() -> ClaimsMap:
 def get_clerk_api(*, timeout: float = 20.0, patience: float = 30.0, accept_kept: bool = False) -> ClerkAPI:
     """Return the Backend API client, if its secret key belongs to the instance whose tokens are accepted.
 
-    This is the only way to get the client, so that data of another instance is never written. With
-    `accept_kept` a confirmation of the last five minutes is enough. Raises ImproperlyConfigured without a
-    secret key, InstanceUnconfirmed and ClerkAPIError.
+    Commands and admin actions get the client only here, so that data of another instance is never written.
+    The doctor, which only reads, builds its own. With `accept_kept` a confirmation of the last five minutes
+    is enough. Raises ImproperlyConfigured without a secret key, InstanceUnconfirmed and ClerkAPIError.
     """
     api = _build_clerk_api(timeout=timeout, patience=patience)
     _get_instance_guard().confirm(api, accept_kept=accept_kept)

@@ -2,11 +2,12 @@
 
 Note [Every field is a register]
 Each field carries a version: a time of Clerk's clock in milliseconds, and the rank of the source. The greater
-version wins. At equal versions False wins for `email_verified`, and for other fields the greater value, so
-that any order of the same facts ends in the same row. A complete snapshot (webhook, API) raises the version
-even where the value is equal: otherwise A, B, A delivered as 1, 3, 2 would end at B. Claims do not raise it:
-they are read at every request, and a usual request writes nothing. An empty claim clears only a value that
-came from claims, because after a typo in the dashboard the claim is null for every user.
+version wins. At equal versions False wins for `email_verified`, and for other fields the greater value. So
+any order of the same correct data ends in the same row. A wrong claim that is newer may stay until the next
+API answer. A complete snapshot (webhook, API) with a greater time raises the version even where the value is
+equal: otherwise A, B, A delivered as 1, 3, 2 would end at B. Claims do not raise it: they are read at every
+request, and a usual request writes nothing. An empty claim clears only a value that came from claims, because
+after a typo in the dashboard the claim is null for every user.
 
 Note [Verification belongs to an address]
 As two independent fields, an address that was never verified could end up marked as verified. So a new
