@@ -10,6 +10,7 @@ from django.dispatch import Signal
 from pytest_django import Settings
 
 from tests.webhooks.deliveries import SECRET
+from webhooks.registry import registry
 
 RecordSignal = Callable[[Signal], list[dict[str, Any]]]
 
@@ -39,3 +40,12 @@ def record_signal() -> Iterator[RecordSignal]:
     yield connect
     for signal, receive in receivers:
         signal.disconnect(receive)
+
+
+@pytest.fixture(autouse=True)
+def forget_handlers() -> Iterator[None]:
+    """Forget the handlers that a test registered."""
+    kept = {event_type: dict(handlers) for event_type, handlers in registry._handlers.items()}
+    yield
+    registry._handlers.clear()
+    registry._handlers.update(kept)
