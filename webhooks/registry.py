@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from inspect import isasyncgenfunction, iscoroutinefunction, isfunction, isgeneratorfunction
-from typing import Any
+from typing import Any, TypeVar
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +25,7 @@ class ClerkEvent:
 
 
 Handler = Callable[[ClerkEvent], object]
+H = TypeVar("H", bound=Handler)
 
 
 class Registry:
@@ -33,7 +34,7 @@ class Registry:
     def __init__(self) -> None:
         self._handlers: defaultdict[str, dict[str, Handler]] = defaultdict(dict)
 
-    def on(self, event_type: str) -> Callable[[Handler], Handler]:
+    def on(self, event_type: str) -> Callable[[H], H]:
         """Return a decorator that registers a function for a type of event.
 
         Raises TypeError for anything but a synchronous function, and ValueError for a name that is registered
@@ -42,7 +43,7 @@ class Registry:
         if type(event_type) is not str or not event_type:
             raise TypeError('Name the type of the event: @webhooks.on("organization.created").')
 
-        def register(handler: Handler) -> Handler:
+        def register(handler: H) -> H:
             if not isfunction(handler) or _is_deferred(handler):
                 raise TypeError(
                     f"{handler!r} cannot handle {event_type}: register a plain function. The body of an "

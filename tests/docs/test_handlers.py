@@ -40,7 +40,7 @@ def memberships(tmp_path: Path, settings: Settings) -> Iterator[Any]:
     try:
         # As at start, this imports the models, and `clerk_events` after them.
         settings.INSTALLED_APPS = [*settings.INSTALLED_APPS, "memberships"]
-        model = apps.get_model("memberships", "Membership")
+        model = apps.get_app_config("memberships").get_model("Membership")
         with connection.schema_editor() as editor:
             editor.create_model(model)
         yield model
