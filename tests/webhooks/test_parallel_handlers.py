@@ -11,12 +11,14 @@ import psycopg
 import pytest
 from django.contrib.auth.models import Group
 from django.db import connections
+from django.utils import timezone
 
 from accounts.db import lock_key
 from accounts.models import User
 from tests.webhooks.deliveries import deliver, envelope, next_id, outcome_of, user_data
 from tests.webhooks.trouble import address
 from webhooks import ClerkEvent, on
+from webhooks.dispatch import run_once
 from webhooks.models import WebhookEvent
 from webhooks.turns import MAX_TURN_SECONDS
 
@@ -88,6 +90,29 @@ def test_handler_that_fails_once_runs_again_in_a_parallel_delivery() -> None:
     assert [group.name for group in Group.objects.all()] == ["call 2"]
     entry = WebhookEvent.objects.get()
     assert (entry.outcome, entry.error_code, entry.failed_handler) == ("handled", "", "")
+
+
+def test_processes_that_share_no_turn_run_the_handler_once() -> None:
+    def keep(event: ClerkEvent) -> None:
+        calls.append(event.type)
+        time.sleep(0.05)
+
+    def run(_: int) -> bool:
+        try:
+            return run_once([keep], event, svix_id="msg_shared")
+        finally:
+            connections.close_all()
+
+    calls: list[str] = []
+    at = timezone.now()
+    event = ClerkEvent(type=TYPE, occurred_at=at, instance_id=None, data={}, outcome=None)
+    WebhookEvent.objects.create(
+        svix_id="msg_shared", type=TYPE, occurred_at=at, received_at=at, outcome="ignored"
+    )
+    # The turns are of one process: `run_once` does not know them, like the deliveries of another process.
+    with ThreadPoolExecutor(4) as threads:
+        assert sorted(threads.map(run, range(4))) == [False, False, False, True]
+    assert calls == [TYPE]
 
 
 @pytest.fixture
