@@ -8,6 +8,12 @@ commit or neither. A repeat finds the effect, and runs only the handlers.
 That transaction holds one lock, an advisory lock on the id of the event. It holds neither the lock on the
 user nor, while handlers run, the lock on the row of the ledger: a parallel delivery of the same event has the
 turn of its user while it claims the row, and must not wait there for a handler.
+
+Note [The time of handlers]
+A handler may be slow for reasons of its own, and must not make the database look slow: the deadline of our
+effect, which may open the breaker for all deliveries, ends before the handlers. They have one of their own.
+When it has passed, their statements are cut, and a handler that returns later is rolled back. Both are a
+failure of that handler, DeadlinePassed. No code can end a handler that is busy elsewhere.
 """
 
 from __future__ import annotations
@@ -23,10 +29,23 @@ from django.db.models import Case, Value, When
 from django.utils import timezone
 
 from accounts.clerk.unexpected import log_unexpected
-from accounts.db import locked_transaction, retry_on_dead_connection, write_alias, write_connection
+from accounts.db import (
+    locked_transaction,
+    restart_deadline,
+    retry_on_dead_connection,
+    start_deadline,
+    write_alias,
+    write_connection,
+)
+from accounts.deadline import DeadlinePassed
 from accounts.signals import sync_failed
 from webhooks.models import EventOutcome, WebhookEvent
 from webhooks.registry import ClerkEvent, Handler, get_name
+
+# Of all handlers of an event together; their callbacks after the commit have as much. With the deadlines of
+# our own effect and of the record below, it is less than the 15 s that Svix waits.
+HANDLERS_SECONDS = 7.0
+RECORD_SECONDS = 2.0
 
 logger = logging.getLogger(__name__)
 
@@ -34,7 +53,7 @@ logger = logging.getLogger(__name__)
 class HandlerFailed(Exception):
     """A handler raised an exception. Its text may hold values of the event, so only its class is recorded."""
 
-    def __init__(self, name: str, *, error: Exception) -> None:
+    def __init__(self, name: str, *, error: BaseException) -> None:
         super().__init__(name)
         self.name, self.error = name, error
 
@@ -52,6 +71,7 @@ def run_once(handlers: Sequence[Handler], event: ClerkEvent, *, svix_id: str) ->
 def record_failure(failure: HandlerFailed, *, svix_id: str) -> None:
     """Store the names of the handler and of its exception, unless the event was handled meanwhile."""
     log_unexpected(logger, "A webhook handler failed", error=failure.error)
+    restart_deadline(seconds=RECORD_SECONDS)
     rows = WebhookEvent.objects.filter(svix_id=svix_id, handled_at=None)
     values = {
         "failed_handler": failure.name[:200],
@@ -73,9 +93,10 @@ def _run_in_transaction(handlers: Sequence[Handler], event: ClerkEvent, *, svix_
             transaction.on_commit(lambda: commits.append(True), using=write_alias())
             for handler in handlers:
                 _run(handler, event)
+            restart_deadline(seconds=HANDLERS_SECONDS)
             outcome = event.outcome or EventOutcome.HANDLED
             rows.update(handled_at=timezone.now(), outcome=outcome, error_code="", failed_handler="")
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         if not commits:
             raise
         # A callback of `on_commit`: the event is handled, and a repeat would not run the callback again.
@@ -85,14 +106,27 @@ def _run_in_transaction(handlers: Sequence[Handler], event: ClerkEvent, *, svix_
 
 
 def _run(handler: Handler, event: ClerkEvent) -> None:
-    """Run one handler in a savepoint, so that a statement that failed in it is a failure of this handler."""
+    """Run one handler in a savepoint, so that a statement that failed in it is a failure of this handler.
+
+    Raises HandlerFailed, or django.db.Error if the connection was lost.
+    """
+    try:
+        _run_in_savepoint(handler, event)
+    except (Exception, SystemExit) as error:  # SystemExit would end the worker, with all its other requests
+        is_lost = isinstance(error, Error) and getattr(write_connection().connection, "closed", False)
+        if is_lost and not isinstance(error, DeadlinePassed):
+            raise  # a failure of the database
+        raise HandlerFailed(get_name(handler), error=error) from error
+
+
+def _run_in_savepoint(handler: Handler, event: ClerkEvent) -> None:
     try:
         with transaction.atomic(using=write_alias()):
             _refuse_coroutine(handler(event))
-    except Exception as error:
-        if isinstance(error, Error) and getattr(write_connection().connection, "closed", False):
-            raise  # the connection was lost: a failure of the database
-        raise HandlerFailed(get_name(handler), error=error) from error
+            start_deadline()
+    except Error:
+        start_deadline()  # a connection that the deadline has cut says nothing about the database
+        raise
 
 
 def _refuse_coroutine(returned: object) -> None:

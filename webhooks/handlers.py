@@ -19,6 +19,7 @@ from accounts.clerk.profiles import ClerkProfile, Source, UnusableProfile, profi
 from accounts.clerk.unexpected import log_unexpected
 from accounts.db import (
     failure_reason,
+    restart_deadline,
     retry_on_dead_connection,
     start_deadline,
     write_alias,
@@ -26,7 +27,7 @@ from accounts.db import (
 )
 from accounts.signals import sync_failed
 from accounts.sync import delete_user, sync_user
-from webhooks.dispatch import HandlerFailed, record_failure, run_once
+from webhooks.dispatch import HANDLERS_SECONDS, HandlerFailed, record_failure, run_once
 from webhooks.events import Event
 from webhooks.models import DUPLICATE, EventOutcome, WebhookEvent
 from webhooks.registry import ClerkEvent, registry
@@ -143,6 +144,7 @@ def _run_handlers(event: Event, entry: WebhookEvent, *, applied: Applied) -> str
     )
     # The turn of the user has ended: other events of this user need not wait for a handler. This turn keeps
     # repeats of one event, whose handler is slow, from holding every thread.
+    restart_deadline(seconds=HANDLERS_SECONDS)  # it includes the wait for the turn
     with turns.take(entry.svix_id):
         has_run = run_once(handlers, given, svix_id=entry.svix_id)
     return (outcome or EventOutcome.HANDLED) if has_run else DUPLICATE

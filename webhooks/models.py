@@ -26,6 +26,10 @@ CLAIM = """
 """
 
 
+# The condition of events that a handler failed on and has not handled since; an index finds them.
+HANDLER_FAILED = models.Q(failed_handler__gt="")
+
+
 class EventOutcome(models.TextChoices):
     """The outcome of an event: those of a sync, and those that only an event can have."""
 
@@ -113,6 +117,9 @@ class WebhookEvent(WriteDatabaseModel):
                 fields=["outcome"],
                 condition=models.Q(outcome__in=["failed", "rejected"]),
                 name="webhook_event_trouble",
+            ),
+            models.Index(
+                fields=["received_at"], condition=HANDLER_FAILED, name="webhook_event_failed_handler"
             ),
         )
 

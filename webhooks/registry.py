@@ -41,7 +41,7 @@ class Registry:
         for this type already: health shows a handler by its name.
         """
         if type(event_type) is not str or not event_type:
-            raise TypeError('Name the type of the event: @webhooks.on("organization.created").')
+            raise TypeError('Name the type of the event: @on("organization.created").')
 
         def register(handler: H) -> H:
             if not isfunction(handler) or _is_deferred(handler):

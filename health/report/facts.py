@@ -15,7 +15,7 @@ from accounts.conf import get_keys_status, settings
 from accounts.models import SyncRun, get_identity_model
 from health.models import CountedFailure, SyncFailure
 from health.report.detector import DAY, MissedWebhooks, count_missed_webhooks
-from webhooks.models import EventOutcome, WebhookEvent
+from webhooks.models import HANDLER_FAILED, EventOutcome, WebhookEvent
 
 # Enough deliveries for the percentiles of the lag; more would make the report slow.
 MAX_DELIVERIES = 5_000
@@ -198,7 +198,7 @@ def _read_refused(*, since: datetime) -> dict[str, int]:
 
 
 def _count_failed_handlers(events: Any) -> dict[str, int]:
-    failed = events.exclude(failed_handler="").order_by().values_list("failed_handler")
+    failed = events.filter(HANDLER_FAILED).order_by().values_list("failed_handler")
     return dict(failed.annotate(Count("pk")))
 
 

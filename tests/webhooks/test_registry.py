@@ -73,7 +73,7 @@ def test_anything_but_a_plain_function_is_refused(handler: Any) -> None:
 
 @pytest.mark.parametrize("event_type", ["", None, 7, first])
 def test_decorator_without_a_type_is_refused(event_type: Any) -> None:
-    with pytest.raises(TypeError, match=r'@webhooks\.on\("organization\.created"\)'):
+    with pytest.raises(TypeError, match=r'@on\("organization\.created"\)'):
         on(event_type)
 
 
