@@ -230,7 +230,7 @@ def start_deadline() -> None:
 
 
 def restart_deadline(*, seconds: float) -> None:
-    """Limit the rest of the block to `seconds` from now, if it has a deadline; its breaker is not concerned."""
+    """Limit the rest of the block to `seconds` from now, without its breaker, if it has a deadline."""
     replace_deadline(seconds=seconds)
     start_deadline()
 

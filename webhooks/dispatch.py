@@ -71,7 +71,6 @@ def run_once(handlers: Sequence[Handler], event: ClerkEvent, *, svix_id: str) ->
 def record_failure(failure: HandlerFailed, *, svix_id: str) -> None:
     """Store the names of the handler and of its exception, unless the event was handled meanwhile."""
     log_unexpected(logger, "A webhook handler failed", error=failure.error)
-    restart_deadline(seconds=RECORD_SECONDS)
     rows = WebhookEvent.objects.filter(svix_id=svix_id, handled_at=None)
     values = {
         "failed_handler": failure.name[:200],
@@ -116,6 +115,8 @@ def _run(handler: Handler, event: ClerkEvent) -> None:
         is_lost = isinstance(error, Error) and getattr(write_connection().connection, "closed", False)
         if is_lost and not isinstance(error, DeadlinePassed):
             raise  # a failure of the database
+        # To end a transaction whose connection was cut, Django opens another one.
+        restart_deadline(seconds=RECORD_SECONDS)
         raise HandlerFailed(get_name(handler), error=error) from error
 
 

@@ -10,6 +10,7 @@ from django.dispatch import Signal
 from pytest_django import Settings
 
 from tests.webhooks.deliveries import SECRET
+from tests.webhooks.handler_cases import Trouble
 from webhooks.registry import registry
 
 RecordSignal = Callable[[Signal], list[dict[str, Any]]]
@@ -40,6 +41,12 @@ def record_signal() -> Iterator[RecordSignal]:
     yield connect
     for signal, receive in receivers:
         signal.disconnect(receive)
+
+
+@pytest.fixture
+def trouble() -> Trouble:
+    """A fault of a handler, which the test can end."""
+    return Trouble()
 
 
 @pytest.fixture(autouse=True)
