@@ -18,7 +18,7 @@ from pytest_django import Settings
 
 from tests.docs.documents import ROOT, blocks
 from tests.webhooks.deliveries import SECRET, deliver, envelope, next_id, now, outcome_of
-from webhooks.registry import registry
+from tests.webhooks.handler_cases import temporary_handlers
 
 pytestmark = pytest.mark.django_db(transaction=True)
 PAGE = ROOT / "docs" / "handlers.md"
@@ -36,20 +36,18 @@ def memberships(tmp_path: Path, settings: Settings) -> Iterator[Any]:
         name, text = block.text.removeprefix("# ").split("\n", 1)
         (tmp_path / name).write_text(text)
     sys.path.insert(0, str(tmp_path))
-    kept = {event_type: dict(handlers) for event_type, handlers in registry._handlers.items()}
     try:
-        # As at start, this imports the models, and `clerk_events` after them.
-        settings.INSTALLED_APPS = [*settings.INSTALLED_APPS, "memberships"]
-        model = apps.get_app_config("memberships").get_model("Membership")
-        with connection.schema_editor() as editor:
-            editor.create_model(model)
-        yield model
-        with connection.schema_editor() as editor:
-            editor.delete_model(model)
+        with temporary_handlers():
+            # As at start, this imports the models, and `clerk_events` after them.
+            settings.INSTALLED_APPS = [*settings.INSTALLED_APPS, "memberships"]
+            model = apps.get_app_config("memberships").get_model("Membership")
+            with connection.schema_editor() as editor:
+                editor.create_model(model)
+            yield model
+            with connection.schema_editor() as editor:
+                editor.delete_model(model)
     finally:
         sys.path.remove(str(tmp_path))
-        registry._handlers.clear()
-        registry._handlers.update(kept)
         apps.all_models.pop("memberships", None)
         for name in [name for name in sys.modules if name.partition(".")[0] == "memberships"]:
             del sys.modules[name]

@@ -16,8 +16,8 @@ from health.recorder import PAUSE_SECONDS, recorder
 from tests.clock import Clock
 from tests.health.conftest import Away
 from tests.health.rows import failures
+from tests.webhooks.handler_cases import temporary_handlers
 from webhooks import ClerkEvent, on
-from webhooks.registry import registry
 from webhooks.signals import webhook_received
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -155,14 +155,13 @@ def test_type_with_a_handler_has_its_own_series() -> None:
     sent = "organization.created"
     before = counted("clerk_webhook_events_total", type=sent, outcome="handled")
 
-    @on(sent)
-    def handle(event: ClerkEvent) -> None:
-        pass
+    with temporary_handlers():
 
-    try:
+        @on(sent)
+        def handle(event: ClerkEvent) -> None:
+            pass
+
         webhook_received.send_robust(None, event_type=sent, outcome="handled", lag_seconds=1.0)
-    finally:
-        registry._handlers.pop(sent)
     assert counted("clerk_webhook_events_total", type=sent, outcome="handled") == before + 1
 
 

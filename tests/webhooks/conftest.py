@@ -10,8 +10,7 @@ from django.dispatch import Signal
 from pytest_django import Settings
 
 from tests.webhooks.deliveries import SECRET
-from tests.webhooks.handler_cases import Trouble
-from webhooks.registry import registry
+from tests.webhooks.handler_cases import Trouble, temporary_handlers
 
 RecordSignal = Callable[[Signal], list[dict[str, Any]]]
 
@@ -52,7 +51,5 @@ def trouble() -> Trouble:
 @pytest.fixture(autouse=True)
 def forget_handlers() -> Iterator[None]:
     """Forget the handlers that a test registered."""
-    kept = {event_type: dict(handlers) for event_type, handlers in registry._handlers.items()}
-    yield
-    registry._handlers.clear()
-    registry._handlers.update(kept)
+    with temporary_handlers():
+        yield

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from django.contrib.auth.models import Group
+
+from webhooks.registry import registry
 
 TYPE = "organization.created"
 DATA = {"id": "org_1", "name": "Acme"}
@@ -12,6 +17,17 @@ class Trouble:
     """A handler's fault that a test can end."""
 
     is_on = True
+
+
+@contextmanager
+def temporary_handlers() -> Iterator[None]:
+    """Forget the handlers that are registered in the block."""
+    kept = {event_type: dict(handlers) for event_type, handlers in registry._handlers.items()}
+    try:
+        yield
+    finally:
+        registry._handlers.clear()
+        registry._handlers.update(kept)
 
 
 def groups() -> list[str]:
