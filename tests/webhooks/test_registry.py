@@ -56,8 +56,10 @@ def test_name_is_that_of_module_and_function() -> None:
 def test_same_name_twice_for_a_type_is_refused() -> None:
     registry = Registry()
     registry.on(TYPE)(first)
-    with pytest.raises(ValueError, match=r"test_registry\.first is registered for organization\.created"):
+    with pytest.raises(ValueError, match="registered") as caught:
         registry.on(TYPE)(first)
+    name = "tests.webhooks.test_registry.first"
+    assert str(caught.value) == f"{name} is registered for organization.created already."
     assert registry.get_handlers(TYPE) == (first,)
 
 
@@ -66,15 +68,20 @@ def test_same_name_twice_for_a_type_is_refused() -> None:
 )
 def test_anything_but_a_plain_function_is_refused(handler: Any) -> None:
     registry = Registry()
-    with pytest.raises(TypeError, match=r"cannot handle organization\.created"):
+    with pytest.raises(TypeError, match="plain function") as caught:
         registry.on(TYPE)(handler)
+    assert str(caught.value) == (
+        f"{handler!r} cannot handle organization.created: register a plain function. "
+        "The body of an async function or of a generator would not run."
+    )
     assert registry.get_handlers(TYPE) == ()
 
 
 @pytest.mark.parametrize("event_type", ["", None, 7, first])
 def test_decorator_without_a_type_is_refused(event_type: Any) -> None:
-    with pytest.raises(TypeError, match=r'@on\("organization\.created"\)'):
+    with pytest.raises(TypeError, match="Name the type") as caught:
         on(event_type)
+    assert str(caught.value) == 'Name the type of the event: @on("organization.created").'
 
 
 def test_public_decorator_uses_the_registry_of_the_process() -> None:
