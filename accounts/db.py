@@ -37,7 +37,7 @@ from django.db import DatabaseError, Error, connections, models, router, transac
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from accounts.clerk.unexpected import log_unexpected
-from accounts.deadline import current_deadline
+from accounts.deadline import current_deadline, replace_deadline
 
 T = TypeVar("T")
 M = TypeVar("M", bound=models.Model)
@@ -227,6 +227,12 @@ def start_deadline() -> None:
     deadline = current_deadline()
     if deadline is not None:
         deadline.start(write_connection())
+
+
+def restart_deadline(*, seconds: float) -> None:
+    """Limit the rest of the block to `seconds` from now, without its breaker, if it has a deadline."""
+    replace_deadline(seconds=seconds)
+    start_deadline()
 
 
 def _run(work: Callable[[], T]) -> T:

@@ -100,8 +100,8 @@ class Breaker:
 class Deadline:
     """The time that one request may wait for the write database. It starts with the first use of it."""
 
-    def __init__(self, breaker: Breaker | None) -> None:
-        self._breaker = breaker
+    def __init__(self, breaker: Breaker | None, *, seconds: float | None = None) -> None:
+        self._breaker, self._seconds = breaker, seconds
         self._lock = threading.Lock()
         self._connection: BaseDatabaseWrapper | None = None
         self._is_met = self._is_answered = False
@@ -110,7 +110,8 @@ class Deadline:
     def start(self, connection: BaseDatabaseWrapper) -> None:
         """Limit the connection from the first call on; raise DeadlinePassed if the request may not wait."""
         if self._connection is None:
-            seconds = DEADLINE_SECONDS if self._breaker is None else self._breaker.admit()
+            own = self._seconds or DEADLINE_SECONDS
+            seconds = own if self._breaker is None else self._breaker.admit()
             self._connection, self.ends_at = connection, time.monotonic() + seconds
             if connection.vendor == "postgresql":
                 connection.get_new_connection = self._get_new_connection  # type: ignore[method-assign]
@@ -222,12 +223,22 @@ def database_deadline(breaker: Breaker | None = None) -> Iterator[None]:
     if current_deadline() is not None:
         yield
         return
-    deadline = _current.deadline = Deadline(breaker)
+    _current.deadline = Deadline(breaker)
     try:
         yield
     finally:
-        _current.deadline = None
+        deadline, _current.deadline = _current.deadline, None
         deadline.end()
+
+
+def replace_deadline(*, seconds: float) -> None:
+    """End the deadline of the block, if there is one, and limit what follows in the block to `seconds`.
+
+    The breaker learns how the first part went, and nothing about what follows.
+    """
+    if (deadline := current_deadline()) is not None:
+        deadline.end()
+        _current.deadline = Deadline(None, seconds=seconds)
 
 
 def current_deadline() -> Deadline | None:

@@ -36,6 +36,7 @@ class Control:
         }
         self._actions: Mapping[str, Callable[[Body], Answer]] = {
             "people": self._create_user,
+            "events": self._send_other_event,
             "rotate": self._rotate_keys,
             "keys": self._set_keys_state,
             "api": self._plan_api_failures,
@@ -111,6 +112,17 @@ class Control:
         at = now_ms() if event_type == "user.deleted" else user.updated_at
         self._emulator.record_change(Change(type=event_type, user=user, at=at, faults=_pop_faults(body)))
         return self._answer_change(user)
+
+    def _send_other_event(self, body: Body) -> Answer:
+        faults, data = _pop_faults(body), body.get("data", {})
+        event_type, name = str(body.get("type", "")), str(body.get("name", ""))
+        if not re.fullmatch(r"\w+(\.\w+)+", event_type) or event_type.startswith("user."):
+            raise ValueError(f"{event_type!r} is not sent; of users there are {', '.join(EVENT_TYPES)}.")
+        if not name or not isinstance(data, dict):
+            raise ValueError("a name is needed, and the data must be an object.")
+        answer = self._emulator.send_other(event_type, name=name, data=data, faults=faults)
+        sent = self._emulator.deliveries.url is not None and not faults.drop
+        return Answer.json(answer | {"type": event_type, "sent": sent})
 
     def _answer_change(self, user: ClerkUser) -> Answer:
         change = next(one for one in reversed(tuple(self._emulator.changes)) if one.user.id == user.id)

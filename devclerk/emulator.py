@@ -5,24 +5,26 @@ from __future__ import annotations
 import secrets
 import threading
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from enum import StrEnum
 from http import HTTPStatus
 from pathlib import Path
+from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
-from devclerk.directory import Directory
-from devclerk.events import Change
+from devclerk.directory import Directory, now_ms
+from devclerk.events import Change, Faults
 from devclerk.frontend.clients import ClientStore
 from devclerk.frontend.token_calls import TokenCalls
 from devclerk.pacing import TokenPacer
 from devclerk.refusals import Refused
 from devclerk.tokens import Keyring
+from devclerk.users import new_id
 from devclerk.users_api import UsersAPI
 from devclerk.web import Answer, Request
 from devclerk.webhooks import RETRY_SCHEDULE_SECONDS, Deliveries, new_webhook_secret
-from devclerk.wire import error_object, event_object
+from devclerk.wire import envelope, error_object, event_object, other_object
 
 CHANGES_KEPT = 1000
 SLOW_SECONDS = 10.0  # longer than a client waits for keys
@@ -83,6 +85,16 @@ class Emulator:
         self.changes.append(change)
         event = event_object(change, instance_id=self.instance_id)
         self.deliveries.send(event, svix_id=change.svix_id, faults=change.faults)
+
+    def send_other(
+        self, event_type: str, *, name: str, data: Mapping[str, Any], faults: Faults
+    ) -> dict[str, Any]:
+        """Send an event that is not about a user; return its data, to which `data` was added, and its id."""
+        at, svix_id = now_ms(), new_id("msg")
+        whole = other_object(event_type, name=name, at=at) | dict(data)
+        event = envelope(event_type, at=at, instance_id=self.instance_id, data=whole)
+        self.deliveries.send(event, svix_id=svix_id, faults=faults)
+        return {"data": whole, "svix_id": svix_id}
 
     def reset(self) -> None:
         """Restore the start: the seeded users, the first key, no webhook address, no faults."""

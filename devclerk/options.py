@@ -54,8 +54,17 @@ def add_actions(parser: ArgumentParser, *, clerk_port: int) -> None:
     for name in ("delete", "ban", "unban"):
         _add_user(add(name, f"{name.title()} a user."))
     send = add("send", "Send a webhook without a change.")
-    send.add_argument("type", choices=EVENT_TYPES)
-    _add_user(send)
+    send.add_argument(
+        "type", metavar="TYPE", help=f"{', '.join(EVENT_TYPES)}, or another one such as organization.created"
+    )
+    _add_user(send, name_help=f"{NAME_HELP}; for other types the slug of an organization, or an id")
+    send.add_argument(
+        "--data",
+        type=_json_object,
+        default={},
+        metavar="JSON",
+        help="added to the data of an event that is not about a user",
+    )
     rotate = add("rotate", "Sign with a new key from now on.")
     rotate.add_argument("--keep-old", action="store_true", help="keep the old key in the set")
     add("keys", "Set the state of the JWKS endpoint.").add_argument(
@@ -173,8 +182,8 @@ def _add_fields(parser: ArgumentParser) -> None:
     verified.add_argument("--unverified", dest="email_verified", action="store_false", default=None)
 
 
-def _add_user(parser: ArgumentParser) -> None:
-    parser.add_argument("name", help=NAME_HELP)
+def _add_user(parser: ArgumentParser, *, name_help: str = NAME_HELP) -> None:
+    parser.add_argument("name", help=name_help)
     group = parser.add_argument_group("faults of the webhook")
     group.add_argument("--duplicate", type=_number(int, low=1, high=1000), default=1, metavar="N")
     group.add_argument(
@@ -210,6 +219,16 @@ def _factor_ages(text: str) -> tuple[float, ...]:
     if len(ages) != 2:  # noqa: PLR2004 - the first and the second factor
         raise ArgumentTypeError("must look like 3,-1")
     return ages
+
+
+def _json_object(text: str) -> dict[str, Any]:
+    try:
+        value = json.loads(text)
+    except ValueError:
+        value = None
+    if not isinstance(value, dict):
+        raise ArgumentTypeError("must be a JSON object")
+    return value
 
 
 def _claim(text: str) -> tuple[str, Any]:

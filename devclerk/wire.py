@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import secrets
+from collections.abc import Mapping
 from typing import Any
 
 from devclerk.events import Change
@@ -55,14 +57,43 @@ def deleted_object(user: ClerkUser) -> dict[str, Any]:
     return {"object": "user", "id": user.id, "deleted": True, "external_id": user.external_id}
 
 
+def other_object(event_type: str, *, name: str, at: int) -> dict[str, Any]:
+    """Return the data of an event that is not about a user: an organization, or what all objects have."""
+    kind = event_type.partition(".")[0]
+    times = {"created_at": at, "updated_at": at}
+    if kind != "organization":
+        return {"object": re.sub("([A-Z])", r"_\1", kind).lower(), "id": name, **times}
+    slug = name.removeprefix("org_")
+    known = {"object": kind, "id": f"org_{slug}"}
+    if event_type == "organization.deleted":
+        return known | {"deleted": True}
+    return known | {
+        "name": slug.title(),
+        "slug": slug,
+        "image_url": "",
+        "has_image": False,
+        "max_allowed_memberships": 5,
+        "admin_delete_enabled": True,
+        "public_metadata": {},
+        "private_metadata": {},
+        **times,
+    }
+
+
 def event_object(change: Change, *, instance_id: str) -> dict[str, Any]:
-    """Return the envelope of a webhook."""
+    """Return the envelope of the webhook of a change."""
+    data = deleted_object(change.user) if change.type == "user.deleted" else user_object(change.user)
+    return envelope(change.type, at=change.at, instance_id=instance_id, data=data)
+
+
+def envelope(event_type: str, *, at: int, instance_id: str, data: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the body of a webhook."""
     return {
         "object": "event",
-        "type": change.type,
-        "timestamp": change.at,
+        "type": event_type,
+        "timestamp": at,
         "instance_id": instance_id,
-        "data": deleted_object(change.user) if change.type == "user.deleted" else user_object(change.user),
+        "data": data,
         "event_attributes": {"http_request": {"client_ip": "192.0.2.1", "user_agent": "devclerk"}},
     }
 

@@ -16,6 +16,7 @@ from prometheus_client.multiprocess import MultiProcessCollector, mark_process_d
 
 from accounts.conf import get_keys_status
 from webhooks.handlers import EFFECTS
+from webhooks.registry import registry
 
 SAMPLE_SECONDS = 10.0
 
@@ -47,8 +48,8 @@ CLOCK_SKEW = Gauge(
 
 
 def event_label(event_type: str) -> str:
-    """Return the label for a type of event: itself if the project handles it, else "other"."""
-    return event_type if event_type in EFFECTS else "other"
+    """Return the label for a type of event: itself if there is an effect or a handler, else "other"."""
+    return event_type if event_type in EFFECTS or registry.get_handlers(event_type) else "other"
 
 
 class KeySampler:

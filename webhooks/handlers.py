@@ -1,4 +1,7 @@
-"""The effects of events: each event takes effect once, in one transaction with its row in the ledger."""
+"""The effects of events: each event takes effect once, in one transaction with its row in the ledger.
+
+The project's own handlers run afterwards: `webhooks.dispatch`.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
+from typing import NamedTuple
 
 from django.db import Error, transaction
 
@@ -15,6 +19,7 @@ from accounts.clerk.profiles import ClerkProfile, Source, UnusableProfile, profi
 from accounts.clerk.unexpected import log_unexpected
 from accounts.db import (
     failure_reason,
+    restart_deadline,
     retry_on_dead_connection,
     start_deadline,
     write_alias,
@@ -22,8 +27,10 @@ from accounts.db import (
 )
 from accounts.signals import sync_failed
 from accounts.sync import delete_user, sync_user
+from webhooks.dispatch import HANDLERS_SECONDS, HandlerFailed, record_failure, run_once
 from webhooks.events import Event
 from webhooks.models import DUPLICATE, EventOutcome, WebhookEvent
+from webhooks.registry import ClerkEvent, registry
 from webhooks.signals import webhook_received
 from webhooks.turns import TurnNotFree, Turns
 
@@ -45,8 +52,16 @@ class Plan:
     error_code: str = ""
 
 
+class Applied(NamedTuple):
+    """What is in the ledger after our own effect: the outcome of the first delivery that had it."""
+
+    outcome: str
+    is_repeat: bool = False
+    is_handled: bool = False
+
+
 def process_event(event: Event, *, svix_id: str, received_at: int) -> str:
-    """Apply the event unless an earlier delivery did, and return the outcome.
+    """Apply the event and run its handlers, unless an earlier delivery did, and return the outcome.
 
     `received_at` is in milliseconds. Raises SyncUnavailable after the failure was recorded and observers were
     notified.
@@ -57,14 +72,19 @@ def process_event(event: Event, *, svix_id: str, received_at: int) -> str:
         occurred_at=_to_datetime(event.occurred_at),
         received_at=_to_datetime(received_at),
     )
+    applied = None
     try:
         plan = plan_effect(event, received_at=received_at)
         entry.clerk_id, entry.outcome, entry.error_code = plan.clerk_id, plan.outcome, plan.error_code
         start_deadline()  # it includes the wait for the turn
         with turns.take(plan.clerk_id or svix_id):
-            outcome = retry_on_dead_connection(partial(_apply_once, entry, effect=plan.effect))
+            applied = retry_on_dead_connection(partial(_apply_once, entry, effect=plan.effect))
+        outcome = _run_handlers(event, entry, applied=applied)
+    except HandlerFailed as failure:
+        _handle_failed_handler(entry, failure=failure)
+        raise SyncUnavailable from failure
     except Exception as error:  # any error on our side: Svix delivers the event again
-        _handle_failure(entry, error=error)
+        _handle_failure(entry, error=error, is_stored=applied is not None)
         raise SyncUnavailable from error
     _notify_received(entry, outcome=outcome)
     if outcome == EventOutcome.REJECTED:
@@ -105,25 +125,63 @@ EFFECTS: dict[str, Callable[..., str]] = {
 }
 
 
-def _apply_once(entry: WebhookEvent, *, effect: Callable[[], str] | None = None) -> str:
+def _run_handlers(event: Event, entry: WebhookEvent, *, applied: Applied) -> str:
+    """Run the project's handlers unless they have run, and return the outcome of this delivery.
+
+    Raises HandlerFailed, django.db.Error, and TurnNotFree while another delivery of this event runs them.
+    """
+    handlers = registry.get_handlers(event.type)
+    is_refused = applied.outcome == EventOutcome.REJECTED
+    if applied.is_handled or is_refused or not handlers or not isinstance(event.data, dict):
+        return DUPLICATE if applied.is_repeat else applied.outcome
+    outcome = None if applied.outcome == EventOutcome.IGNORED else applied.outcome
+    given = ClerkEvent(
+        type=event.type,
+        occurred_at=entry.occurred_at,
+        instance_id=event.instance_id,
+        data=event.data,
+        outcome=outcome,
+    )
+    # The turn of the user has ended: other events of this user need not wait for a handler. This turn keeps
+    # repeats of one event, whose handler is slow, from holding every thread.
+    restart_deadline(seconds=HANDLERS_SECONDS)  # it includes the wait for the turn
+    with turns.take(entry.svix_id):
+        has_run = run_once(handlers, given, svix_id=entry.svix_id)
+    return (outcome or EventOutcome.HANDLED) if has_run else DUPLICATE
+
+
+def _apply_once(entry: WebhookEvent, *, effect: Callable[[], str] | None = None) -> Applied:
     """Record the event and apply its effect in one transaction, unless an earlier delivery succeeded."""
     with transaction.atomic(using=write_alias(), durable=True):
         claim = WebhookEvent.objects.claim(entry)
         if claim.is_done:
-            return DUPLICATE
+            return Applied(claim.outcome, is_repeat=True, is_handled=claim.is_handled)
         outcome = effect() if effect else entry.outcome
         # A new row has the planned outcome already, so that a delivery that changes nothing needs no UPDATE.
         if claim.attempts > 1 or outcome != claim.outcome:
             WebhookEvent.objects.filter(pk=claim.pk).update(outcome=outcome, error_code=entry.error_code)
-        return outcome
+        return Applied(outcome)
 
 
-def _handle_failure(entry: WebhookEvent, *, error: Exception) -> None:
-    """Record the failure if the database is available, then log it and notify observers."""
+def _handle_failed_handler(entry: WebhookEvent, *, failure: HandlerFailed) -> None:
+    """Record the failure of a project's handler, log it and notify observers. Our effect stays."""
+    entry.error_code = type(failure.error).__name__
+    record_failure(failure, svix_id=entry.svix_id)
+    _notify_received(entry, outcome=EventOutcome.FAILED)
+    reason = f"handler_failed:{failure.name}"
+    sync_failed.send_robust(WebhookEvent, clerk_id=None, source="webhook", reason=reason)
+
+
+def _handle_failure(entry: WebhookEvent, *, error: Exception, is_stored: bool) -> None:
+    """Record the failure if the database is available, then log it and notify observers.
+
+    After our own effect, whose outcome is stored, the ledger needs no entry: the handlers are still to run.
+    """
     entry.outcome, entry.error_code = EventOutcome.FAILED, _get_failure_code(error)
     # No connection means that none could be opened: do not wait for a second attempt. After TurnNotFree, the
     # row in the ledger may be locked by the delivery that this one did not wait for.
-    if write_connection().connection is not None and not isinstance(error, TurnNotFree):
+    is_reachable = write_connection().connection is not None and not isinstance(error, TurnNotFree)
+    if is_reachable and not is_stored:
         with suppress(Error):
             retry_on_dead_connection(partial(_apply_once, entry))
     _notify_received(entry, outcome=EventOutcome.FAILED)

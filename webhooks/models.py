@@ -22,8 +22,12 @@ CLAIM = """
         (svix_id, type, clerk_id, outcome, error_code, occurred_at, received_at, attempts)
     VALUES (%s, %s, %s, %s, %s, %s, %s, 1)
     ON CONFLICT (svix_id) DO UPDATE SET attempts = {table}.attempts + 1
-    RETURNING id, attempts, outcome
+    RETURNING id, attempts, outcome, handled_at IS NOT NULL
 """
+
+
+# The condition of events that a handler failed on and has not handled since; an index finds them.
+HANDLER_FAILED = models.Q(failed_handler__gt="")
 
 
 class EventOutcome(models.TextChoices):
@@ -35,6 +39,7 @@ class EventOutcome(models.TextChoices):
     STALE = "stale"
     DELETED = "deleted"
     IGNORED = "ignored"
+    HANDLED = "handled"
     REJECTED = "rejected"
     FAILED = "failed"
 
@@ -45,10 +50,12 @@ class Claim(NamedTuple):
     pk: int
     attempts: int
     outcome: str
+    is_handled: bool
+    """Whether the project's own handlers of the event have run."""
 
     @property
     def is_done(self) -> bool:
-        """Return whether an earlier delivery succeeded, so that this one must have no effect."""
+        """Return whether an earlier delivery had its effect, so that this one must have none."""
         return self.attempts > 1 and self.outcome != EventOutcome.FAILED
 
 
@@ -73,7 +80,8 @@ class WebhookEventQuerySet(WriteDatabaseQuerySet["WebhookEvent"]):
                     *map(connection.ops.adapt_datetimefield_value, times),
                 ],
             )
-            return Claim(*cursor.fetchone())
+            pk, attempts, outcome, is_handled = cursor.fetchone()
+            return Claim(pk, attempts, outcome, bool(is_handled))  # SQLite returns a number
 
 
 class WebhookEvent(WriteDatabaseModel):
@@ -87,6 +95,16 @@ class WebhookEvent(WriteDatabaseModel):
     outcome = models.CharField(max_length=10, choices=EventOutcome)
     attempts = models.PositiveIntegerField(default=1)
     error_code = models.CharField(max_length=64, blank=True, default="")
+    handled_at = models.DateTimeField(
+        null=True, blank=True, help_text="When the handlers of this project succeeded; empty without any."
+    )
+    failed_handler = models.CharField(
+        max_length=200,
+        blank=True,
+        default="",
+        db_default="",
+        help_text="The handler that raised the class of exception in `error_code`, at the last attempt.",
+    )
 
     objects = WebhookEventQuerySet.as_manager()
 
@@ -99,6 +117,9 @@ class WebhookEvent(WriteDatabaseModel):
                 fields=["outcome"],
                 condition=models.Q(outcome__in=["failed", "rejected"]),
                 name="webhook_event_trouble",
+            ),
+            models.Index(
+                fields=["received_at"], condition=HANDLER_FAILED, name="webhook_event_failed_handler"
             ),
         )
 

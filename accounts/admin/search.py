@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from django.contrib import admin
@@ -39,20 +40,25 @@ class StateFilter(admin.SimpleListFilter):
     parameter_name = "state"
     states: ClassVar[dict[str, tuple[str, Q]]]  # the value in the address: its label and condition
 
+    def get_states(self) -> Mapping[str, tuple[str, Q]]:
+        """Return the states at the time of a request."""
+        return self.states
+
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
         """Return the states after the first, which needs no value."""
-        return [(value, label) for value, (label, _) in self.states.items()][1:]
+        return [(value, label) for value, (label, _) in self.get_states().items()][1:]
 
     def choices(self, changelist: Any) -> Any:
         """Return Django's choices with the label of the first state in place of "All"."""
         choices = list(super().choices(changelist))
-        choices[0]["display"], _ = next(iter(self.states.values()))
+        choices[0]["display"], _ = next(iter(self.get_states().values()))
         return choices
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         """Return the rows of the chosen state."""
-        first = next(iter(self.states))
-        _, condition = self.states.get(self.value() or first, self.states[first])
+        states = self.get_states()
+        first = next(iter(states))
+        _, condition = states.get(self.value() or first, states[first])
         return queryset.filter(condition)
 
 

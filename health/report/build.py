@@ -42,7 +42,8 @@ class Report:
     def as_dict(self) -> dict[str, Any]:
         """Return the report as JSON has it. The keys are part of the public interface."""
         fields = asdict(self)
-        del fields["webhooks"]["failed"], fields["webhooks"]["refused"]
+        for name in ("failed", "failed_handlers", "refused"):
+            del fields["webhooks"][name]
         people = fields["people"] or {"live": None, "without_profile": None}
         shown = {name: fields[name] for name in ("reasons", "failures", "keys", "webhooks", "runs")}
         return {"status": self.status, "people": people, **shown}

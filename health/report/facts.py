@@ -15,7 +15,7 @@ from accounts.conf import get_keys_status, settings
 from accounts.models import SyncRun, get_identity_model
 from health.models import CountedFailure, SyncFailure
 from health.report.detector import DAY, MissedWebhooks, count_missed_webhooks
-from webhooks.models import EventOutcome, WebhookEvent
+from webhooks.models import HANDLER_FAILED, EventOutcome, WebhookEvent
 
 # Enough deliveries for the percentiles of the lag; more would make the report slow.
 MAX_DELIVERIES = 5_000
@@ -66,7 +66,9 @@ class WebhookFacts:
     lag_seconds: Lag = Lag()
     rejected: int | None = 0
     failed: int | None = 0
-    """Deliveries that failed and have not been repeated successfully."""
+    """Deliveries that failed and have not been repeated successfully, apart from those of handlers."""
+    failed_handlers: Mapping[str, int] = field(default_factory=dict)
+    """Events that a handler of this project failed on and has not handled since, by its name."""
     refused: Mapping[str, int] = field(default_factory=dict)
     """Deliveries with a good signature that were refused, by code, in outages that have ended."""
     missed: MissedWebhooks = field(default_factory=MissedWebhooks)
@@ -166,7 +168,8 @@ def read_webhooks(*, now: datetime) -> WebhookFacts:
         last_received_at=WebhookEvent.objects.aggregate(last=Max("received_at"))["last"],
         lag_seconds=lag,
         rejected=today.filter(outcome=EventOutcome.REJECTED).count(),
-        failed=today.filter(outcome=EventOutcome.FAILED).count(),
+        failed=today.filter(outcome=EventOutcome.FAILED, failed_handler="").count(),
+        failed_handlers=_count_failed_handlers(today),
         refused=_read_refused(since=now - DAY),
         missed=missed or MissedWebhooks(),
     )
@@ -192,6 +195,11 @@ def _read_refused(*, since: datetime) -> dict[str, int]:
         clerk_id=None, source="webhook", reason__in=REFUSED_AS, closed_at__gt=since
     )
     return dict(rows.values_list("reason").annotate(Sum("count")))
+
+
+def _count_failed_handlers(events: Any) -> dict[str, int]:
+    failed = events.filter(HANDLER_FAILED).order_by().values_list("failed_handler")
+    return dict(failed.annotate(Count("pk")))
 
 
 def _state(*, lag: Lag, missed: MissedWebhooks | None) -> str:

@@ -59,6 +59,11 @@ NEXT_STEPS = {
         "CLERK_CREATE_USER, a receiver of post_save or the table of your users did not accept a new user: "
         "the log line of that time names the class and the place. Correct the cause: a sign-in closes it."
     ),
+    "handler_failed": (
+        "This function of your project raised an exception: the log line of that time names the class and "
+        "the place. Correct it: Clerk repeats the events for a day, older ones can be replayed in Clerk's "
+        "dashboard. The entry closes after 15 minutes without this failure."
+    ),
     UNUSABLE_FIELD: (
         "Clerk holds a value that cannot be stored; all other fields were synced. Correct it in Clerk, "
         "then use `sync again` on the entry in the admin."
@@ -187,6 +192,14 @@ def collect_notes(
             next_step=(
                 "Clerk repeats them for a day. After that, use the action on the webhook events in the "
                 "admin that syncs the users again."
+            ),
+        )
+    for name, count in sorted(webhooks.failed_handlers.items()):
+        yield Reason(
+            code="handlers_failed",
+            detail=f"Events of the last day that {name} failed on and has not handled since: {count}.",
+            next_step=(
+                "Correct it. Clerk repeats the events for a day; older ones can be replayed in its dashboard."
             ),
         )
     if backfill is None:

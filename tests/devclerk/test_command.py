@@ -172,6 +172,40 @@ def test_send_changes_nothing(run: Run, clerk: LocalClerk, receiver: Receiver, e
     assert clerk.person("ada") == before
 
 
+def test_other_events_are_sent_with_the_data_of_an_organization(run: Run, receiver: Receiver) -> None:
+    printed = run("send", "organization.created", "acme", "--duplicate", "5", "--data", '{"name": "ACME"}')
+    assert printed.startswith("organization.created acme\n")
+    assert printed.count(": 200 noted") == 5
+    received = receiver.wait(5)
+    assert len({one.svix_id for one in received}) == 1
+    event = received[0].event
+    assert (event["object"], event["type"], event["instance_id"][:4]) == (
+        *("event", "organization.created", "ins_"),
+    )
+    data = event["data"]
+    assert (data["id"], data["slug"], data["name"]) == ("org_acme", "acme", "ACME")
+    assert data["updated_at"] == event["timestamp"]
+
+
+@pytest.mark.parametrize(
+    ("event_type", "name", "data"),
+    [
+        ("organization.deleted", "org_acme", {"object": "organization", "id": "org_acme", "deleted": True}),
+        (
+            "organizationMembership.updated",
+            "orgmem_1",
+            {"object": "organization_membership", "id": "orgmem_1"},
+        ),
+        ("session.ended", "sess_1", {"object": "session", "id": "sess_1"}),
+    ],
+)
+def test_other_events_have_the_object_and_its_id(
+    run: Run, receiver: Receiver, event_type: str, name: str, data: dict[str, object]
+) -> None:
+    run("send", event_type, name)
+    assert receiver.wait(1)[0].event["data"].items() >= data.items()
+
+
 def test_a_dropped_webhook_is_reported(run: Run, receiver: Receiver) -> None:
     assert "No webhook is sent." in run("update", "ada", "--drop")
     assert receiver.received == []
@@ -254,6 +288,10 @@ def test_an_unknown_name_is_one_sentence(run: Run, arguments: list[str]) -> None
         ["token", "ada", "--token-version", "3"],
         ["token", "ada", "--feature", "beta"],
         ["send", "user.danced", "ada"],
+        ["send", "organization", "acme"],
+        ["send", "organization.created", ""],
+        ["send", "organization.created", "acme", "--data", "[]"],
+        ["send", "organization.created", "acme", "--data", "{"],
         ["update", "ada", "--duplicate", "0"],
         ["keys", "sideways"],
         ["dance"],

@@ -31,6 +31,7 @@ def event(
     at: datetime,
     outcome: str = EventOutcome.UPDATED,
     lag: timedelta = timedelta(seconds=1),
+    failed_handler: str = "",
 ) -> WebhookEvent:
     """Create a delivery that arrived at that time, `lag` after the event."""
     return WebhookEvent.objects.create(
@@ -40,6 +41,7 @@ def event(
         occurred_at=at - lag,
         received_at=at,
         outcome=outcome,
+        failed_handler=failed_handler,
     )
 
 

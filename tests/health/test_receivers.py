@@ -16,6 +16,8 @@ from health.recorder import PAUSE_SECONDS, recorder
 from tests.clock import Clock
 from tests.health.conftest import Away
 from tests.health.rows import failures
+from tests.webhooks.handler_cases import temporary_handlers
+from webhooks import ClerkEvent, on
 from webhooks.signals import webhook_received
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -147,6 +149,20 @@ def test_unknown_types_of_events_share_one_series(sent: str, label: str) -> None
     assert counted("clerk_webhook_events_total", type=sent, outcome="ignored") == (
         before + 1 if sent == label else 0
     )
+
+
+def test_type_with_a_handler_has_its_own_series() -> None:
+    sent = "organization.created"
+    before = counted("clerk_webhook_events_total", type=sent, outcome="handled")
+
+    with temporary_handlers():
+
+        @on(sent)
+        def handle(event: ClerkEvent) -> None:
+            pass
+
+        webhook_received.send_robust(None, event_type=sent, outcome="handled", lag_seconds=1.0)
+    assert counted("clerk_webhook_events_total", type=sent, outcome="handled") == before + 1
 
 
 @pytest.mark.parametrize(("outcome", "observed"), [("updated", 1), ("duplicate", 0)])

@@ -70,6 +70,15 @@ MODULES: dict[str, Sequence[str]] = {
         "tests/webhooks/test_handlers.py",
         "tests/webhooks/test_ledger.py",
         "tests/webhooks/test_observability.py",
+        "tests/webhooks/test_own_handlers.py",
+        "tests/webhooks/test_handler_failures.py",
+    ),
+    "webhooks/dispatch.py": (
+        "tests/webhooks/test_own_handlers.py",
+        "tests/webhooks/test_handler_failures.py",
+        "tests/webhooks/test_handler_time.py",
+        "tests/webhooks/test_parallel_handlers.py",
+        "tests/routers/test_events.py",
     ),
     "accounts/lookup.py": ("tests/accounts/test_lookup.py",),
     "accounts/merge.py": ("tests/accounts/test_merge.py", "tests/accounts/test_merge_histories.py"),
@@ -96,6 +105,7 @@ MODULES: dict[str, Sequence[str]] = {
     "accounts/clerk/ids.py": (f"{CLERK}/test_ids.py",),
     "accounts/clerk/base64url.py": (f"{CLERK}/test_base64url.py",),
     "webhooks/signature.py": ("tests/webhooks/test_signature.py",),
+    "webhooks/registry.py": ("tests/webhooks/test_registry.py",),
     "webhooks/events.py": ("tests/webhooks/test_events.py",),
 }
 # The results of mutmut that count as detected: a test failed or did not end.

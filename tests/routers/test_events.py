@@ -6,6 +6,7 @@ from datetime import timedelta
 from io import StringIO
 
 import pytest
+from django.contrib.auth.models import Group
 from django.core.management import call_command
 from django.db import connections, transaction
 from django.test import Client
@@ -24,7 +25,9 @@ from tests.health.rows import run
 from tests.routers.conftest import Me, Routed
 from tests.routers.databases import ALIASES
 from tests.webhooks.deliveries import SECRET, deliver, envelope, next_id, now, outcome_of, user_data
+from tests.webhooks.handler_cases import temporary_handlers
 from tests.webhooks.trouble import trigger
+from webhooks import ClerkEvent, on
 from webhooks.models import WebhookEvent
 
 pytestmark = [
@@ -52,6 +55,29 @@ def test_repeated_event_is_a_duplicate_and_an_older_one_is_stale(routed: Routed)
     assert User.objects.using(routed.write).get().first_name == "Newer"
     ledger = WebhookEvent.objects.using(routed.write).order_by("pk")
     assert list(ledger.values_list("outcome", "attempts")) == [("created", 2), ("stale", 1), ("updated", 1)]
+
+
+def test_handlers_share_one_transaction_of_the_write_database_with_their_mark(routed: Routed) -> None:
+    calls: list[str] = []
+    groups = Group.objects.using(routed.write)
+
+    def work(event: ClerkEvent) -> None:
+        groups.create(name=f"call {len(calls)}")
+        transaction.on_commit(lambda: calls.append("committed"), using=routed.write)
+        calls.append("called")
+        if len(calls) == 1:
+            raise LookupError
+
+    svix_id, event = next_id(), envelope("organization.created", {"id": "org_1"})
+    with temporary_handlers():
+        on("organization.created")(work)
+        assert deliver(event, svix_id=svix_id).status_code == 503
+        ledger = WebhookEvent.objects.using(routed.write)
+        assert (groups.count(), ledger.get().error_code, ledger.get().handled_at) == (0, "LookupError", None)
+        routed.catch_up()
+        assert [outcome_of(event, svix_id=svix_id) for _ in range(2)] == ["handled", "duplicate"]
+    assert (groups.get().name, calls) == ("call 1", ["called", "called", "committed"])
+    assert ledger.get().handled_at is not None
 
 
 def test_event_after_a_deletion_is_stale(routed: Routed) -> None:

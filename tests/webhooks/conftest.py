@@ -10,6 +10,7 @@ from django.dispatch import Signal
 from pytest_django import Settings
 
 from tests.webhooks.deliveries import SECRET
+from tests.webhooks.handler_cases import Trouble, temporary_handlers
 
 RecordSignal = Callable[[Signal], list[dict[str, Any]]]
 
@@ -39,3 +40,16 @@ def record_signal() -> Iterator[RecordSignal]:
     yield connect
     for signal, receive in receivers:
         signal.disconnect(receive)
+
+
+@pytest.fixture
+def trouble() -> Trouble:
+    """A fault of a handler, which the test can end."""
+    return Trouble()
+
+
+@pytest.fixture(autouse=True)
+def forget_handlers() -> Iterator[None]:
+    """Forget the handlers that a test registered."""
+    with temporary_handlers():
+        yield

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import html
+
 import pytest
 from django.contrib.auth.models import Permission
 from django.test import Client
@@ -10,7 +12,8 @@ from pytest_django import Settings
 
 from accounts.models import User
 from devclerk.fixtures import LocalClerk
-from tests.webhooks.deliveries import envelope, outcome_of, user_data
+from tests.webhooks.deliveries import deliver, envelope, outcome_of, user_data
+from webhooks import ClerkEvent, on
 from webhooks.models import WebhookEvent
 
 pytestmark = pytest.mark.django_db
@@ -54,6 +57,38 @@ def test_events_are_filtered_by_type(operator: Client, chosen: str, shown: set[s
         outcome_of(envelope(kind, user_data()))
     found = operator.get(EVENTS, {"type": chosen}).context["cl"].queryset
     assert {event.type for event in found} == shown
+
+
+def test_type_with_a_handler_is_a_choice_and_no_other_type(operator: Client) -> None:
+    @on("organization.created")
+    @on("user.created")
+    def handle(event: ClerkEvent) -> None:
+        pass
+
+    for kind in ("organization.created", "organization.deleted", "user.created"):
+        outcome_of(envelope(kind, user_data()))
+    page = operator.get(EVENTS, {"type": "organization.created"})
+    assert {event.type for event in page.context["cl"].queryset} == {"organization.created"}
+    (spec,) = [one for one in page.context["cl"].filter_specs if one.title == "type"]
+    assert [choice["display"] for choice in spec.choices(page.context["cl"])] == [
+        *("all", "user.created", "user.updated", "user.deleted", "organization.created", "any other")
+    ]
+    others = operator.get(EVENTS, {"type": "other"}).context["cl"].queryset
+    assert {event.type for event in others} == {"organization.deleted"}
+
+
+def test_failed_handler_is_shown_and_found(operator: Client) -> None:
+    @on("user.created")
+    def fail(event: ClerkEvent) -> None:
+        raise LookupError
+
+    deliver(envelope("user.created", user_data()))
+    outcome_of(envelope("user.updated", user_data()))
+    name = WebhookEvent.objects.get(type="user.created").failed_handler
+    assert name.endswith(".fail")
+    page = operator.get(EVENTS, {"handler": "failed"})
+    assert [event.type for event in page.context["cl"].queryset] == ["user.created"]
+    assert html.escape(name) in page.content.decode()
 
 
 @pytest.mark.parametrize("chosen", ["\0", "nonsense", ""])

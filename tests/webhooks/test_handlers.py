@@ -203,7 +203,10 @@ def test_ledger_has_no_column_for_the_data() -> None:
     assert (entry.svix_id, entry.type, entry.clerk_id) == (svix_id, "user.created", "user_1")
     assert (entry.outcome, entry.attempts, entry.error_code) == ("created", 1, "")
     assert entry.occurred_at == datetime.fromtimestamp(moment / 1000, UTC)
-    names = "id svix_id type clerk_id occurred_at received_at outcome attempts error_code"
+    names = (
+        "id svix_id type clerk_id occurred_at received_at outcome attempts error_code "
+        "handled_at failed_handler"
+    )
     assert {field.name for field in WebhookEvent._meta.get_fields()} == set(names.split())
 
 

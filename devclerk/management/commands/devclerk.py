@@ -13,6 +13,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from devclerk.client import Client, EmulatorError
+from devclerk.control import EVENT_TYPES
 from devclerk.key_file import KeysUnreadable
 from devclerk.options import add_actions, faults_of, fields_of, frontend_body, token_body
 from devclerk.serve import PortTaken, serve
@@ -85,11 +86,15 @@ class Command(BaseCommand):
                 answer = client.change_user(name, "update", faults | fields_of(options))
             case "ban" | "unban":
                 answer = client.change_user(name, "update", faults | {"banned": action == "ban"})
+            case "send" if options["type"] not in EVENT_TYPES:
+                body = {"type": options["type"], "name": name, "data": options["data"]}
+                answer = client.change_emulator("events", faults | body)
             case "send":
                 answer = client.change_user(name, "send", faults | {"type": options["type"]})
             case _:
                 answer = client.change_user(name, action, faults)
-        self.stdout.write(f"{answer['type']} {answer['person']['id']} ({answer['person']['handle']})")
+        subject = f"{answer['person']['id']} ({answer['person']['handle']})" if "person" in answer else name
+        self.stdout.write(f"{answer['type']} {subject}")
         late = bool(options["delay"] or options["reorder"])
         self._print_attempts(client, answer, late=late, copies=options["duplicate"])
 

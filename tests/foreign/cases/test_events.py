@@ -3,13 +3,15 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from django.contrib.auth.models import Group
 from django.test import Client
 from pytest_django import Settings
 
 from accounts.models import ClerkAccount, DeletedBy
 from tests.foreign.cases.conftest import Project
 from tests.waiting import wait_until
-from tests.webhooks.deliveries import now
+from tests.webhooks.deliveries import deliver, envelope, next_id, now, outcome_of
+from webhooks.models import WebhookEvent
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -64,6 +66,19 @@ def test_event_for_an_account_without_a_user_is_stale(project: Project) -> None:
     project.user_of("ada").delete()
     later = replace(project.clerk.person("ada"), first_name="Augusta", updated_at=now())
     assert project.send("user.updated", later) == "stale"
+
+
+def test_handler_of_the_project_runs_once_and_again_after_its_failure(project: Project) -> None:
+    created = {"id": "org_1", "slug": "acme", "created_by": project.clerk.person("ada").id}
+    event, svix_id = envelope("organization.created", created), next_id()
+    assert deliver(event, svix_id=svix_id).status_code == 503  # its creator has no account yet
+    entry = WebhookEvent.objects.get()
+    assert (entry.failed_handler, entry.error_code) == (
+        *("tests.foreign.shop.clerk_events.add_group", "DoesNotExist"),
+    )
+    project.get("ada")
+    assert [outcome_of(event, svix_id=svix_id) for _ in range(2)] == ["handled", "duplicate"]
+    assert [group.name for group in Group.objects.all()] == ["acme of ada@example.test"]
 
 
 def test_probes_and_webhooks_open_no_transaction() -> None:

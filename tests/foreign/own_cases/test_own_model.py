@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 from django.contrib.auth import get_user_model
+from django.contrib.auth.models import Group
 from django.core.checks import run_checks
 from django.db import connections
 from django.test import Client
@@ -44,6 +45,14 @@ def test_first_request_deletion_and_backfill(clerk: LocalClerk, clerk_settings: 
     assert get(clerk, "ada") == 401
     status, counts = run_json("backfill_users")
     assert (status, counts["created"]) == (0, len(clerk.people) - 1)
+
+
+def test_handler_of_the_project_finds_its_own_user(clerk: LocalClerk, clerk_settings: Settings) -> None:
+    clerk_settings.CLERK_WEBHOOK_SIGNING_SECRET = (SECRET,)
+    get(clerk, "ada")
+    created = {"id": "org_1", "slug": "acme", "created_by": clerk.person("ada").id}
+    assert outcome_of(envelope("organization.created", created)) == "handled"
+    assert [group.name for group in Group.objects.all()] == ["acme of ada@example.test"]
 
 
 def test_link_by_address(clerk: LocalClerk, clerk_settings: Settings) -> None:

@@ -220,6 +220,27 @@ def test_failed_events_are_a_note() -> None:
     assert [note.code for note in built.notes] == ["webhooks_failed", "no_backfill"]
 
 
+def test_failed_handlers_are_a_note_with_their_names() -> None:
+    for name, at in (("shop.keep", HOUR), ("shop.keep", HOUR), ("shop.end", HOUR), ("shop.old", 25 * HOUR)):
+        event(at=NOW - at, outcome=EventOutcome.FAILED, failed_handler=name)
+    built = build_report(now=NOW)
+    assert built.webhooks.failed_handlers == {"shop.keep": 2, "shop.end": 1}
+    assert (built.webhooks.failed, built.status) == (0, "ok")
+    notes = [(note.code, note.detail) for note in built.notes]
+    assert notes[:2] == [
+        ("handlers_failed", "Events of the last day that shop.end failed on and has not handled since: 1."),
+        ("handlers_failed", "Events of the last day that shop.keep failed on and has not handled since: 2."),
+    ]
+
+
+def test_failing_handler_degrades_the_report_with_its_name() -> None:
+    recorder.record(clerk_id=None, source="webhook", reason="handler_failed:shop.keep", at=NOW)
+    (reason,) = build_report(now=NOW).reasons
+    assert reason.code == "handler_failed"
+    assert reason.detail == "Open failures with the reason handler_failed:shop.keep: 1."
+    assert "dashboard" in reason.next_step
+
+
 @pytest.mark.postgresql
 def test_report_is_built_from_memory_while_the_database_is_down(away: Away) -> None:
     with away():
