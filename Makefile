@@ -1,6 +1,6 @@
 # Needs make, git and Python 3.11 or newer (PY=python3.13 selects one); everything else is installed into .venv.
 .DEFAULT_GOAL := help
-.PHONY: help run example test test-latest image check client proof mutants bench bench-quick format schema migrations rename lock
+.PHONY: help run example test test-latest image check client proof mutants bench bench-quick format schema migrations rename version lock
 
 PORT ?= 8000
 CLERK_PORT ?= 8001
@@ -36,6 +36,7 @@ help:
 	@echo "make schema   regenerate api/openapi.yaml"
 	@echo "make migrations   write the migrations of changed models, formatted"
 	@echo "make rename   NAME=my-shop: the name of your own clone; licence, figures and lock stay valid"
+	@echo "make version  NUMBER=1.2.0: write the version of the next release into each file that contains it"
 	@echo "make lock     resolve the dependencies and write requirements*.txt (needs uv)"
 
 run:
@@ -130,6 +131,9 @@ migrations:
 
 rename:
 	@"$$(.ci/python)" .ci/rename "$(NAME)"
+
+version:
+	@"$$(.ci/python)" .ci/version "$(NUMBER)"
 
 lock:
 	uv lock --upgrade
