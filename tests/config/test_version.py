@@ -29,6 +29,7 @@ def read_package_lock(text: str) -> list[str]:
 
 
 READERS: dict[str, Callable[[str], list[str]]] = {
+    "Dockerfile": lambda text: re.findall(r'^LABEL .*image\.version="(.*)"$', text, re.MULTILINE),
     "accounts/clerk/outgoing.py": lambda text: re.findall(r'^VERSION = "(.*)"$', text, re.MULTILINE),
     "api/openapi.yaml": read_schema,
     "clients/typescript/package-lock.json": read_package_lock,
