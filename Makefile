@@ -1,6 +1,6 @@
 # Needs make, git and Python 3.11 or newer (PY=python3.13 selects one); everything else is installed into .venv.
 .DEFAULT_GOAL := help
-.PHONY: help run example test test-latest image digests check client proof mutants bench bench-quick format schema migrations rename version lock
+.PHONY: help run example test test-latest image digests audit check client proof mutants bench bench-quick format schema migrations rename version lock
 
 PORT ?= 8000
 CLERK_PORT ?= 8001
@@ -27,6 +27,7 @@ help:
 	@echo "make test-latest   the same with the newest releases that the ranges allow, in .venv-latest"
 	@echo "make image    build the container image and test it (docker or buildah; BASE=, IMAGE=)"
 	@echo "make digests  write the newest digest of each base image into the files that name it (docker or skopeo)"
+	@echo "make audit    ask osv.dev for known vulnerabilities of each locked package, of Python and npm"
 	@echo "make check    lint, format, plain words, types, import contracts, migrations, API schema, client, lock"
 	@echo "make proof    the long proofs: order, races, faults, fuzz (15 minutes at most; SEED=N repeats a run)"
 	@echo "make mutants  mutation testing with 2,000 mutants: an hour at most"
@@ -68,6 +69,9 @@ image:
 
 digests:
 	@.ci/digests
+
+audit:
+	@"$$(.ci/python)" .ci/audit
 
 check:
 	@.ci/venv requirements-dev.txt
