@@ -1,6 +1,6 @@
 # Needs make, git and Python 3.11 or newer (PY=python3.13 selects one); everything else is installed into .venv.
 .DEFAULT_GOAL := help
-.PHONY: help run example test test-latest image digests audit check client proof mutants bench bench-quick format schema migrations rename version lock
+.PHONY: help run example test test-latest image digests audit licences check client proof mutants bench bench-quick format schema migrations rename version lock
 
 PORT ?= 8000
 CLERK_PORT ?= 8001
@@ -28,6 +28,7 @@ help:
 	@echo "make image    build the container image and test it (docker or buildah; BASE=, IMAGE=)"
 	@echo "make digests  write the newest digest of each base image into the files that name it (docker or skopeo)"
 	@echo "make audit    ask osv.dev for known vulnerabilities of each locked package, of Python and npm"
+	@echo "make licences write docs/licences.md: the licence of each locked package"
 	@echo "make check    lint, format, plain words, types, import contracts, migrations, API schema, client, lock"
 	@echo "make proof    the long proofs: order, races, faults, fuzz (15 minutes at most; SEED=N repeats a run)"
 	@echo "make mutants  mutation testing with 2,000 mutants: an hour at most"
@@ -72,6 +73,10 @@ digests:
 
 audit:
 	@"$$(.ci/python)" .ci/audit
+
+licences:
+	@.ci/venv requirements-dev.txt
+	@$(PYTHON) .ci/licences
 
 check:
 	@.ci/venv requirements-dev.txt
