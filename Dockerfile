@@ -1,5 +1,6 @@
 # The product alone: no emulator, tests, benchmarks, clients, compiler or secret. `make image` builds and tests it.
-ARG BASE=python:3.13-slim-trixie
+# `make digests` renews the digest.
+ARG BASE=python:3.13-slim-trixie@sha256:9d2e5553305c7c7b0097999bb17187c69b921ccd6bc9d40e4bb5ebe652c00285
 
 FROM ${BASE} AS build
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
@@ -30,4 +31,5 @@ HEALTHCHECK --interval=10s --timeout=3s --start-period=30s --retries=3 \
     CMD ["python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:8081/health/live', timeout=2)"]
 # SIGTERM: gunicorn accepts no new connection and finishes the requests in flight (deploy/gunicorn.conf.py).
 STOPSIGNAL SIGTERM
+LABEL org.opencontainers.image.version="0.1.0"
 CMD ["gunicorn", "config.wsgi"]

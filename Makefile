@@ -1,6 +1,6 @@
 # Needs make, git and Python 3.11 or newer (PY=python3.13 selects one); everything else is installed into .venv.
 .DEFAULT_GOAL := help
-.PHONY: help run example test test-latest image check client proof mutants bench bench-quick format schema migrations rename lock
+.PHONY: help run example test test-latest image digests audit licences check client proof mutants bench bench-quick format schema migrations rename version lock
 
 PORT ?= 8000
 CLERK_PORT ?= 8001
@@ -26,6 +26,9 @@ help:
 	@echo "make test     every test, on a throwaway PostgreSQL, then on SQLite, then through PgBouncer if installed"
 	@echo "make test-latest   the same with the newest releases that the ranges allow, in .venv-latest"
 	@echo "make image    build the container image and test it (docker or buildah; BASE=, IMAGE=)"
+	@echo "make digests  write the newest digest of each base image into the files that name it (docker or skopeo)"
+	@echo "make audit    ask osv.dev for known vulnerabilities of each locked package, of Python and npm"
+	@echo "make licences write docs/licences.md: the licence of each locked package"
 	@echo "make check    lint, format, plain words, types, import contracts, migrations, API schema, client, lock"
 	@echo "make proof    the long proofs: order, races, faults, fuzz (15 minutes at most; SEED=N repeats a run)"
 	@echo "make mutants  mutation testing with 2,000 mutants: an hour at most"
@@ -36,6 +39,7 @@ help:
 	@echo "make schema   regenerate api/openapi.yaml"
 	@echo "make migrations   write the migrations of changed models, formatted"
 	@echo "make rename   NAME=my-shop: the name of your own clone; licence, figures and lock stay valid"
+	@echo "make version  NUMBER=1.2.0: write the version of the next release into each file that contains it"
 	@echo "make lock     resolve the dependencies and write requirements*.txt (needs uv)"
 
 run:
@@ -63,6 +67,16 @@ test-latest: $(CLERK_NODE)
 
 image:
 	@BASE="$(BASE)" IMAGE="$(IMAGE)" .ci/image
+
+digests:
+	@.ci/digests
+
+audit:
+	@"$$(.ci/python)" .ci/audit
+
+licences:
+	@.ci/venv requirements-dev.txt
+	@$(PYTHON) .ci/licences
 
 check:
 	@.ci/venv requirements-dev.txt
@@ -130,6 +144,9 @@ migrations:
 
 rename:
 	@"$$(.ci/python)" .ci/rename "$(NAME)"
+
+version:
+	@"$$(.ci/python)" .ci/version "$(NUMBER)"
 
 lock:
 	uv lock --upgrade

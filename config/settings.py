@@ -11,6 +11,7 @@ from corsheaders.defaults import default_headers
 from django.core.management.utils import get_random_secret_key
 
 from accounts.clerk.origins import LOOPBACK_ORIGIN
+from accounts.clerk.outgoing import VERSION
 from accounts.clerk.profiles import DEFAULT_CLAIMS
 from accounts.clerk.publishable import frontend_api
 from config.env import Environment
@@ -205,7 +206,7 @@ DRF_STANDARDIZED_ERRORS: dict[str, Any] = {
 SPECTACULAR_SETTINGS: dict[str, Any] = {
     "TITLE": "django-clerk-sync",
     "DESCRIPTION": "Users who sign in with Clerk, as local users.",
-    "VERSION": "1.0.0",
+    "VERSION": VERSION,
     # 3.1 copies `nullable`, which typed clients then reject.
     "OAS_VERSION": "3.0.3",
     "SCHEMA_PATH_PREFIX": r"/api/v[0-9]+",

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 from accounts.clerk.payloads import read_payload
 
-VERSION = "0.1.0"  # the same as in pyproject.toml, which an installed copy does not have
+# `make version` writes it: an installed copy has no pyproject.toml.
+VERSION = "0.1.0"
 USER_AGENT = f"django-clerk-sync/{VERSION}"
 MAX_IDENTIFIER_CHARACTERS = 100
 NOT_FROM_CLERK = (

@@ -24,6 +24,7 @@ KEPT = {
     "docs/comparison.md",
     "docs/your-own-clone.md",
     "tests/config/test_rename.py",
+    "tests/docs/test_upgrading.py",
     "tests/docs/test_your_own_clone.py",
 }
 FEW = (".ci/rename", ".ci/python", ".ci/venv", "Makefile", "LICENSE", "pyproject.toml", "uv.lock")

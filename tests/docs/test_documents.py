@@ -11,7 +11,6 @@ import pytest
 from django.apps import apps
 from django.core.management import get_commands
 
-from accounts.clerk.outgoing import USER_AGENT
 from accounts.conf import DEFAULTS
 from tests.docs.documents import DOCUMENTS, ROOT, prose, words
 from tests.docs.names import PACKAGES, error_codes, health_codes, variables
@@ -145,9 +144,3 @@ def test_the_changelog_begins_with_this_version() -> None:
     versions = re.findall(r"^## \[([0-9.]+)\]", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
 
     assert versions[0] == version
-
-
-def test_the_user_agent_names_this_version() -> None:
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-
-    assert f"{project['name']}/{project['version']}" == USER_AGENT

@@ -9,14 +9,10 @@ from pathlib import Path
 import pytest
 
 from tests.clones import commit, copy_project, git, run
-from tests.docs.documents import ROOT, blocks, section
+from tests.docs.documents import ROOT, blocks
+from tests.docs.own_app import PAGE, add_lines, write_app
 
-PAGE = ROOT / "docs" / "your-own-clone.md"
 PROJECT = "django-clerk-sync"
-LAST_APP = '    "config",  # its command `migrate` and its admin pages\n'
-URLS = "urlpatterns: list[URLPattern | URLResolver] = [\n"
-# Of the same length: a clone may have the app of the page already.
-NAMES = {"notes": "memos", "Note": "Memo", "note": "memo"}
 CHECKS = (
     "ruff check .",
     "ruff format --check .",
@@ -45,43 +41,12 @@ NAMED = (
 def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a clone with the app of the page, its migration and its part of the schema."""
     folder = copy_project(tmp_path_factory.mktemp("clone"))
-    add_app(folder)
+    write_app(folder)
+    add_lines(folder)
     run(folder, "make", "migrations")
     run(folder, "make", "schema")
     git(folder, "add", "--all")
     return folder
-
-
-def add_app(clone: Path) -> None:
-    """Add the app as the page says: its files, and the two lines outside its folders."""
-    files = [text.removeprefix("# ").split("\n", 1) for text in shown("python")]
-    assert {Path(name).parent.name for name, _ in files} == {"memos"}
-    empty = [(f"{folder}/__init__.py", "") for folder in ("memos", "memos/migrations", "tests/memos")]
-    for name, text in [*files, *empty]:
-        (clone / name).parent.mkdir(parents=True, exist_ok=True)
-        (clone / name).write_text(text)
-    app, route = re.findall(r"^\| `config/\w+\.py` \| `([^`]+)`", section(PAGE, "Add an app"), re.MULTILINE)
-    insert(clone / "config/settings.py", f"    {renamed(app)}\n", after=LAST_APP)
-    insert(clone / "config/urls.py", f"    {renamed(route)}\n", after=URLS)
-
-
-def shown(language: str) -> list[str]:
-    """Return the blocks of the page, for another app."""
-    return [renamed(block.text) for block in blocks(PAGE, language=language)]
-
-
-def renamed(text: str) -> str:
-    """Return a text of the page for another app."""
-    for name, other in NAMES.items():
-        text = text.replace(name, other)
-    return text
-
-
-def insert(file: Path, line: str, *, after: str) -> None:
-    """Insert a line after another one."""
-    text = file.read_text()
-    assert text.count(after) == 1
-    file.write_text(text.replace(after, after + line))
 
 
 def test_the_checks_pass_with_the_app(clone: Path) -> None:
@@ -128,7 +93,7 @@ def test_a_later_fix_does_not_conflict_with_the_name_and_the_app(tmp_path: Path)
     for name in ("user.name", "user.email"):
         git(shop, "config", name, "n")
     run(shop, "sh", "-euc", rename)
-    insert(shop / "config/urls.py", '    path("", include("notes.urls")),\n', after=URLS)
+    add_lines(shop)
     commit(shop, "own app")
     # All but the last are beside a line with the name.
     version = f'version = "{metadata["version"]}"'
@@ -148,8 +113,8 @@ def test_a_later_fix_does_not_conflict_with_the_name_and_the_app(tmp_path: Path)
         run(shop, "sh", "-euc", block)
 
     assert git(shop, "log", "-1", "--format=%s", "main") == "Merge branch 'base'\n"
-    assert git(shop, "diff", "--name-only", "base", "main") == "config/urls.py\n"
     own = git(shop, "diff", "--unified=0", "base", "main")
-    assert re.findall(r"^[+-] .*$", own, re.MULTILINE) == ['+    path("", include("notes.urls")),']
+    lines = ['+    "memos",', '+    path("", include("memos.urls")),']
+    assert re.findall(r"^[+-] .*$", own, re.MULTILINE) == lines
     assert 'name = "my-shop"\nversion = "9.9.9"' in (shop / "pyproject.toml").read_text()
     assert "new==1.0\n    # via my-shop\n" in (shop / "requirements.txt").read_text()
