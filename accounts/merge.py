@@ -50,14 +50,20 @@ def merge(values: Mapping[str, Any], versions: Mapping[str, Version], profile: C
     is_accepted = False
     for field in DECLARED:
         stored_version = new_versions.get(field, NO_VERSION)
-        if not _applies_to(profile, field, address=new_values["email"], stored_version=stored_version):
+        if field not in profile.values or not _applies_to(
+            profile, field, address=new_values["email"], stored_version=stored_version
+        ):
             continue
         present_count += 1
         value = profile.values[field] if profile.values[field] is not None else DECLARED[field].empty
         stored = new_values.get(field, ABSENT)
         is_change = not is_equal(value, stored)
         version = _incoming_version(profile, stored_version, is_change=is_change)
-        if _replaces(field, value, version, stored=stored, stored_version=stored_version):
+        if is_change:
+            is_written = _replaces(field, value, version, stored=stored, stored_version=stored_version)
+        else:
+            is_written = version[1] != Source.CLAIMS and version[0] > stored_version[0]
+        if is_written:
             is_accepted = True
             if field == "email" and is_change:
                 new_values["email_verified"], new_versions["email_verified"] = False, NO_VERSION
@@ -76,9 +82,7 @@ def merge(values: Mapping[str, Any], versions: Mapping[str, Version], profile: C
 
 
 def _applies_to(profile: ClerkProfile, field: str, *, address: Value, stored_version: Version) -> bool:
-    """Return whether the profile has a statement on the field that counts: the two Notes of this module."""
-    if field not in profile.values:
-        return False
+    """Return whether the profile's statement on the field counts: the two Notes of this module."""
     if profile.source is Source.CLAIMS and profile.values[field] in (None, ""):
         return stored_version[1] == Source.CLAIMS
     return field != "email_verified" or (address is not None and profile.values.get("email") == address)
@@ -92,8 +96,7 @@ def _incoming_version(profile: ClerkProfile, stored_version: Version, *, is_chan
 
 
 def _replaces(field: str, value: Value, version: Version, *, stored: object, stored_version: Version) -> bool:
-    if is_equal(value, stored):
-        return version[1] != Source.CLAIMS and version[0] > stored_version[0]
+    """Return whether a different value replaces the stored one: the first Note of this module."""
     if version != stored_version:
         return version > stored_version
     if field == "email_verified":
@@ -106,6 +109,6 @@ def _changed_columns(
 ) -> dict[str, Any]:
     changed = {field: new_values[field] for field in COLUMNS if new_values[field] != values[field]}
     new_extra = {field: new_values[field] for field in EXTRA if field in new_values}
-    if not is_equal({**extra, **new_extra}, extra):
+    if any(not is_equal(value, extra.get(field, ABSENT)) for field, value in new_extra.items()):
         changed["extra"] = {**extra, **new_extra}
     return changed

@@ -42,7 +42,7 @@ class Field:
     UnusableValue. `read` returns the values that a Backend API user has, by default the attribute with the
     name of the field. Null is stored as `empty`. `claims` are the names of the claims that feed the field by
     default, and `shortcode` is their text in Clerk's dashboard. A claim counts only if the claim
-    `verified_by` is true.
+    `verified_by` is true, and is ignored without it.
     """
 
     name: str

@@ -71,7 +71,8 @@ class ClerkProfile:
 def profile_from_claims(claims: SessionClaims, *, mapping: ClaimsMap) -> ClerkProfile:
     """Return the profile of a session's custom claims; `mapping` lists the claim names of each field.
 
-    Of several names the first with a value other than null counts. A statement on verification is left out if
+    Of several names the first with a value other than null counts. A value that has to be verified is left
+    out without the claim that says so, and empty if that claim is not true. `email_verified` is left out if
     the address comes from a claim that is not known to hold the primary one.
     """
     values: dict[str, Value] = {}
@@ -82,9 +83,11 @@ def profile_from_claims(claims: SessionClaims, *, mapping: ClaimsMap) -> ClerkPr
         if claim is None:
             continue
         field = DECLARED[name]
-        is_known = not field.verified_by or payload.get(field.verified_by) is True
+        is_verified = payload.get(field.verified_by) if field.verified_by else True
+        if is_verified is None:
+            continue
         try:
-            values[name] = field.clean(payload[claim] if is_known else None)
+            values[name] = field.clean(payload[claim] if is_verified is True else None)
         except UnusableValue:
             unusable.append(name)
     if "email_verified" in values:

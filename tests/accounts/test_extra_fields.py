@@ -71,6 +71,7 @@ def claims_of(user: ClerkUser) -> dict[str, Any]:
 
 
 def test_webhook_stores_all_fields(clerk: LocalClerk) -> None:
+    assert set(FULL) == set(EXTRA)
     joan = clerk.new_person(**FULL)
     assert deliver(clerk, joan) == "created"
     assert stored(joan) == FULL

@@ -35,8 +35,8 @@ def plan(clerk: LocalClerk, clerk_settings: Settings) -> Callable[[ClerkUser], s
     exec(VIEW, names)  # noqa: S102 - the document's own code
 
     def request(user: ClerkUser) -> str:
-        bearer = {"HTTP_AUTHORIZATION": f"Bearer {clerk.mint(user)}"}
-        return str(names["plan"](APIRequestFactory().get("/plan", **bearer)).data["plan"])
+        headers = {"Authorization": f"Bearer {clerk.mint(user)}"}
+        return str(names["plan"](APIRequestFactory().get("/plan", headers=headers)).data["plan"])
 
     return request
 
