@@ -73,11 +73,11 @@ def test_removed_field_is_removed_from_the_rows(clerk: LocalClerk, plan: Callabl
 
 def test_one_line_declares_a_field_that_is_not_in_the_list(monkeypatch: pytest.MonkeyPatch) -> None:
     source = (ROOT / "accounts/clerk/fields.py").read_text()
-    opening = "EXTRA: Final = _by_name(\n"
+    opening, line = DECLARATION.splitlines(keepends=True)[:2]
     assert source.count(opening) == 1
     changed: Any = ModuleType("changed_fields")
     monkeypatch.setitem(sys.modules, "changed_fields", changed)  # dataclasses look their module up
-    exec(source.replace(opening, opening + DECLARATION), changed.__dict__)  # noqa: S102
+    exec(source.replace(opening, opening + line), changed.__dict__)  # noqa: S102
     assert changed.parse_extra_fields(["external_id"]) == ("external_id",)
     assert changed.DECLARED["external_id"].read_from({"external_id": "42"}) == {"external_id": "42"}
 
