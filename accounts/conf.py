@@ -18,6 +18,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.signals import setting_changed
 
 from accounts.clerk.api import ClerkAPI
+from accounts.clerk.fields import parse_extra_fields
 from accounts.clerk.instance import InstanceGuard
 from accounts.clerk.jwks import check_address, fetch_document, keys_of_pem
 from accounts.clerk.keys import KeySource, KeysStatus, KeyStore, pem_keys
@@ -44,6 +45,7 @@ DEFAULTS: Mapping[str, Any] = MappingProxyType(
         "CLERK_ALLOW_PENDING_SESSIONS": False,
         "CLERK_ALLOW_IMPERSONATION": True,
         "CLERK_CLAIMS": DEFAULT_CLAIMS,
+        "CLERK_EXTRA_FIELDS": (),
         "CLERK_IGNORE_FOREIGN_TOKENS": True,
         "CLERK_USER_FIELDS": None,
         "CLERK_CREATE_USER": None,
@@ -56,7 +58,7 @@ DEFAULTS: Mapping[str, Any] = MappingProxyType(
         "ENV_PROBLEMS": (),
     }
 )
-LISTS = frozenset({"CLERK_WEBHOOK_SIGNING_SECRET", "CLERK_AUTHORIZED_PARTIES"})
+LISTS = frozenset({"CLERK_WEBHOOK_SIGNING_SECRET", "CLERK_AUTHORIZED_PARTIES", "CLERK_EXTRA_FIELDS"})
 
 logger = logging.getLogger(__name__)
 
@@ -139,7 +141,13 @@ def get_issuers() -> Collection[str]:
 @cache
 def get_claims_map() -> ClaimsMap:
     """Return which claims feed which field; raise ValueError if the setting does not parse."""
-    return parse_claims_map(settings.CLERK_CLAIMS)
+    return parse_claims_map(settings.CLERK_CLAIMS, extra_fields=get_extra_fields())
+
+
+@cache
+def get_extra_fields() -> tuple[str, ...]:
+    """Return the fields that are stored in `extra`; raise ValueError if the setting does not parse."""
+    return parse_extra_fields(settings.CLERK_EXTRA_FIELDS)
 
 
 def get_clerk_api(*, timeout: float = 20.0, patience: float = 30.0, accept_kept: bool = False) -> ClerkAPI:
@@ -182,9 +190,15 @@ def _read_verifying_keys() -> Collection[RSAPublicKey]:
     return fetch_document(settings.CLERK_JWKS_URL).keys.values()
 
 
+_BUILT: tuple[Any, ...] = (
+    *(get_key_source, get_verifier, get_claims_map, get_extra_fields),
+    *(_build_clerk_api, _get_instance_guard),
+)
+
+
 def _clear_caches(*, setting: str, **_kwargs: Any) -> None:
     if setting.startswith("CLERK_") or setting == "DEBUG":
-        for built in (get_key_source, get_verifier, get_claims_map, _build_clerk_api, _get_instance_guard):
+        for built in _BUILT:
             built.cache_clear()
 
 

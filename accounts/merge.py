@@ -20,38 +20,51 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any, Final
 
-from accounts.clerk.profiles import FIELDS, ClerkProfile, Source, Value
+from accounts.clerk.fields import COLUMNS, DECLARED, EXTRA, Value, is_equal, sort_text
+from accounts.clerk.profiles import ClerkProfile, Source
 
 Version = tuple[int, int]
 NO_VERSION: Version = (0, 0)
-# What null is stored as; the empty text for a field that is not listed.
-EMPTY: Mapping[str, Value] = {"email": None, "email_verified": False, "banned": False}
+# In place of the value of a field that no source has sent yet; a cleared one is null.
+ABSENT: Final = object()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MergeResult:
-    """The values to write, and all versions if one of them rose. `stale`: the row has newer data."""
+    """The columns to write, and all versions if one of them rose. `stale`: the row has newer data."""
 
-    values: Mapping[str, Value]
+    values: Mapping[str, Any]
     versions: Mapping[str, Version] | None
     stale: bool
 
 
-def merge(values: Mapping[str, Value], versions: Mapping[str, Version], profile: ClerkProfile) -> MergeResult:
-    """Merge a profile into the values and versions of a row; the arguments are not changed."""
-    new_values, new_versions = dict(values), dict(versions)
+def merge(values: Mapping[str, Any], versions: Mapping[str, Version], profile: ClerkProfile) -> MergeResult:
+    """Merge a profile into the columns and versions of a row; the arguments are not changed.
+
+    `values` may leave out the column `extra` if the profile has none of its fields.
+    """
+    extra = values.get("extra", {})
+    new_values, new_versions = {**extra, **values}, dict(versions)
     present_count = older_count = rejected_changes = 0
     is_accepted = False
-    for field in FIELDS:
+    for field in DECLARED:
         stored_version = new_versions.get(field, NO_VERSION)
-        if not _applies_to(profile, field, address=new_values["email"], stored_version=stored_version):
+        if field not in profile.values or not _applies_to(
+            profile, field, address=new_values["email"], stored_version=stored_version
+        ):
             continue
         present_count += 1
-        value = profile.values[field] if profile.values[field] is not None else EMPTY.get(field, "")
-        is_change = value != new_values[field]
+        value = profile.values[field] if profile.values[field] is not None else DECLARED[field].empty
+        stored = new_values.get(field, ABSENT)
+        is_change = not is_equal(value, stored)
         version = _incoming_version(profile, stored_version, is_change=is_change)
-        if _replaces(field, value, version, stored_value=new_values[field], stored_version=stored_version):
+        if is_change:
+            is_written = _replaces(field, value, version, stored=stored, stored_version=stored_version)
+        else:
+            is_written = version[1] != Source.CLAIMS and version[0] > stored_version[0]
+        if is_written:
             is_accepted = True
             if field == "email" and is_change:
                 new_values["email_verified"], new_versions["email_verified"] = False, NO_VERSION
@@ -62,16 +75,15 @@ def merge(values: Mapping[str, Value], versions: Mapping[str, Version], profile:
     if not is_accepted:
         is_stale = bool(rejected_changes or (older_count and older_count == present_count))
         return MergeResult(values={}, versions=None, stale=is_stale)
-    changed = {field: new_values[field] for field in FIELDS if new_values[field] != values[field]}
     return MergeResult(
-        values=changed, versions=None if new_versions == versions else new_versions, stale=False
+        values=_changed_columns(values, new_values, extra=extra),
+        versions=None if new_versions == versions else new_versions,
+        stale=False,
     )
 
 
 def _applies_to(profile: ClerkProfile, field: str, *, address: Value, stored_version: Version) -> bool:
-    """Return whether the profile has a statement on the field that counts: the two Notes of this module."""
-    if field not in profile.values:
-        return False
+    """Return whether the profile's statement on the field counts: the two Notes of this module."""
     if profile.source is Source.CLAIMS and profile.values[field] in (None, ""):
         return stored_version[1] == Source.CLAIMS
     return field != "email_verified" or (address is not None and profile.values.get("email") == address)
@@ -84,13 +96,20 @@ def _incoming_version(profile: ClerkProfile, stored_version: Version, *, is_chan
     return (profile.at, profile.source)
 
 
-def _replaces(
-    field: str, value: Value, version: Version, *, stored_value: Value, stored_version: Version
-) -> bool:
-    if value == stored_value:
-        return version[1] != Source.CLAIMS and version[0] > stored_version[0]
+def _replaces(field: str, value: Value, version: Version, *, stored: object, stored_version: Version) -> bool:
+    """Return whether a different value replaces the stored one: the first Note of this module."""
     if version != stored_version:
         return version > stored_version
     if field == "email_verified":
         return value is False
-    return str(value or "") > str(stored_value or "")
+    return stored is ABSENT or sort_text(value) > sort_text(stored)
+
+
+def _changed_columns(
+    values: Mapping[str, Any], new_values: Mapping[str, Any], *, extra: Mapping[str, Any]
+) -> dict[str, Any]:
+    changed = {field: new_values[field] for field in COLUMNS if new_values[field] != values[field]}
+    new_extra = {field: new_values[field] for field in EXTRA if field in new_values}
+    if any(not is_equal(value, extra.get(field, ABSENT)) for field, value in new_extra.items()):
+        changed["extra"] = {**extra, **new_extra}
+    return changed

@@ -17,6 +17,7 @@ from typing import Any, ClassVar, NamedTuple
 from django.db import Error
 
 from accounts.adapter import get_user, has_rights, has_user, may_sign_in
+from accounts.clerk.fields import EXTRA, is_equal
 from accounts.clerk.jws import log_key_source_failure
 from accounts.clerk.keys import KeysUnavailable
 from accounts.clerk.profiles import ClerkProfile, profile_from_claims
@@ -186,7 +187,9 @@ def get_or_sync_identity(profile: ClerkProfile) -> Any:
     identity = None
     try:
         identities = get_identity_model().objects
-        identity = retry_on_dead_connection(lambda: identities.by_clerk_id(profile.clerk_id))
+        identity = retry_on_dead_connection(
+            lambda: identities.by_clerk_id(profile.clerk_id, with_extra=profile.has_extra)
+        )
         if identity is None or not has_user(identity) or _has_changes(identity, profile):
             identity = retry_on_dead_connection(lambda: _sync(profile))
         else:
@@ -221,8 +224,12 @@ def refuse_blocked(identity: Any, claims: SessionClaims) -> None:
 def _has_changes(identity: Any, profile: ClerkProfile) -> bool:
     """Return whether the claims change the row; the versions are loaded only if a value differs."""
     for field, value in profile.values.items():
-        # Null, "" and False are equal: a user without an address needs no second statement.
-        if (value or None) != (getattr(identity, field) or None):
+        if field in EXTRA:
+            is_same = is_equal(value, identity.extra.get(field))
+        else:
+            # Null, "" and False are equal: a user without an address needs no second statement.
+            is_same = (value or None) == (getattr(identity, field) or None)
+        if not is_same:
             return bool(merge_profile(identity, profile).values)
     return False
 

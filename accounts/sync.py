@@ -14,7 +14,7 @@ from typing import Any
 from django.utils import timezone
 
 from accounts.adapter import create_user, deactivate_user, has_user, is_active, new_identity, write_user
-from accounts.clerk.profiles import FIELDS, ClerkProfile, Source, Value
+from accounts.clerk.profiles import FIELDS, ClerkProfile, Source
 from accounts.db import locked_transaction
 from accounts.merge import MergeResult, merge
 from accounts.models import AbstractClerkIdentity, CreatedVia, DeletedBy, get_identity_model
@@ -175,16 +175,17 @@ def build_identity(profile: ClerkProfile, *, predecessor: Any = None) -> Any:
 def merge_profile(identity: AbstractClerkIdentity, profile: ClerkProfile) -> MergeResult:
     """Return the merge of a profile into a row; nothing is written.
 
-    Raises django.db.Error if `field_versions` is deferred and cannot be loaded.
+    Raises django.db.Error if a deferred column is needed and cannot be loaded.
     """
-    values = {field: getattr(identity, field) for field in FIELDS}
+    columns = (*FIELDS, "extra") if profile.has_extra else FIELDS
+    values = {column: getattr(identity, column) for column in columns}
     return merge_values(values, identity.field_versions, profile)
 
 
 def merge_values(
-    values: Mapping[str, Value], versions: Mapping[str, Any], profile: ClerkProfile
+    values: Mapping[str, Any], versions: Mapping[str, Any], profile: ClerkProfile
 ) -> MergeResult:
-    """Return the merge of a profile into values and versions as the database returns them."""
+    """Return the merge of a profile into columns and versions as the database returns them."""
     return merge(values, {field: (at, rank) for field, (at, rank) in versions.items()}, profile)
 
 

@@ -18,7 +18,7 @@ from devclerk.webhooks import new_webhook_secret
 
 ADMIN = "admin"
 # Of the environment of `make run`
-KEPT = ("DATABASE_URL", "DJANGO_SECRET_KEY", "CORS_ALLOWED_ORIGINS")
+KEPT = ("DATABASE_URL", "DJANGO_SECRET_KEY", "CORS_ALLOWED_ORIGINS", "CLERK_CLAIMS", "CLERK_EXTRA_FIELDS")
 # A .env for a real Clerk instance may set these; an empty value counts as not set.
 CLEARED = (
     "DJANGO_SECRET_KEY_FILE",
@@ -35,8 +35,8 @@ CLEARED = (
 def run_environment(folder: RunFolder, *, clerk_port: int) -> dict[str, str]:
     """Return the variables of a run, with its kept secrets. Raise `OSError` or `ValueError` for their files.
 
-    What the environment sets stays: `DATABASE_URL`, `DJANGO_SECRET_KEY` and `CORS_ALLOWED_ORIGINS`, whose
-    origins become authorized parties too. In debug every loopback origin is both.
+    What the environment sets of `KEPT` stays; the origins of `CORS_ALLOWED_ORIGINS` become authorized parties
+    too. In debug every loopback origin is both.
     """
     clerk = f"http://127.0.0.1:{clerk_port}"
     parties = (clerk, *settings.CORS_ALLOWED_ORIGINS, *(settings.CLERK_AUTHORIZED_PARTIES or ()))

@@ -15,7 +15,11 @@ from devclerk.emulator import KeysState
 from devclerk.tokens import LIFETIME_SECONDS, Fault
 from devclerk.webhooks import REORDER_SECONDS, RETRY_SCHEDULE_SECONDS
 
-FIELDS = ("first_name", "last_name", "email", "image_url", "external_id")
+FIELDS = (
+    *("first_name", "last_name", "email", "image_url", "external_id"),
+    *("username", "phone_number", "locale", "timezone"),
+)
+OTHER_FIELDS = ("email_verified", "phone_number_verified", "public_metadata")
 RUN_FOLDER = Path(".run")
 TOKEN_OPTIONS = (
     *("expires", "age", "azp", "fault", "actor", "actor_kind"),
@@ -102,7 +106,7 @@ def frontend_body(options: Mapping[str, Any]) -> dict[str, Any]:
 
 def fields_of(options: Mapping[str, Any]) -> dict[str, Any]:
     """Return the user fields that the options name; an empty value means None."""
-    named = {name: options[name] for name in (*FIELDS, "email_verified") if options[name] is not None}
+    named = {name: options[name] for name in (*FIELDS, *OTHER_FIELDS) if options[name] is not None}
     return {name: None if value == "" and name != "image_url" else value for name, value in named.items()}
 
 
@@ -180,6 +184,10 @@ def _add_fields(parser: ArgumentParser) -> None:
     verified = parser.add_mutually_exclusive_group()
     verified.add_argument("--verified", dest="email_verified", action="store_true", default=None)
     verified.add_argument("--unverified", dest="email_verified", action="store_false", default=None)
+    phone = parser.add_mutually_exclusive_group()
+    phone.add_argument("--phone-verified", dest="phone_number_verified", action="store_true", default=None)
+    phone.add_argument("--phone-unverified", dest="phone_number_verified", action="store_false", default=None)
+    parser.add_argument("--public-metadata", type=_json_object, metavar="JSON", help="replaces all of it")
 
 
 def _add_user(parser: ArgumentParser, *, name_help: str = NAME_HELP) -> None:
@@ -227,7 +235,7 @@ def _json_object(text: str) -> dict[str, Any]:
     except ValueError:
         value = None
     if not isinstance(value, dict):
-        raise ArgumentTypeError("must be a JSON object")
+        raise ArgumentTypeError('must be a JSON object such as {"plan": "pro"}')
     return value
 
 

@@ -10,7 +10,7 @@ from devclerk.refusals import Refused, refuse_parameter
 from devclerk.users import ClerkUser
 from devclerk.web import Request
 
-WRITABLE = {"first_name", "last_name", "external_id"}
+WRITABLE = {"first_name", "last_name", "external_id", "username", "locale"}
 METADATA = ("public_metadata", "private_metadata", "unsafe_metadata")
 # Endpoints without a body: POST /v1/users/{id}/ban and so on
 ACTIONS: Mapping[str, Mapping[str, Any]] = {

@@ -56,6 +56,11 @@ class ClerkUser:
     last_name: str | None = None
     image_url: str = ""
     external_id: str | None = None
+    username: str | None = None
+    phone_number: str | None = None
+    phone_number_verified: bool = True
+    locale: str | None = None
+    timezone: str | None = None
     banned: bool = False
     locked: bool = False
     deprovisioned: bool = False
@@ -65,13 +70,20 @@ class ClerkUser:
     raw: Mapping[str, Any] = field(default_factory=dict)
 
     def claims(self) -> dict[str, Any]:
-        """Return the custom claims that README adds to the session token."""
+        """Return the custom claims that README adds to the session token, and username and phone number."""
+        further: dict[str, Any] = {"username": self.username} if self.username else {}
+        if self.phone_number:
+            further |= {
+                "phone_number": self.phone_number,
+                "phone_number_verified": self.phone_number_verified,
+            }
         return {
             "email": self.email,
             "email_verified": self.email is not None and self.email_verified,
             "first_name": self.first_name,
             "last_name": self.last_name,
             "image_url": self.image_url,
+            **further,
         }
 
 

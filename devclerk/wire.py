@@ -14,22 +14,25 @@ from devclerk.users import ClerkUser, stable_id
 def user_object(user: ClerkUser) -> dict[str, Any]:
     """Return the whole user, as the Backend API, `user.created` and `user.updated` contain it."""
     addresses = [_email_address(user)] if user.email is not None else []
+    phone_numbers = [_phone_number(user)] if user.phone_number is not None else []
     return {
         "object": "user",
         "id": user.id,
         "external_id": user.external_id,
         "primary_email_address_id": addresses[0]["id"] if addresses else None,
-        "primary_phone_number_id": None,
+        "primary_phone_number_id": phone_numbers[0]["id"] if phone_numbers else None,
         "primary_web3_wallet_id": None,
-        "username": None,
+        "username": user.username,
         "first_name": user.first_name,
         "last_name": user.last_name,
-        "locale": None,
+        "locale": user.locale,
+        "timezone": user.timezone,
         "profile_image_url": user.image_url,
         "image_url": user.image_url,
         "has_image": bool(user.image_url),
         "email_addresses": addresses,
-        **{name: [] for name in ("phone_numbers", "web3_wallets", "passkeys", "external_accounts")},
+        "phone_numbers": phone_numbers,
+        **{name: [] for name in ("web3_wallets", "passkeys", "external_accounts")},
         **{name: [] for name in ("saml_accounts", "enterprise_accounts", "organization_memberships")},
         "public_metadata": user.public_metadata,
         "private_metadata": user.private_metadata,
@@ -121,6 +124,28 @@ def _email_address(user: ClerkUser) -> dict[str, Any]:
         },
         "linked_to": [],
         "matches_sso_connection": False,
+        "created_at": user.created_at,
+        "updated_at": user.updated_at,
+    }
+
+
+def _phone_number(user: ClerkUser) -> dict[str, Any]:
+    return {
+        "object": "phone_number",
+        "id": stable_id(f"{user.id} {user.phone_number}", prefix="idn"),
+        "phone_number": user.phone_number,
+        "reserved_for_second_factor": False,
+        "default_second_factor": False,
+        "reserved": False,
+        "verification": {
+            "object": "verification_otp",
+            "status": "verified" if user.phone_number_verified else "unverified",
+            "strategy": "phone_code",
+            "attempts": 1,
+            "expire_at": user.created_at + 600_000,
+        },
+        "linked_to": [],
+        "backup_codes": None,
         "created_at": user.created_at,
         "updated_at": user.updated_at,
     }

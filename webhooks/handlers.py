@@ -17,6 +17,7 @@ from django.db import Error, transaction
 
 from accounts.clerk.profiles import ClerkProfile, Source, UnusableProfile, profile_from_user
 from accounts.clerk.unexpected import log_unexpected
+from accounts.conf import get_extra_fields
 from accounts.db import (
     failure_reason,
     restart_deadline,
@@ -102,7 +103,11 @@ def plan_effect(event: Event, *, received_at: int) -> Plan:
         return Plan(outcome=EventOutcome.IGNORED)
     try:
         profile = profile_from_user(
-            event.data, source=Source.WEBHOOK, observed_at=event.occurred_at, now=received_at
+            event.data,
+            source=Source.WEBHOOK,
+            observed_at=event.occurred_at,
+            now=received_at,
+            extra_fields=get_extra_fields(),
         )
     except UnusableProfile as refusal:
         return Plan(outcome=EventOutcome.REJECTED, error_code=refusal.reason)

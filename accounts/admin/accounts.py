@@ -12,15 +12,15 @@ from django.urls import NoReverseMatch, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from accounts.admin.clerk_fields import OWNED_FIELDS, show_text
 from accounts.admin.identities import OWNED, RECORD, SUMMARY_FIELDS, SYNCED, IdentityAdmin
-from accounts.clerk.profiles import FIELDS
 
 
 class ClerkAccountAdminBase(IdentityAdmin):
     """Show what Clerk has of a user, deactivate the sign-in with Clerk, and link to the project's user."""
 
     list_display: tuple[str, ...] = (*IdentityAdmin.list_display, "own_user")
-    readonly_fields: ClassVar[tuple[str, ...]] = (*IdentityAdmin.readonly_fields, *FIELDS, "own_user")
+    readonly_fields: ClassVar[tuple[Any, ...]] = (*IdentityAdmin.readonly_fields, *OWNED_FIELDS, "own_user")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         """Return the accounts with their users, in the same statement."""
@@ -30,7 +30,7 @@ class ClerkAccountAdminBase(IdentityAdmin):
         """Return the fields of Clerk and the local ones in sections of their own."""
         return (
             (None, {"fields": (*SUMMARY_FIELDS, "own_user"), "description": SYNCED}),
-            ("From Clerk", {"fields": FIELDS, "description": OWNED}),
+            ("From Clerk", {"fields": OWNED_FIELDS, "description": OWNED}),
             ("Local", {"fields": ("is_active",)}),
             RECORD,
         )
@@ -50,5 +50,5 @@ class ClerkAccountAdminBase(IdentityAdmin):
                 f"admin:{options.app_label}_{options.model_name}_change", args=[account.user_id]
             )
         except NoReverseMatch:
-            return str(account.user)
-        return format_html('<a href="{}">{}</a>', address, account.user)
+            return show_text(str(account.user))
+        return format_html('<a href="{}">{}</a>', address, show_text(str(account.user)))

@@ -24,8 +24,10 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.template.response import TemplateResponse
 from django.utils import timezone
+from django.utils.safestring import SafeString
 
 from accounts.adapter import get_user
+from accounts.admin.clerk_fields import show_text
 from accounts.bulk.refresh import refresh_user
 from accounts.clerk.api import ClerkAPIError
 from accounts.clerk.instance import InstanceUnconfirmed
@@ -118,11 +120,15 @@ class UserActions(admin.ModelAdmin):  # type: ignore[type-arg]
         context = self.admin_site.each_context(request) | {
             "title": f"{getattr(self, name).short_description}?",
             "opts": self.model._meta,
-            "selected": selected,
+            "selected": [{"pk": row.pk, "label": _label(row)} for row in selected],
             "action": name,
             "effect": effect,
         }
         return TemplateResponse(request, "admin/accounts/user/confirm.html", context)
+
+
+def _label(row: Any) -> SafeString:
+    return show_text(f"{row.first_name} {row.last_name} {row.email or ''} {row}")
 
 
 def has_identity_permission(request: HttpRequest, action: str) -> bool:

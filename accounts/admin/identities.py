@@ -15,6 +15,7 @@ from django.utils.safestring import SafeString, mark_safe
 
 from accounts.adapter import has_user, is_active
 from accounts.admin.actions import UserActions
+from accounts.admin.clerk_fields import show_text
 from accounts.admin.search import CappedPaginator, UserStateFilter, search_users
 from accounts.clerk.profiles import Source
 from accounts.models import DeletedBy
@@ -45,7 +46,7 @@ class IdentityAdmin(UserActions):
     show_full_result_count = False
     show_facets = admin.ShowFacets.NEVER
     list_per_page = 50
-    readonly_fields: ClassVar[tuple[str, ...]] = (*SUMMARY_FIELDS, *RECORD_FIELDS)
+    readonly_fields: ClassVar[tuple[Any, ...]] = (*SUMMARY_FIELDS, *RECORD_FIELDS)
     change_list_template = "admin/accounts/user/change_list.html"
 
     class Media:
@@ -81,7 +82,7 @@ class IdentityAdmin(UserActions):
         return format_html(
             '<span class="identity">{}<span>{}<br>{}</span></span>',
             format_html(picture, user.image_url) if user.image_url else "",
-            name,
+            show_text(name),
             _address(user),
         )
 
@@ -127,4 +128,4 @@ def _address(user: Any) -> SafeString:
     if not user.email:
         return format_html("<i>{}</i>", "no e-mail")
     mark = '<b title="verified">\u2713</b>' if user.email_verified else "<i>not verified</i>"
-    return format_html('<span class="address">{} {}</span>', user.email, mark_safe(mark))  # noqa: S308 - ours
+    return format_html('<span class="address">{} {}</span>', show_text(user.email), mark_safe(mark))  # noqa: S308 - ours

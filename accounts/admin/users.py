@@ -8,9 +8,9 @@ from django.contrib.auth.admin import UserAdmin
 from django.db.models import ManyToManyField, Prefetch, prefetch_related_objects
 from django.http import HttpRequest
 
+from accounts.admin.clerk_fields import OWNED_FIELDS
 from accounts.admin.identities import OWNED, RECORD, SUMMARY_FIELDS, SYNCED, IdentityAdmin
 from accounts.admin.search import StaffFilter
-from accounts.clerk.profiles import FIELDS
 from accounts.db import write_alias
 from accounts.models import User
 
@@ -30,14 +30,14 @@ class UserAdminBase(IdentityAdmin, UserAdmin):  # type: ignore[type-arg]
             return ((None, {"fields": own}), ("Rights", {"fields": rights}), RECORD)
         return (
             (None, {"fields": SUMMARY_FIELDS, "description": SYNCED}),
-            ("From Clerk", {"fields": FIELDS, "description": OWNED}),
+            ("From Clerk", {"fields": OWNED_FIELDS, "description": OWNED}),
             ("Local", {"fields": rights}),
             RECORD,
         )
 
     def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> Any:
         """Return also the fields that Clerk owns, for a user that comes from Clerk."""
-        owned = FIELDS if obj is not None and obj.clerk_id else ()
+        owned = OWNED_FIELDS if obj is not None and obj.clerk_id else ()
         return (*super().get_readonly_fields(request, obj), *owned)
 
     def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> User | None:

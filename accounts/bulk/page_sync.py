@@ -24,7 +24,6 @@ from accounts.sync import (
     sync_user,
 )
 
-_WRITTEN = (*FIELDS, "field_versions", "updated_at")
 _Row = dict[str, Any]
 
 
@@ -61,7 +60,7 @@ def sync_page(profiles: Sequence[ClerkProfile], *, source: str, dry_run: bool = 
             plan = _plan(profiles)
             rows = get_identity_model().objects
             rows.bulk_create(plan.created)
-            rows.bulk_update(plan.updated, _WRITTEN, batch_size=500)
+            rows.bulk_update(plan.updated, _get_columns(profiles), batch_size=500)
             refused = {} if is_user_model() else _write_users(plan)
     except Error:
         return _sync_each(profiles, source=source)
@@ -87,13 +86,20 @@ def _plan(profiles: Sequence[ClerkProfile]) -> _Plan:
     return plan
 
 
+def _get_columns(profiles: Sequence[ClerkProfile]) -> tuple[str, ...]:
+    """Return the columns that the page reads and writes."""
+    extra = ("extra",) if any(profile.has_extra for profile in profiles) else ()
+    return (*FIELDS, *extra, "field_versions", "updated_at")
+
+
 def _get_rows_by_clerk_id(profiles: Sequence[ClerkProfile]) -> dict[str, list[_Row]]:
     ids = [profile.clerk_id for profile in profiles]
     found = get_identity_model().objects.live_or_deleted().filter(clerk_id__in=ids)
     user_column = () if is_user_model() else ("user_id",)
     # Dictionaries: model instances of rows that mostly do not change would take a fifth of the time.
     rows: defaultdict[str, list[_Row]] = defaultdict(list)
-    for row in found.values("pk", "clerk_id", "deleted_at", "deleted_by", *user_column, *_WRITTEN):
+    columns = (*user_column, *_get_columns(profiles))
+    for row in found.values("pk", "clerk_id", "deleted_at", "deleted_by", *columns):
         rows[row["clerk_id"]].append(row)
     return rows
 
@@ -119,7 +125,7 @@ def _is_live(row: _Row) -> bool:
 
 
 def _plan_update(plan: _Plan, profile: ClerkProfile, live: _Row) -> Outcome:
-    merged = merge_values({name: live[name] for name in FIELDS}, live["field_versions"], profile)
+    merged = merge_values(live, live["field_versions"], profile)
     if merged.stale:
         return Outcome.STALE
     if not merged.values and merged.versions is None:

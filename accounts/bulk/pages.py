@@ -11,6 +11,7 @@ from accounts.bulk.runs import Clock
 from accounts.clerk.api import ClerkAPI, UserAnswer
 from accounts.clerk.profiles import ClerkProfile, Source, UnusableProfile, profile_from_user
 from accounts.clerk.times import plausible_milliseconds
+from accounts.conf import get_extra_fields
 from accounts.notifications import notify_failed
 
 
@@ -42,9 +43,12 @@ def read_page(
     profiles: dict[str, ClerkProfile] = {}
     external_ids: dict[str, object] = {}
     unusable = 0
+    extra_fields = get_extra_fields()
     for user in users:
         try:
-            profile = profile_from_user(user, source=Source.API, observed_at=answered_at, now=now)
+            profile = profile_from_user(
+                user, source=Source.API, observed_at=answered_at, now=now, extra_fields=extra_fields
+            )
         except UnusableProfile:
             unusable += 1
         else:

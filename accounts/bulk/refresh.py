@@ -6,6 +6,7 @@ from accounts.bulk.pages import fetch_user, read_milliseconds
 from accounts.bulk.runs import Clock
 from accounts.clerk.api import ClerkAPI
 from accounts.clerk.profiles import Source, profile_from_user
+from accounts.conf import get_extra_fields
 from accounts.models import AbstractClerkIdentity
 from accounts.sync import SyncResult, restore_user, sync_user
 
@@ -22,7 +23,13 @@ def refresh_user(
     if answer.user is None:
         return None
     now = read_milliseconds(clock)
-    profile = profile_from_user(answer.user, source=Source.API, observed_at=answer.answered_at, now=now)
+    profile = profile_from_user(
+        answer.user,
+        source=Source.API,
+        observed_at=answer.answered_at,
+        now=now,
+        extra_fields=get_extra_fields(),
+    )
     if deleted_row is not None:
         restore_user(deleted_row, at=at)
     return sync_user(profile)

@@ -20,17 +20,15 @@ from django.db.models import CharField, F, Q, QuerySet, Value
 from django.db.models.functions import Cast, Concat
 
 from accounts.adapter import get_user, scrub_user
+from accounts.clerk.fields import COLUMNS
 from accounts.db import write_alias
 from accounts.models import get_identity_model, is_user_model
 
 BATCH_ROWS = 1_000
 PREFIX = "scrubbed-"
 EMPTY: dict[str, Any] = {
-    "email": None,
-    "email_verified": False,
-    "first_name": "",
-    "last_name": "",
-    "image_url": "",
+    **{name: field.empty for name, field in COLUMNS.items() if field.is_personal},
+    "extra": {},
     "field_versions": {},
 }
 

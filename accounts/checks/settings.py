@@ -11,10 +11,11 @@ from urllib.parse import urlsplit
 
 from django.core.checks import CheckMessage, Error, Warning, register
 
+from accounts.clerk.fields import EXTRA, parse_extra_fields
 from accounts.clerk.jwks import check_address
 from accounts.clerk.keys import pem_keys
 from accounts.clerk.origins import is_origin
-from accounts.clerk.profiles import parse_claims_map
+from accounts.clerk.profiles import PRIMARY_ADDRESS_CLAIMS, parse_claims_map
 from accounts.clerk.publishable import frontend_api
 from accounts.conf import DEFAULTS, LISTS, settings
 
@@ -41,7 +42,7 @@ def check_settings(**_: object) -> list[CheckMessage]:
         *_check_pem_keys(),
         *_check_authorized_parties(),
         *_check_addresses(),
-        *_check_claims(),
+        *_check_fields(),
         *_check_webhook_secrets(),
         *_check_keys(),
     ]
@@ -141,14 +142,32 @@ def _check_addresses() -> Iterator[CheckMessage]:
         )
 
 
-def _check_claims() -> Iterator[CheckMessage]:
+def _check_fields() -> Iterator[CheckMessage]:
     try:
-        parse_claims_map(settings.CLERK_CLAIMS)
+        extra_fields = parse_extra_fields(settings.CLERK_EXTRA_FIELDS)
+    except ValueError as error:
+        yield Error(
+            f"CLERK_EXTRA_FIELDS cannot be used: {error}.",
+            hint=f"List some of {', '.join(EXTRA)}, separated by commas.",
+            id="accounts.E021",
+        )
+        return
+    try:
+        mapping = parse_claims_map(settings.CLERK_CLAIMS, extra_fields=extra_fields)
     except ValueError as error:
         yield Error(
             f"CLERK_CLAIMS does not parse: {error}",
             hint="Write field=claim,field=claim|other: email=email,first_name=first_name|firstName",
             id="accounts.E008",
+        )
+        return
+    other = set(mapping.get("email", ())) - PRIMARY_ADDRESS_CLAIMS
+    if other and "email_verified" in mapping:
+        yield Warning(
+            f"CLERK_CLAIMS: an e-mail address from the claim {', '.join(sorted(other))} is stored as not"
+            " verified, since {{user.email_verified}} is about the primary address.",
+            hint="Name the claim of {{user.primary_email_address}} email or primary_email_address.",
+            id="accounts.W008",
         )
 
 

@@ -3,31 +3,31 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any
 
+from accounts.clerk.fields import COLUMNS, DECLARED, EXTRA, UnusableValue, Value
 from accounts.clerk.ids import is_clerk_id
 from accounts.clerk.times import plausible_milliseconds
 
 if TYPE_CHECKING:
     from accounts.clerk.tokens import SessionClaims
 
-Value = str | bool | None
 ClaimsMap = Mapping[str, tuple[str, ...]]
 
-FIELDS = ("email", "email_verified", "first_name", "last_name", "image_url", "banned")
-CLAIM_FIELDS = FIELDS[:-1]
-DEFAULT_CLAIMS = (
-    "email=email,email_verified=email_verified,first_name=first_name|firstName,"
-    "last_name=last_name|lastName,image_url=image_url|imageUrl"
+FIELDS = tuple(COLUMNS)
+CLAIM_FIELDS = tuple(name for name, field in COLUMNS.items() if field.claims)
+DEFAULT_CLAIMS = ",".join(f"{name}={'|'.join(COLUMNS[name].claims)}" for name in CLAIM_FIELDS)
+# `email_verified` is about the primary address. A claim of another name may hold any address.
+PRIMARY_ADDRESS_CLAIMS = frozenset(
+    {"email", "primary_email", "primaryEmail", "primary_email_address", "primaryEmailAddress"}
 )
-EMAIL_MAX, NAME_MAX, IMAGE_URL_MAX = 254, 255, 2048
+# Users write it themselves, so it feeds no field.
+UNSAFE_CLAIMS = frozenset({"unsafe_metadata", "unsafeMetadata"})
 
-_EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
 _CLAIM_NAME = re.compile(r"[^\s=|,]+")
-_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
 
 class Source(IntEnum):
@@ -46,10 +46,6 @@ class UnusableProfile(Exception):
         self.reason = reason
 
 
-class _UnusableValue(Exception):
-    """The value of one field cannot be stored."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClerkProfile:
     """A Clerk user as of `at` (milliseconds, Clerk's clock).
@@ -66,22 +62,38 @@ class ClerkProfile:
     true_until: int | None = None
     unusable: tuple[str, ...] = ()
 
+    @property
+    def has_extra(self) -> bool:
+        """Return whether a merge needs the column `extra`."""
+        return not EXTRA.keys().isdisjoint(self.values)
+
 
 def profile_from_claims(claims: SessionClaims, *, mapping: ClaimsMap) -> ClerkProfile:
     """Return the profile of a session's custom claims; `mapping` lists the claim names of each field.
 
-    Of several names the first with a value other than null counts.
+    Of several names the first with a value other than null counts. A value that has to be verified is left
+    out without the claim that says so, and empty if that claim is not true. `email_verified` is left out if
+    the address comes from a claim that is not known to hold the primary one.
     """
     values: dict[str, Value] = {}
     unusable = []
-    for field, names in mapping.items():
-        sent = [claims.payload[name] for name in names if name in claims.payload]
-        if not sent:
+    payload = claims.payload
+    for name, claim_names in mapping.items():
+        claim = _find_claim(payload, claim_names)
+        if claim is None:
+            continue
+        field = DECLARED[name]
+        is_verified = payload.get(field.verified_by) if field.verified_by else True
+        if is_verified is None:
             continue
         try:
-            values[field] = _CLEAN[field](next((value for value in sent if value is not None), None))
-        except _UnusableValue:
-            unusable.append(field)
+            values[name] = field.clean(payload[claim] if is_verified is True else None)
+        except UnusableValue:
+            unusable.append(name)
+    if "email_verified" in values:
+        address = _find_claim(payload, mapping.get("email", ()))
+        if address is not None and address not in PRIMARY_ADDRESS_CLAIMS:
+            del values["email_verified"]
     return ClerkProfile(
         clerk_id=claims.user_id,
         source=Source.CLAIMS,
@@ -91,12 +103,25 @@ def profile_from_claims(claims: SessionClaims, *, mapping: ClaimsMap) -> ClerkPr
     )
 
 
-def profile_from_user(data: object, *, source: Source, observed_at: int | None, now: int) -> ClerkProfile:
+def _find_claim(payload: Mapping[str, Any], names: Collection[str]) -> str | None:
+    """Return the first claim with a value other than null, else one that is null, or None without any."""
+    found = None
+    for name in names:
+        if name in payload:
+            if payload[name] is not None:
+                return name
+            found = name
+    return found
+
+
+def profile_from_user(
+    data: object, *, source: Source, observed_at: int | None, now: int, extra_fields: Collection[str] = ()
+) -> ClerkProfile:
     """Return the profile of a Backend API user, or of the `data` of a user event.
 
     `observed_at` (ms) is the envelope's time or the answer's Date. The version is `updated_at`, else
-    `observed_at`, else `now` (ms, this machine's clock). Raises UnusableProfile if `data` is no object or has
-    no usable id.
+    `observed_at`, else `now` (ms, this machine's clock). `extra_fields` names those fields without a column
+    that are stored. Raises UnusableProfile if `data` is no object or has no usable id.
     """
     if not isinstance(data, Mapping):
         raise UnusableProfile("not_an_object")
@@ -107,110 +132,44 @@ def profile_from_user(data: object, *, source: Source, observed_at: int | None, 
     at = plausible_milliseconds(data.get("updated_at"), now=now) or observed or now
     values: dict[str, Value] = {}
     unusable = []
-    for field, read in _READERS.items():
+    for field in (*COLUMNS.values(), *(EXTRA[name] for name in extra_fields)):
         try:
-            values.update(read(data))
-        except _UnusableValue:
-            unusable.append(field)
+            values.update(field.read_from(data))
+        except UnusableValue:
+            unusable.append(field.name)
     until = observed - 1000 if source is Source.API and observed is not None else None
     return ClerkProfile(
         clerk_id=clerk_id, source=source, at=at, values=values, true_until=until, unusable=tuple(unusable)
     )
 
 
-def parse_claims_map(text: str) -> ClaimsMap:
-    """Parse `field=claim,field=claim|alternative`; raise ValueError with a sentence for the operator."""
+def parse_claims_map(text: str, *, extra_fields: Collection[str] = ()) -> ClaimsMap:
+    """Parse `field=claim,field=claim|alternative`; raise ValueError with a sentence for the operator.
+
+    `extra_fields` names those fields without a column that are stored.
+    """
     mapping: dict[str, tuple[str, ...]] = {}
     for part in text.split(","):
         field, equals, claims = (piece.strip() for piece in part.partition("="))
         names = tuple(name.strip() for name in claims.split("|"))
         if not equals or not all(_CLAIM_NAME.fullmatch(name) for name in names):
             raise ValueError(f"'{part.strip()}' is not of the form field=claim or field=claim|alternative")
-        if field not in CLAIM_FIELDS:
-            raise ValueError(f"'{field}' is not a field; the fields are {', '.join(CLAIM_FIELDS)}")
+        _check_fed_field(field, names, extra_fields=extra_fields)
         if field in mapping:
             raise ValueError(f"'{field}' appears twice; write alternatives as {field}=one|two")
         mapping[field] = names
     return mapping
 
 
-def _text(value: object, *, limit: int) -> str:
-    if value is None:
-        return ""
-    if not isinstance(value, str) or len(value) > limit or _UNSTORABLE.search(value):
-        raise _UnusableValue
-    return value.strip()
-
-
-def _name(value: object) -> str:
-    text = _text(value, limit=NAME_MAX)
-    # Clerk's template writes a null inside a composed text as this word.
-    if text in {"null", "undefined"}:
-        raise _UnusableValue
-    return text
-
-
-def _email(value: object) -> str | None:
-    text = _text(value, limit=EMAIL_MAX)
-    if text and not _EMAIL.fullmatch(text):
-        raise _UnusableValue
-    return text or None
-
-
-def _image_url(value: object) -> str:
-    text = _text(value, limit=IMAGE_URL_MAX)
-    if text and not text.startswith(("https://", "http://")):
-        raise _UnusableValue
-    return text
-
-
-def _flag(value: object) -> bool | None:
-    if value is not None and not isinstance(value, bool):
-        raise _UnusableValue
-    return value
-
-
-_CLEAN: dict[str, Callable[[object], Value]] = {
-    "email": _email,
-    "email_verified": _flag,
-    "first_name": _name,
-    "last_name": _name,
-    "image_url": _image_url,
-}
-
-
-def _read_email(data: Mapping[str, Any]) -> dict[str, Value]:
-    """Return the primary address and whether it is verified; no address if the list lacks the primary one."""
-    addresses = data.get("email_addresses")
-    if addresses is None:
-        return {}
-    if not isinstance(addresses, list):
-        raise _UnusableValue
-    primary = data.get("primary_email_address_id")
-    for item in addresses:
-        if primary is not None and isinstance(item, Mapping) and item.get("id") == primary:
-            verification = item.get("verification")
-            verified = isinstance(verification, Mapping) and verification.get("status") == "verified"
-            email = _email(item.get("email_address"))
-            return {"email": email, "email_verified": verified and email is not None}
-    return {"email": None, "email_verified": False}
-
-
-def _read_banned(data: Mapping[str, Any]) -> dict[str, Value]:
-    flags = [_flag(data[name]) for name in ("banned", "deprovisioned") if name in data]
-    if True in flags:
-        return {"banned": True}
-    return {"banned": False} if "banned" in data and data["banned"] is False else {}
-
-
-def _reader(field: str) -> Callable[[Mapping[str, Any]], dict[str, Value]]:
-    return lambda data: {field: _CLEAN[field](data[field])} if field in data else {}
-
-
-_READERS: dict[str, Callable[[Mapping[str, Any]], dict[str, Value]]] = {
-    "email": _read_email,
-    "first_name": _reader("first_name"),
-    "last_name": _reader("last_name"),
-    "image_url": _reader("image_url"),
-    "banned": _read_banned,
-}
+def _check_fed_field(field: str, claims: Collection[str], *, extra_fields: Collection[str]) -> None:
+    """Raise ValueError if claims cannot feed the field, or if users write one of the claims themselves."""
+    if field in EXTRA and field not in extra_fields:
+        raise ValueError(f"'{field}' is stored only if CLERK_EXTRA_FIELDS names it")
+    if field not in (*CLAIM_FIELDS, *extra_fields):
+        fields = ", ".join((*CLAIM_FIELDS, *extra_fields))
+        raise ValueError(f"'{field}' is not a field; the fields are {fields}")
+    if unsafe := UNSAFE_CLAIMS.intersection(claims):
+        raise ValueError(
+            f"'{min(unsafe)}' feeds a field, but users write it themselves: they could set the field to"
+            " anything"
+        )

@@ -12,7 +12,8 @@ from django.db import models
 from django.db.models.base import ModelBase
 from django.utils import timezone
 
-from accounts.clerk.profiles import EMAIL_MAX, FIELDS, IMAGE_URL_MAX, NAME_MAX
+from accounts.clerk.fields import EMAIL_MAX, IMAGE_URL_MAX, NAME_MAX
+from accounts.clerk.profiles import FIELDS
 from accounts.db import WriteDatabaseModel, WriteDatabaseQuerySet, write_alias
 from accounts.lookup import PreparedLookup
 
@@ -74,13 +75,15 @@ class IdentityManager(models.Manager[I]):
         """Return all identities, for look-ups by `clerk_id`."""
         return self.get_queryset().live_or_deleted()
 
-    def by_clerk_id(self, clerk_id: str) -> I | None:
+    def by_clerk_id(self, clerk_id: str, *, with_extra: bool = False) -> I | None:
         """Return the live identity with this Clerk id, or None, with one statement on the write database.
 
         Note [The prepared look-up] in `accounts.lookup` explains why it is compiled once. `field_versions`
-        is deferred: a second statement loads it when it is read. Raises django.db.Error.
+        and, without `with_extra`, `extra` are deferred: a second statement loads a deferred column when it is
+        read. Raises django.db.Error.
         """
-        identity: I | None = _prepare_lookup(self.model).fetch(clerk_id, using=self._db or write_alias())
+        lookup = _prepare_lookup(self.model, with_extra=with_extra)
+        identity: I | None = lookup.fetch(clerk_id, using=self._db or write_alias())
         return identity
 
 
@@ -102,6 +105,9 @@ class AbstractClerkIdentity(WriteDatabaseModel):
     last_name = models.CharField(max_length=NAME_MAX, blank=True, default="")
     image_url = models.CharField(max_length=IMAGE_URL_MAX, blank=True, default="")
     banned = models.BooleanField(default=False)
+    # The fields of CLERK_EXTRA_FIELDS; null if Clerk has cleared one. Other versions of this program may not
+    # know the column, so the database has the default too.
+    extra = models.JSONField(default=dict, db_default={}, blank=True, editable=False)
     created_at = models.DateTimeField(default=timezone.now, editable=False, db_index=True)
     updated_at = models.DateTimeField(default=timezone.now, editable=False)
     deleted_at = models.DateTimeField(null=True, blank=True, editable=False)
@@ -113,7 +119,8 @@ class AbstractClerkIdentity(WriteDatabaseModel):
     # The columns that a sync, a deletion, a restoration or an operator may write while a view holds the row.
     SYNCED = (
         *FIELDS,
-        *("clerk_id", "is_active", "updated_at", "deleted_at", "deleted_by", "restored_at", "field_versions"),
+        *("extra", "clerk_id", "is_active", "updated_at", "deleted_at", "deleted_by", "restored_at"),
+        "field_versions",
     )
     # What the look-up of a warm request joins.
     JOINED: ClassVar[tuple[str, ...]] = ()
@@ -197,6 +204,7 @@ class AbstractClerkIdentity(WriteDatabaseModel):
 
 
 @cache
-def _prepare_lookup(model: type[Any]) -> PreparedLookup[Any]:
+def _prepare_lookup(model: type[Any], *, with_extra: bool) -> PreparedLookup[Any]:
     rows = model.objects.live().filter(clerk_id="?").defer("field_versions")
+    rows = rows if with_extra else rows.defer("extra")
     return PreparedLookup(rows.select_related(*model.JOINED) if model.JOINED else rows)

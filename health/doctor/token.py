@@ -10,6 +10,7 @@ from typing import Any
 from django.core.exceptions import ImproperlyConfigured
 
 from accounts.clerk.base64url import decode_base64url
+from accounts.clerk.fields import DECLARED
 from accounts.clerk.keys import KeysUnavailable
 from accounts.clerk.tokens import InvalidToken, VerificationFailed
 from accounts.conf import get_claims_map, get_verifier
@@ -17,13 +18,6 @@ from health.doctor.findings import Finding, error, ok, warning
 
 MAX_CUSTOM_BYTES = 1_200  # Clerk: the space in the session cookie beside its own claims
 MIN_BYTES_LEFT = 200
-SHORTCODES = {
-    "email": "{{user.primary_email_address}}",
-    "email_verified": "{{user.email_verified}}",
-    "first_name": "{{user.first_name}}",
-    "last_name": "{{user.last_name}}",
-    "image_url": "{{user.image_url}}",
-}
 CLERKS_CLAIMS = frozenset(
     {"azp", "exp", "fva", "iat", "iss", "jti", "nbf", "sid", "sub", "v", "sts", "act", "aud"}
     | {"o", "pla", "fea", "org_id", "org_role", "org_slug", "org_permissions"}
@@ -118,17 +112,27 @@ def _check_claims(payload: Mapping[str, Any]) -> Finding:
             why="No server starts with it.",
             to_do="Correct it first, see above.",
         )
-    states = {field: _state(payload, names) for field, names in mapping.items()}
-    missing = [field for field, state in states.items() if state == "absent"]
-    listed = ", ".join(f"{field} {state}" for field, state in states.items())
+    # A claim that another one depends on counts as a field: it has the name of its shortcode.
+    needed = [each for name in mapping if (each := DECLARED[name].verified_by)]
+    claims = {**mapping, **{name: (name,) for name in needed}}
+    states = {name: _state(payload, names) for name, names in claims.items()}
+    missing = [name for name, state in states.items() if state == "absent"]
+    listed = ", ".join(f"{name} {state}" for name, state in states.items())
     if not missing:
         return ok(f"The token has all claims for a user's row: {listed}.")
-    wanted = {mapping[field][0]: SHORTCODES[field] for field in missing}
+    wanted = {claims[name][0]: shortcode for name in missing if (shortcode := _get_shortcode(name))}
     return warning(
         f"Claims of the token: {listed}.",
         why="A row created by a first request lacks these fields until a webhook or a backfill sets them.",
-        to_do="In Clerk's dashboard, Sessions, Customize session token, add: " + json.dumps(wanted),
+        to_do="In Clerk's dashboard, Sessions, Customize session token, add: " + json.dumps(wanted)
+        if wanted
+        else "Remove them from CLERK_CLAIMS: Clerk's dashboard has no shortcode for them.",
     )
+
+
+def _get_shortcode(name: str) -> str:
+    field = DECLARED.get(name)
+    return field.shortcode if field else f"{{{{user.{name}}}}}"
 
 
 def _state(payload: Mapping[str, Any], names: tuple[str, ...]) -> str:

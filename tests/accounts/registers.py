@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
-from accounts.clerk.profiles import ClerkProfile, Source, Value
+from accounts.clerk.profiles import ClerkProfile, Source
 from accounts.merge import MergeResult, Version, merge
 
-EMPTY: dict[str, Value] = {
+EMPTY: dict[str, Any] = {
     "email": None,
     "email_verified": False,
     "first_name": "",
@@ -20,9 +21,9 @@ CLAIMS, WEBHOOK, API = Source.CLAIMS, Source.WEBHOOK, Source.API
 
 @dataclass
 class Row:
-    """The values and versions of one row."""
+    """The columns and versions of one row; `extra` is among the columns once it has a value."""
 
-    values: dict[str, Value] = field(default_factory=lambda: dict(EMPTY))
+    values: dict[str, Any] = field(default_factory=lambda: dict(EMPTY))
     versions: dict[str, Version] = field(default_factory=dict)
 
     def apply(self, profile: ClerkProfile) -> MergeResult:

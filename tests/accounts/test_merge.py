@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from accounts.clerk.profiles import Source, Value
+from accounts.clerk.fields import Value
+from accounts.clerk.profiles import Source
 from tests.accounts.profiles import T, profile
 from tests.accounts.registers import API, CLAIMS, EMPTY, WEBHOOK, after
 

@@ -132,6 +132,32 @@ def test_an_update_shows_in_the_next_token(run: Run) -> None:
     assert claims["last_name"] == "Lovelace"
 
 
+def test_further_fields_are_sent(run: Run, clerk: LocalClerk, receiver: Receiver) -> None:
+    texts = ["--username", "ada", "--phone-number", "+491701234567", "--phone-unverified"]
+    more = ["--locale", "en-GB", "--timezone", "Europe/London", "--public-metadata", '{"plan": "pro"}']
+    run("update", "ada", *texts, *more)
+    user = receiver.wait(1)[0].event["data"]
+    (phone,) = user["phone_numbers"]
+    assert (phone["phone_number"], phone["verification"]["status"]) == ("+491701234567", "unverified")
+    assert user["primary_phone_number_id"] == phone["id"]
+    assert [user[name] for name in ("username", "locale", "timezone")] == ["ada", "en-GB", "Europe/London"]
+    assert user["public_metadata"] == {"plan": "pro"}
+    claims = claims_of(run("token", "ada"))
+    assert (claims["username"], claims["phone_number"]) == ("ada", "+491701234567")
+    assert claims["phone_number_verified"] is False
+    run("update", "ada", "--phone-number", "", "--username", "", "--public-metadata", "{}")
+    user = receiver.wait(2)[1].event["data"]
+    assert (user["phone_numbers"], user["primary_phone_number_id"]) == ([], None)
+    assert (user["username"], user["public_metadata"]) == (None, {})
+    assert "phone_number" not in claims_of(run("token", "ada"))
+
+
+@pytest.mark.parametrize("text", ["", "pro", "[1]", "{"])
+def test_metadata_that_is_no_object_is_refused(run: Run, text: str) -> None:
+    with pytest.raises(CommandError, match="must be a JSON object"):
+        run("update", "ada", "--public-metadata", text)
+
+
 def test_an_empty_field_is_none(run: Run, clerk: LocalClerk) -> None:
     run("update", "ada", "--email", "", "--last-name", "")
     assert (clerk.person("ada").email, clerk.person("ada").last_name) == (None, None)

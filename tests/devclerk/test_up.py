@@ -172,6 +172,16 @@ def test_a_frontend_on_any_port_and_a_given_origin_may_call_the_api(
         assert allowed == (origin if status == 200 else None)
 
 
+def test_further_fields_of_a_run_are_those_of_its_commands(
+    start: Start, ports: tuple[int, int], run_folder: Path
+) -> None:
+    names, claims = "phone_number,public_metadata", "email=email,phone_number=phone_number"
+    greeting_of(start(CLERK_EXTRA_FIELDS=names, CLERK_CLAIMS=claims))
+
+    lines = (run_folder / "env").read_text().splitlines()
+    assert {f"export CLERK_EXTRA_FIELDS={names}", f"export CLERK_CLAIMS={claims}"} <= set(lines)
+
+
 def test_a_change_of_the_code_reaches_the_api(start: Start, ports: tuple[int, int], tmp_path: Path) -> None:
     tree = tmp_path / "project"
     for part in (*PRODUCT, "devclerk"):

@@ -9,12 +9,12 @@ from django.core.management import get_commands, load_command_class
 from django.urls import resolve
 
 from accounts.bulk.linking import Verdict
+from accounts.clerk.fields import COLUMNS
 from accounts.conf import DEFAULTS
 from devclerk.fixtures import LocalClerk
 from devclerk.tokens import Fault
 from devclerk.users import seeded_users
 from health import metrics
-from health.doctor.token import SHORTCODES
 from tests.docs.documents import ROOT, blocks, first_cells, prose, section, words
 from tests.docs.names import PACKAGES, error_codes, health_codes, named, variables
 from webhooks.handlers import EFFECTS
@@ -73,7 +73,7 @@ def test_the_setup_names_every_event_and_every_claim() -> None:
     claims = [json.loads(block.text) for block in blocks(SETUP, language="json") if "{{" in block.text]
 
     assert words(prose(SETUP), form=r"user\.\w+") == set(EFFECTS)
-    assert claims == [SHORTCODES]
+    assert claims == [{name: field.shortcode for name, field in COLUMNS.items() if field.claims}]
 
 
 def test_the_endpoints_listed_are_routed() -> None:

@@ -128,7 +128,11 @@ def _envelopes() -> Callable[[bytes], None]:
         assert 0 < event.occurred_at <= NOW * 1000 + 300_000
         try:
             profile = profiles.profile_from_user(
-                event.data, source=profiles.Source.WEBHOOK, observed_at=event.occurred_at, now=NOW * 1000
+                event.data,
+                source=profiles.Source.WEBHOOK,
+                observed_at=event.occurred_at,
+                now=NOW * 1000,
+                extra_fields=tuple(profiles.EXTRA),
             )
         except profiles.UnusableProfile:
             return
@@ -141,7 +145,11 @@ def _envelopes() -> Callable[[bytes], None]:
 def _check_values(profile: Any) -> None:
     """Check that the row can store each value of the profile; raise AssertionError otherwise."""
     for value in profile.values.values():
-        assert value is None or isinstance(value, bool | str)
+        assert value is None or isinstance(value, bool | str | dict)
+        if isinstance(value, dict):
+            text = json.dumps(value, ensure_ascii=False, allow_nan=False)
+            assert "\\u0000" not in text.replace("\\\\", "")
+            assert len(text.encode()) <= 2 * 16_384
         if isinstance(value, str):
             assert len(value) <= 2048
             value.encode()

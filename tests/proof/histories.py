@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 
 import hypothesis
 import time_machine
+from django.test import override_settings
 from django.utils import timezone
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -31,7 +32,7 @@ from devclerk.tokens import Fault
 from tests.proof.database_faults import inject_faults
 from tests.proof.environment import clerk_instance, emulator_trusted
 from tests.proof.invariants import ALL_TABLES, row_versions
-from tests.proof.simulation import START, USERS, Event, Simulation, Token
+from tests.proof.simulation import EXTRA_FIELDS, FED, START, USERS, Event, Simulation, Token
 from tests.webhooks.trouble import address
 
 CHANGES_BEFORE_DELETION = 2  # of one user: after a deletion few operations have an effect
@@ -47,8 +48,22 @@ CHANGES = st.one_of(
         {"email": st.sampled_from(["a@x.test", "b@x.test"]), "email_verified": st.booleans()}
     ),
     st.fixed_dictionaries({"image_url": st.sampled_from(["", "https://img.example.test/1.png"])}),
+    st.fixed_dictionaries({"phone_number": st.sampled_from([None, "+491", "+492"])}),
+    st.fixed_dictionaries({"phone_number_verified": st.booleans()}),
+    st.fixed_dictionaries(
+        {"public_metadata": st.sampled_from([{}, {"a": 1}, {"a": True}, {"b": [1.5, None]}])}
+    ),
+    st.fixed_dictionaries({"locale": st.sampled_from([None, "en", "fr"])}),
 )
-CLAIMS = ("email", "email_verified", "first_name", "last_name", "image_url")
+CLAIMS = (
+    "email",
+    "email_verified",
+    "first_name",
+    "last_name",
+    "image_url",
+    "phone_number",
+    "public_metadata",
+)
 # The transaction fails at its commit, or the connection dies there.
 CRASHES = st.sampled_from(["40001", "53100", "die"])
 FORGED = (Fault.ALG_NONE, Fault.HS256, Fault.WRONG_ISSUER, Fault.WRONG_AZP, Fault.TEMPLATE, Fault.MACHINE)
@@ -234,6 +249,7 @@ def run_histories(*, seed: int, number: int, steps: int) -> Counter[str]:
         emulator_trusted(clerk),
         inject_faults(address()) as faults,
         time_machine.travel(START, tick=False) as clock,
+        override_settings(CLERK_EXTRA_FIELDS=EXTRA_FIELDS, CLERK_CLAIMS=FED),
     ):
         begin = {"clerk": clerk, "clock": clock, "faults": faults, "seen": seen}
         machine = hypothesis.seed(seed)(type("Histories", (Histories,), {"begin": begin}))

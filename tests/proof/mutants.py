@@ -81,7 +81,11 @@ MODULES: dict[str, Sequence[str]] = {
         "tests/routers/test_events.py",
     ),
     "accounts/lookup.py": ("tests/accounts/test_lookup.py",),
-    "accounts/merge.py": ("tests/accounts/test_merge.py", "tests/accounts/test_merge_histories.py"),
+    "accounts/merge.py": (
+        "tests/accounts/test_merge.py",
+        "tests/accounts/test_merge_extra.py",
+        "tests/accounts/test_merge_histories.py",
+    ),
     "accounts/clerk/tokens.py": (
         *TOKEN_TESTS,
         f"{CLERK}/test_pem.py",
@@ -92,7 +96,14 @@ MODULES: dict[str, Sequence[str]] = {
         f"{CLERK}/test_jwks_tls.py",
         f"{CLERK}/test_pem.py",
     ),
+    "accounts/clerk/fields.py": (
+        f"{CLERK}/test_fields.py",
+        f"{CLERK}/test_profiles_from_claims.py",
+        f"{CLERK}/test_profiles_from_users.py",
+    ),
+    "accounts/clerk/texts.py": (f"{CLERK}/test_texts.py",),
     "accounts/clerk/profiles.py": (
+        f"{CLERK}/test_fields.py",
         f"{CLERK}/test_profiles_from_claims.py",
         f"{CLERK}/test_profiles_from_users.py",
         f"{CLERK}/test_storable_profiles.py",

@@ -15,6 +15,8 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from accounts.bulk.reconcile import reconcile
+from accounts.clerk.fields import is_equal
+from accounts.clerk.profiles import DEFAULT_CLAIMS
 from accounts.conf import get_clerk_api
 from accounts.models import DeletedBy, User
 from devclerk.events import Change
@@ -29,6 +31,9 @@ from tests.proof.invariants import ALL_TABLES, InvariantChecker, expected_values
 START = 1_790_000_000.0  # seconds; the clock of all histories is advanced by their steps
 USERS = 2
 LEEWAY_SECONDS = 5  # the default setting
+# Further fields: two that claims feed as well, and one that only webhooks and pages have.
+EXTRA_FIELDS = ("phone_number", "public_metadata", "locale")
+FED = f"{DEFAULT_CLAIMS},phone_number=phone_number,public_metadata=public_metadata"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +54,15 @@ class Event:
     body: bytes
     clerk_id: str
     updated_at: int
+
+
+def expected_extra(user: ClerkUser) -> dict[str, Any]:
+    """Return the column `extra` that the row of a user in Clerk must have."""
+    return {
+        "phone_number": user.phone_number if user.phone_number_verified else None,
+        "public_metadata": user.public_metadata,
+        "locale": user.locale,
+    }
 
 
 class Simulation:
@@ -110,13 +124,18 @@ class Simulation:
         states = self.states[index]
         user = states[max(0, len(states) - 1 - changes_ago)]
         read_at = self.now if user is states[-1] else user.updated_at
+        sent = user.claims() | {"public_metadata": user.public_metadata}
         text = self.clerk.mint(
             user,
-            claims=dict.fromkeys(omitted, ABSENT),
+            claims=sent | dict.fromkeys(omitted, ABSENT),
             header={"oiat": read_at // 1000},
             expires=lifetime,
         )
-        claims = {name: value for name, value in user.claims().items() if name not in omitted}
+        claims = {
+            name: value for name, value in sent.items() if name not in {*omitted, "phone_number_verified"}
+        }
+        if not user.phone_number_verified and "phone_number" in claims:
+            claims["phone_number"] = None
         return Token(user.id, text, self.now // 1000 + lifetime, claims)
 
     def is_alive(self, user: ClerkUser) -> bool:
@@ -188,8 +207,12 @@ class Simulation:
             assert self.get(token.text).status_code == status
         assert row_versions(*ALL_TABLES) == before
         row = self.row(token.clerk_id)
+        assert row is not None
         claims_equal_row = all(
-            (value or None) == (getattr(row, name) or None) for name, value in token.claims.items()
+            is_equal(value, row.extra.get(name))
+            if name in EXTRA_FIELDS
+            else (value or None) == (getattr(row, name) or None)
+            for name, value in token.claims.items()
         )
         assert len(statements) <= (1 if claims_equal_row else 2), statements.captured_queries
         self.seen["warm request, 1 statement" if claims_equal_row else "older claims, no write"] += 1
@@ -235,3 +258,4 @@ class Simulation:
             assert all(each.deleted_by == DeletedBy.LOCAL for each in deleted), "deleted, but not in Clerk"
         else:
             assert row_values(row) == expected_values(user), f"{row_values(row)}, not {expected_values(user)}"
+            assert is_equal(row.extra, expected_extra(user)), f"{row.extra}, not {expected_extra(user)}"

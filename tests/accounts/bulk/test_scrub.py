@@ -26,6 +26,7 @@ PERSONAL = {
     "first_name": "Canary",
     "last_name": "Bird",
     "image_url": "https://img.example.test/canary.png",
+    "extra": {"phone_number": "+491701234567"},
     "field_versions": {"email": [1, 2]},
 }
 
@@ -56,7 +57,7 @@ def test_personal_data_is_erased_and_the_deleted_row_stays(by: DeletedBy) -> Non
         "",
         "",
     )
-    assert row.field_versions == {}
+    assert (row.extra, row.field_versions) == ({}, {})
     assert not row.has_usable_password()
 
 
@@ -65,6 +66,15 @@ def test_live_and_recently_deleted_rows_are_unchanged() -> None:
     scrub("--older-than", "30")
     for user in (recent, live):
         assert User.objects.get(pk=user.pk).email == PERSONAL["email"]
+
+
+def test_row_with_further_fields_alone_is_erased() -> None:
+    user = UserFactory.create(
+        deleted_at=timezone.now() - timedelta(days=31), **EMPTY | {"extra": {"locale": None}}
+    )
+    assert scrub("--older-than", "30") == "1 rows lost their personal data\n"
+    assert User.objects.get(pk=user.pk).extra == {}
+    assert scrub("--older-than", "30") == "0 rows lost their personal data\n"
 
 
 def test_chosen_username_is_erased() -> None:

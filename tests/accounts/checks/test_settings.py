@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
+from django.core.checks import run_checks
 
 from tests.accounts.checks.conftest import CANARY, Configure
 
@@ -128,6 +129,46 @@ def test_loopback_is_allowed_in_debug(ids: Configure, name: str, address: str) -
 )
 def test_e008_claims_do_not_parse(ids: Configure, text: str) -> None:
     assert ids(CLERK_CLAIMS=text) == ["accounts.E008"]
+
+
+@pytest.mark.parametrize("names", ["", (), "locale", "locale, public_metadata", ["username"]])
+def test_further_fields_are_a_list_of_names(ids: Configure, names: object) -> None:
+    assert ids(CLERK_EXTRA_FIELDS=names) == []
+
+
+@pytest.mark.parametrize(
+    "names", ["unsafe_metadata", "email", "locale,locale", "shoe_size", 5, None, {"locale": 1}, [["locale"]]]
+)
+def test_e021_further_fields_cannot_be_used(ids: Configure, names: object) -> None:
+    assert ids(CLERK_EXTRA_FIELDS=names) == ["accounts.E021"]
+
+
+def test_e021_says_why_users_metadata_is_refused(ids: Configure) -> None:
+    ids(CLERK_EXTRA_FIELDS=("locale", "unsafe_metadata"))
+    (message,) = [each for each in run_checks(tags=["accounts"]) if each.id == "accounts.E021"]
+    assert "'unsafe_metadata' is never stored: a user's own browser writes it" in message.msg
+
+
+def test_claim_feeds_a_further_field_only_if_it_is_stored(ids: Configure) -> None:
+    claims = "email=email,locale=locale"
+    assert ids(CLERK_CLAIMS=claims) == ["accounts.E008"]
+    assert ids(CLERK_CLAIMS=claims, CLERK_EXTRA_FIELDS=("locale",)) == []
+
+
+@pytest.mark.parametrize(
+    ("claims", "expected"),
+    [
+        ("email=work,email_verified=email_verified", ["accounts.W008"]),
+        ("email=email|work,email_verified=email_verified", ["accounts.W008"]),
+        ("email=work", []),
+        ("email=primaryEmail|email,email_verified=v", []),
+        ("email_verified=email_verified", []),
+    ],
+)
+def test_w008_address_is_not_known_to_be_the_primary_one(
+    ids: Configure, claims: str, expected: list[str]
+) -> None:
+    assert ids(CLERK_CLAIMS=claims) == expected
 
 
 @pytest.mark.parametrize("secret", [CANARY, "whsec_", f"whsec_{CANARY}!", "sk_live_YWJj"])

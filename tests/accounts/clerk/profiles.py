@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 from accounts.clerk.profiles import (
@@ -17,7 +18,9 @@ from accounts.clerk.tokens import SessionClaims
 NOW = 1_800_000_000_000
 
 
-def profile_of_claims(payload: dict[str, Any], *, mapping: str = DEFAULT_CLAIMS) -> ClerkProfile:
+def profile_of_claims(
+    payload: dict[str, Any], *, mapping: str = DEFAULT_CLAIMS, extra_fields: Collection[str] = ()
+) -> ClerkProfile:
     session = SessionClaims(
         user_id="user_ada",
         session_id="sess_1",
@@ -28,10 +31,14 @@ def profile_of_claims(payload: dict[str, Any], *, mapping: str = DEFAULT_CLAIMS)
         read_at=NOW // 1000 - 7,
         payload=payload,
     )
-    return profile_from_claims(session, mapping=parse_claims_map(mapping))
+    return profile_from_claims(session, mapping=parse_claims_map(mapping, extra_fields=extra_fields))
 
 
 def profile_of_user(
-    data: object, *, source: Source = Source.WEBHOOK, observed_at: int | None = NOW - 60_000
+    data: object,
+    *,
+    source: Source = Source.WEBHOOK,
+    observed_at: int | None = NOW - 60_000,
+    extra_fields: Collection[str] = (),
 ) -> ClerkProfile:
-    return profile_from_user(data, source=source, observed_at=observed_at, now=NOW)
+    return profile_from_user(data, source=source, observed_at=observed_at, now=NOW, extra_fields=extra_fields)

@@ -130,3 +130,46 @@ def test_blanks_in_a_mapping_are_ignored() -> None:
         "email": ("mail",),
         "first_name": ("a", "b"),
     }
+
+
+VERIFIED = "email={},email_verified=email_verified"
+
+
+@pytest.mark.parametrize(
+    "claim", ["email", "primary_email", "primaryEmail", "primary_email_address", "primaryEmailAddress"]
+)
+def test_verification_counts_for_a_claim_with_the_primary_address(claim: str) -> None:
+    profile = profile_of_claims(
+        {claim: "a@example.test", "email_verified": True}, mapping=VERIFIED.format(claim)
+    )
+    assert profile.values == {"email": "a@example.test", "email_verified": True}
+
+
+@pytest.mark.parametrize("mapping", ["work", "work|email", "email|work", "email_verified=v,email=email|work"])
+@pytest.mark.parametrize("verified", [True, False, None])
+def test_verification_is_left_out_for_a_claim_that_may_hold_another_address(
+    mapping: str, verified: object
+) -> None:
+    text = mapping if "=" in mapping else VERIFIED.format(mapping)
+    claims = {"work": "a@example.test", "email": None, "email_verified": verified, "v": verified}
+    assert profile_of_claims(claims, mapping=text).values == {"email": "a@example.test"}
+
+
+def test_verification_counts_if_the_first_alternative_is_the_primary_address() -> None:
+    claims = {"work": "w@example.test", "email": "a@example.test", "email_verified": True}
+    profile = profile_of_claims(claims, mapping=VERIFIED.format("email|work"))
+    assert profile.values == {"email": "a@example.test", "email_verified": True}
+
+
+@pytest.mark.parametrize("claim", ["unsafe_metadata", "unsafeMetadata"])
+def test_claim_that_users_write_themselves_feeds_no_field(claim: str) -> None:
+    with pytest.raises(ValueError, match=f"'{claim}' feeds a field, but users write it themselves"):
+        parse_claims_map(f"first_name=name,public_metadata=meta|{claim}", extra_fields=("public_metadata",))
+
+
+def test_claim_for_a_field_that_is_not_stored_is_refused() -> None:
+    with pytest.raises(ValueError, match="'locale' is stored only if CLERK_EXTRA_FIELDS names it"):
+        parse_claims_map("email=email,locale=locale", extra_fields=("timezone",))
+    with pytest.raises(ValueError, match=r"'x' is not a field; the fields are email, .*image_url, locale$"):
+        parse_claims_map("x=locale", extra_fields=("locale",))
+    assert parse_claims_map("locale=locale|lang", extra_fields=("locale",)) == {"locale": ("locale", "lang")}

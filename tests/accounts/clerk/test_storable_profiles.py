@@ -40,7 +40,8 @@ def assert_storable(profile: ClerkProfile) -> None:
     assert set(profile.values).isdisjoint(profile.unusable)
     for field, value in profile.values.items():
         assert field in FIELDS
-        assert isinstance(value, bool) or value is None or len(value.encode()) <= 2048 * 4
+        assert isinstance(value, bool | str) or value is None
+        assert not isinstance(value, str) or len(value.encode()) <= 2048 * 4
         assert not isinstance(value, str) or "\x00" not in value
 
 

@@ -37,6 +37,11 @@ def test_list_and_page_show_the_account_and_link_to_the_user(project: Project, a
     page = f"{ACCOUNTS}{account.pk}/change/"
     for address in (ACCOUNTS, f"{ACCOUNTS}?q=lovelace", f"{ACCOUNTS}?q={account.clerk_id}", page):
         assert "ada@example.test" in admin.get(address).content.decode(), address
+    ClerkAccount.objects.update(first_name="\u202eadA", extra={"locale": "en-GB"})
+    text = admin.get(page).content.decode()
+    assert "<div>locale: <bdi>en-GB</bdi></div>" in text
+    assert "\ufffdadA" in text
+    assert "\u202e" not in text
     is_registered = project.has_user_names
     link = f"/admin/auth/user/{account.user_id}/change/"
     assert (link in admin.get(page).content.decode()) is is_registered

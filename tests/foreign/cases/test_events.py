@@ -25,6 +25,18 @@ def test_webhook_creates_account_and_user(project: Project) -> None:
     assert getattr(project.user_of("ada"), project.name_column) == "Augusta"
 
 
+def test_further_fields_are_those_of_the_account(project: Project, clerk_settings: Settings) -> None:
+    clerk_settings.CLERK_EXTRA_FIELDS = ["locale", "public_metadata"]
+    clerk_settings.CLERK_CLAIMS = "email=email,public_metadata=public_metadata"
+    ada = replace(project.clerk.person("ada"), locale="en", public_metadata={"plan": "pro"}, updated_at=now())
+    assert project.send("user.updated", ada) == "created"
+    token = project.clerk.mint("ada", claims={"public_metadata": {"plan": "free"}}, now=now() / 1000 + 2)
+    for _ in range(2):
+        assert project.get("ada", token=token).status_code == 200
+    account = project.user_of("ada").clerk_account
+    assert account.extra == {"locale": "en", "public_metadata": {"plan": "free"}}
+
+
 def test_ban_refuses_and_leaves_the_user_alone(project: Project) -> None:
     project.get("ada")
     banned = replace(project.clerk.person("ada"), banned=True, updated_at=now())

@@ -54,7 +54,9 @@ def test_scrub_empties_columns_of_each_kind(project: Project, clerk_settings: Se
     for who in ("ada", "yuki"):
         assert project.get(who).status_code == 200
         users.append(project.user_of(who).pk)
+    ClerkAccount.objects.update(extra={"phone_number": "+491701234567"})
     output = scrub_after_deletion(project, "ada", "yuki")
+    assert [account.extra for account in ClerkAccount.objects.all()] == [{}, {}]
     assert "2 rows lost" in output
     assert "kept" not in output
     for user in project.users.filter(pk__in=users):

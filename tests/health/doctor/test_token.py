@@ -38,6 +38,29 @@ def test_missing_claims_are_listed_as_json_for_clerk(clerk: LocalClerk) -> None:
     assert set(wanted) == {"email", "email_verified", "first_name", "last_name", "image_url"}
 
 
+def test_missing_claims_of_further_fields_are_listed_too(clerk: LocalClerk, clerk_settings: Settings) -> None:
+    clerk_settings.CLERK_EXTRA_FIELDS = ("phone_number", "public_metadata", "locale")
+    clerk_settings.CLERK_CLAIMS = "email=email,phone_number=phone,public_metadata=meta|m,locale=locale"
+    _, report = examine("--token", clerk.mint("ada"))
+    (finding,) = [each for each in report["findings"] if "Customize session token" in each["to_do"]]
+    assert json.loads(finding["to_do"].partition("add: ")[2]) == {
+        "phone": "{{user.primary_phone_number}}",
+        "phone_number_verified": "{{user.phone_number_verified}}",
+        "meta": "{{user.public_metadata}}",
+    }
+    assert "locale absent" in finding["what"]
+
+
+def test_missing_claim_without_a_shortcode_is_not_asked_for(
+    clerk: LocalClerk, clerk_settings: Settings
+) -> None:
+    clerk_settings.CLERK_EXTRA_FIELDS = ("locale",)
+    clerk_settings.CLERK_CLAIMS = "email=email,locale=locale"
+    _, report = examine("--token", clerk.mint("ada"))
+    (finding,) = [each for each in report["findings"] if "locale absent" in each["what"]]
+    assert finding["to_do"].startswith("Remove them from CLERK_CLAIMS")
+
+
 @pytest.mark.parametrize("token", ["", "x", "a.b.c", "e30.W10.e30", "sk_test_1"])
 def test_malformed_token_is_an_error(token: str) -> None:
     code, report = examine("--token", token)
