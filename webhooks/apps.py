@@ -4,5 +4,7 @@ from django.apps import AppConfig
 
 
 class WebhooksConfig(AppConfig):
-    name = "webhooks"
+    name = __package__
+    # In the wheel, where the packages are below `clerk_sync`, the label begins with `clerk_`.
+    label = name.replace("clerk_sync.", "clerk_")
     default_auto_field = "django.db.models.BigAutoField"

@@ -122,7 +122,7 @@ class UserActions(admin.ModelAdmin):  # type: ignore[type-arg]
             "action": name,
             "effect": effect,
         }
-        return TemplateResponse(request, "admin/accounts/user/confirm.html", context)
+        return TemplateResponse(request, "clerk_sync/confirm.html", context)
 
 
 def has_identity_permission(request: HttpRequest, action: str) -> bool:
