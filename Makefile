@@ -1,6 +1,6 @@
 # Needs make, git and Python 3.11 or newer (PY=python3.13 selects one); everything else is installed into .venv.
 .DEFAULT_GOAL := help
-.PHONY: help run example test test-latest image check client proof mutants bench bench-quick format schema migrations rename lock
+.PHONY: help run example test test-latest image wheel check client proof mutants bench bench-quick format schema migrations rename lock
 
 PORT ?= 8000
 CLERK_PORT ?= 8001
@@ -26,6 +26,7 @@ help:
 	@echo "make test     every test, on a throwaway PostgreSQL, then on SQLite, then through PgBouncer if installed"
 	@echo "make test-latest   the same with the newest releases that the ranges allow, in .venv-latest"
 	@echo "make image    build the container image and test it (docker or buildah; BASE=, IMAGE=)"
+	@echo "make wheel    build dist/django_clerk_sync-*.whl, which existing projects install as clerk_sync"
 	@echo "make check    lint, format, plain words, types, import contracts, migrations, API schema, client, lock"
 	@echo "make proof    the long proofs: order, races, faults, fuzz (15 minutes at most; SEED=N repeats a run)"
 	@echo "make mutants  mutation testing with 2,000 mutants: an hour at most"
@@ -64,11 +65,16 @@ test-latest: $(CLERK_NODE)
 image:
 	@BASE="$(BASE)" IMAGE="$(IMAGE)" .ci/image
 
+wheel:
+	@.ci/venv requirements-dev.txt
+	@$(PYTHON) -m hatchling build --target wheel
+
 check:
 	@.ci/venv requirements-dev.txt
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	$(PYTHON) .ci/words
+	$(PYTHON) .ci/labels
 	.venv/bin/mypy .
 	.venv/bin/lint-imports
 	.venv/bin/deptry .
