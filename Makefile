@@ -27,7 +27,7 @@ help:
 	@echo "make test-latest   the same with the newest releases that the ranges allow, in .venv-latest"
 	@echo "make image    build the container image and test it (docker or buildah; BASE=, IMAGE=)"
 	@echo "make wheel    build dist/django_clerk_sync-*.whl, which existing projects install as clerk_sync"
-	@echo "make check    lint, format, plain words, types, import contracts, migrations, API schema, client, lock"
+	@echo "make check    lint, format, plain words, labels, types, import contracts, migrations, API schema, client, lock"
 	@echo "make proof    the long proofs: order, races, faults, fuzz (15 minutes at most; SEED=N repeats a run)"
 	@echo "make mutants  mutation testing with 2,000 mutants: an hour at most"
 	@echo "make bench    the benchmark beside its peers: five minutes; make bench-quick: one"

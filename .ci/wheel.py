@@ -47,8 +47,8 @@ def copy_package(source: Path, target: Path) -> None:
 def rewrite_imports(source: bytes, *, name: str) -> bytes:
     """Return the module with its imports of our packages below `clerk_sync`.
 
-    Only the names of modules change; the parser gives their positions. Raises ValueError for `import accounts`,
-    which would bind another name.
+    Only the names of modules change; the parser gives their positions. Raises ValueError for
+    `import accounts`, which would bind another name.
     """
     lines = source.splitlines(keepends=True)
     for line, column in sorted(find_positions(source, name=name), reverse=True):

@@ -78,9 +78,8 @@ def test_the_only_top_level_package_is_clerk_sync(wheel: Path) -> None:
 def test_the_wheel_requires_no_database_driver(wheel: Path) -> None:
     archive = ZipFile(wheel)
     (metadata,) = (name for name in archive.namelist() if name.endswith("/METADATA"))
-    required = [
-        line for line in archive.read(metadata).decode().splitlines() if line.startswith("Requires-Dist")
-    ]
+    lines = archive.read(metadata).decode().splitlines()
+    required = [line for line in lines if line.startswith("Requires-Dist")]
 
     assert [line for line in required if "psycopg" in line] == [
         "Requires-Dist: psycopg[binary]>=3.2; extra == 'psycopg'"
