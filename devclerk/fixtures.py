@@ -1,6 +1,6 @@
 """pytest fixtures: a running emulator with real keys, real signatures and real HTTP.
 
-    pytest_plugins = ["devclerk.fixtures"]  # installed as a package: "clerk_sync.devclerk.fixtures"
+    pytest_plugins = ["devclerk.fixtures"]
 
     def test_me(clerk, clerk_settings, client):
         response = client.get("/api/v1/me", headers={"Authorization": f"Bearer {clerk.mint('ada')}"})
