@@ -57,8 +57,8 @@ def check_routers(**_: object) -> list[CheckMessage]:
 def _check_sqlite() -> Iterator[CheckMessage]:
     if not settings.DEBUG and not settings.ALLOW_SQLITE:
         yield Error(
-            "The database is SQLite and DJANGO_DEBUG is off: one writer at a time, on one machine.",
-            hint="Set DATABASE_URL to a PostgreSQL database, or ALLOW_SQLITE=true to accept these limits.",
+            "The database is SQLite and DEBUG is off: one writer at a time, on one machine.",
+            hint="Use a PostgreSQL database, or set ALLOW_SQLITE to true to accept these limits.",
             id=f"{LABEL}.E010",
         )
 

@@ -110,7 +110,7 @@ def _check_authorized_parties() -> Iterator[CheckMessage]:
     elif not parties:
         yield Error(
             "CLERK_AUTHORIZED_PARTIES is set and empty: no token can match it.",
-            hint="List the origins of your frontends, or remove the variable.",
+            hint="List the origins of your frontends, or remove the setting.",
             id=f"{LABEL}.E005",
         )
     for party in parties or ():
