@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from importlib import import_module
 
-from django.apps import AppConfig
+from django.apps import AppConfig, apps
 
 
 class AccountsConfig(AppConfig):
@@ -13,3 +13,6 @@ class AccountsConfig(AppConfig):
 
     def ready(self) -> None:
         import_module(f"{self.name}.checks")
+        if apps.is_installed("drf_spectacular"):
+            # drf-spectacular knows the extensions that have been imported.
+            import_module(f"{self.name}.openapi")
