@@ -1,32 +1,15 @@
-"""The wheel is built, installed into a folder of its own, and used by a project that has users."""
+"""What the wheel contains."""
 
 from __future__ import annotations
 
-import os
 import re
 from pathlib import Path
-from shutil import copytree
 from zipfile import ZipFile
 
-import pytest
+from tests.wheel.staging import Staging
 
-from tests.wheel.staging import MIGRATED, Staging
-
-pytestmark = [pytest.mark.postgresql, pytest.mark.own_session]
 # A dotted path of ours that is not below `clerk_sync`.
 BARE_PATH = re.compile(r"(?<![\w/.@-])(?:accounts|webhooks|health|devclerk)\.[a-z]\w+")
-
-
-@pytest.fixture(scope="module")
-def staging(tmp_path_factory: pytest.TempPathFactory) -> Staging:
-    """Install the wheel into a folder that contains nothing else."""
-    return Staging(tmp_path_factory.mktemp("wheel"))
-
-
-@pytest.fixture
-def project(tmp_path: Path) -> Path:
-    """Copy the project to a place from which nothing of this checkout can be imported."""
-    return copytree(Path(__file__).parent / "project", tmp_path / "project")
 
 
 def read_metadata(staging: Staging) -> str:
@@ -56,6 +39,14 @@ def test_the_wheel_requires_no_database_driver(staging: Staging) -> None:
     assert [line for line in required if "djangorestframework" in line or "drf-standardized-errors" in line]
 
 
+def test_the_long_description_imports_what_is_installed(staging: Staging) -> None:
+    _, _, description = read_metadata(staging).partition("\n\n")
+
+    assert description.startswith("# Install it into your project")
+    assert "clerk_sync.accounts.authentication.ClerkAuthentication" in description
+    assert BARE_PATH.findall(description) == []
+
+
 def test_every_module_that_a_reader_sees_is_below_clerk_sync(staging: Staging) -> None:
     package = staging.installed / "clerk_sync"
     modules = {str(path.relative_to(package).with_suffix("")) for path in package.rglob("*.py")}
@@ -68,25 +59,3 @@ def test_every_module_that_a_reader_sees_is_below_clerk_sync(staging: Staging) -
     # The others are attributes of variables, such as webhooks.state.
     packages = {str(Path(name).parent) for name in modules}
     assert [each for each in found if each[1].replace(".", "/") in modules | packages] == []
-
-
-def test_commands_work_in_the_project(project: Path, staging: Staging) -> None:
-    variables = {
-        "DJANGO_SETTINGS_MODULE": "settings",
-        "FOREIGN_DATABASE_URL": f"sqlite:///{project}/db.sqlite3",
-    }
-
-    def run_django(*arguments: str) -> str:
-        return staging.run("django", *arguments, cwd=project, **variables)
-
-    assert "no issues" in run_django("check")
-    migrated = run_django("migrate")
-    assert all(f"Applying {label}.0001_initial... OK" in migrated for label in MIGRATED)
-    assert "No changes detected" in run_django("makemigrations", "--check", "--dry-run", *MIGRATED)
-    assert "ClerkSession:" in run_django("spectacular", "--validate", "--fail-on-warn")
-
-
-def test_the_tests_of_the_project_pass(project: Path, staging: Staging) -> None:
-    options = ("-q", "-p", "no:cacheprovider", "-W", "error")
-    variables = {"DJANGO_SETTINGS_MODULE": "settings", "FOREIGN_DATABASE_URL": os.environ["DATABASE_URL"]}
-    staging.run("pytest", *options, cwd=project, **variables)

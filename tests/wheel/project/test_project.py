@@ -1,4 +1,4 @@
-"""These tests run inside the project, in a process of their own, with the installed wheel."""
+"""These tests run inside the project of the installation page, with the installed wheel."""
 
 from __future__ import annotations
 

@@ -13,12 +13,6 @@ pytestmark = [pytest.mark.postgresql, pytest.mark.own_session]
 PROJECT = "mail"
 
 
-@pytest.fixture(scope="module")
-def staging(tmp_path_factory: pytest.TempPathFactory) -> Staging:
-    """Install the wheel, beside a copy of the projects."""
-    return Staging(tmp_path_factory.mktemp("foreign"))
-
-
 def test_project_adopts_the_wheel(staging: Staging) -> None:
     printed = staging.adopt(PROJECT, database=os.environ["DATABASE_URL"])
     assert "No changes detected" in printed
