@@ -23,7 +23,7 @@ CHECK_ENVIRONMENT := DJANGO_DEBUG=true DATABASE_URL=sqlite:///.check.sqlite3 \
 help:
 	@echo "make run      the API on 127.0.0.1:$(PORT) and a local Clerk emulator on 127.0.0.1:$(CLERK_PORT)"
 	@echo "make example  both, and a Next.js frontend on http://localhost:$(EXAMPLE_PORT) (needs Node >= 20.9)"
-	@echo "make test     every test, on a throwaway PostgreSQL, then on SQLite, then through PgBouncer if installed"
+	@echo "make test     every test, on a throwaway PostgreSQL, then on SQLite, the wheel, and PgBouncer if installed"
 	@echo "make test-latest   the same with the newest releases that the ranges allow, in .venv-latest"
 	@echo "make image    build the container image and test it (docker or buildah; BASE=, IMAGE=)"
 	@echo "make wheel    build dist/django_clerk_sync-*.whl, which existing projects install as clerk_sync"
