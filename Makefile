@@ -1,6 +1,6 @@
 # Needs make, git and Python 3.11 or newer (PY=python3.13 selects one); everything else is installed into .venv.
 .DEFAULT_GOAL := help
-.PHONY: help run example test test-latest image digests audit licences check client proof mutants bench bench-quick format schema migrations rename version lock
+.PHONY: help run example test test-latest image wheel digests audit licences check client proof mutants bench bench-quick format schema migrations rename version lock
 
 PORT ?= 8000
 CLERK_PORT ?= 8001
@@ -23,13 +23,14 @@ CHECK_ENVIRONMENT := DJANGO_DEBUG=true DATABASE_URL=sqlite:///.check.sqlite3 \
 help:
 	@echo "make run      the API on 127.0.0.1:$(PORT) and a local Clerk emulator on 127.0.0.1:$(CLERK_PORT)"
 	@echo "make example  both, and a Next.js frontend on http://localhost:$(EXAMPLE_PORT) (needs Node >= 20.9)"
-	@echo "make test     every test, on a throwaway PostgreSQL, then on SQLite, then through PgBouncer if installed"
+	@echo "make test     every test, on a throwaway PostgreSQL, then on SQLite, the wheel, and PgBouncer if installed"
 	@echo "make test-latest   the same with the newest releases that the ranges allow, in .venv-latest"
 	@echo "make image    build the container image and test it (docker or buildah; BASE=, IMAGE=)"
+	@echo "make wheel    build dist/django_clerk_sync-*.whl, which existing projects install as clerk_sync"
 	@echo "make digests  write the newest digest of each base image into the files that name it (docker or skopeo)"
 	@echo "make audit    ask osv.dev for known vulnerabilities of each locked package, of Python and npm"
 	@echo "make licences write docs/licences.md: the licence of each locked package"
-	@echo "make check    lint, format, plain words, types, import contracts, migrations, API schema, client, lock"
+	@echo "make check    lint, format, plain words, labels, types, import contracts, migrations, API schema, client, lock"
 	@echo "make proof    the long proofs: order, races, faults, fuzz (15 minutes at most; SEED=N repeats a run)"
 	@echo "make mutants  mutation testing with 2,000 mutants: an hour at most"
 	@echo "make bench    the benchmark beside its peers: five minutes; make bench-quick: one"
@@ -68,6 +69,10 @@ test-latest: $(CLERK_NODE)
 image:
 	@BASE="$(BASE)" IMAGE="$(IMAGE)" .ci/image
 
+wheel:
+	@.ci/venv requirements-dev.txt
+	@$(PYTHON) -m hatchling build --target wheel
+
 digests:
 	@.ci/digests
 
@@ -83,6 +88,7 @@ check:
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	$(PYTHON) .ci/words
+	$(PYTHON) .ci/labels
 	.venv/bin/mypy .
 	.venv/bin/lint-imports
 	.venv/bin/deptry .

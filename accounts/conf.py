@@ -202,4 +202,4 @@ def _clear_caches(*, setting: str, **_kwargs: Any) -> None:
             built.cache_clear()
 
 
-setting_changed.connect(_clear_caches, dispatch_uid="accounts.conf")
+setting_changed.connect(_clear_caches, dispatch_uid=__name__)

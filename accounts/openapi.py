@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 
+from accounts.authentication import ClerkAuthentication
+
 if TYPE_CHECKING:
     from drf_spectacular.openapi import AutoSchema
 
@@ -13,7 +15,7 @@ if TYPE_CHECKING:
 class ClerkAuthenticationScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
     """A bearer token, which Swagger UI asks for under Authorize."""
 
-    target_class = "accounts.authentication.ClerkAuthentication"
+    target_class = ClerkAuthentication
     name = "ClerkSession"
 
     def get_security_definition(self, auto_schema: AutoSchema) -> dict[str, Any]:

@@ -10,8 +10,6 @@ from drf_spectacular.utils import Direction, OpenApiExample, OpenApiParameter, e
 from drf_standardized_errors.openapi import AutoSchema as StandardizedAutoSchema
 from rest_framework import serializers
 
-# drf-spectacular registers extensions when they are imported.
-from accounts import openapi as _openapi  # noqa: F401
 from accounts.permissions import SessionPermission
 
 ERROR_TYPES = ("client_error", "server_error", "validation_error")

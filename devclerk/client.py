@@ -58,8 +58,8 @@ class Client:
             answer = response.json()
         except (requests.RequestException, ValueError):
             raise EmulatorError(
-                f"No emulator answers at {self._origin}: start it with `make run`, "
-                f"or name its port with --clerk-port or CLERK_PORT."
+                f"No emulator answers at {self._origin}: start it with `manage.py devclerk serve` (a "
+                f"clone: `make run`), or name its port with --clerk-port or CLERK_PORT."
             ) from None
         if not response.ok:
             raise EmulatorError(str(answer.get("detail", f"The emulator answered {response.status_code}.")))

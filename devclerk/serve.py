@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django.conf import settings
@@ -25,11 +25,10 @@ def serve(options: Mapping[str, Any]) -> None:
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
-    secrets = settings.CLERK_WEBHOOK_SIGNING_SECRET
     emulator = Emulator(
         users=options["users"],
-        secret_key=settings.CLERK_SECRET_KEY or None,
-        webhook_secret=secrets[0] if secrets else None,
+        secret_key=_get_secrets("CLERK_SECRET_KEY")[0] or None,
+        webhook_secret=_get_secrets("CLERK_WEBHOOK_SIGNING_SECRET")[0] or None,
         webhook_url=options["webhook_url"],
         retry_schedule=options["retry_schedule"],
         keys_file=options["keys_file"],
@@ -48,6 +47,12 @@ def serve(options: Mapping[str, Any]) -> None:
         stop.wait()
 
 
+def _get_secrets(name: str) -> Sequence[str]:
+    """Return the values of a setting, a text with commas or a list; an empty text if there is none."""
+    value = getattr(settings, name, "")
+    return value.split(",") if isinstance(value, str) else tuple(value) or ("",)
+
+
 def _greeting(server: Server) -> str:
     lines = [
         f"devclerk answers at {server.origin} with {len(server.emulator.directory)} users.",
@@ -56,8 +61,8 @@ def _greeting(server: Server) -> str:
         f"CLERK_API_URL={server.origin}",
         f"NEXT_PUBLIC_CLERK_PUBLISHABLE_KEY={server.instance.publishable_key}",
     ]
-    if not settings.CLERK_SECRET_KEY:
+    if not _get_secrets("CLERK_SECRET_KEY")[0]:
         lines.append(f"CLERK_SECRET_KEY={server.emulator.secret_key}")
-    if not settings.CLERK_WEBHOOK_SIGNING_SECRET:
+    if not _get_secrets("CLERK_WEBHOOK_SIGNING_SECRET")[0]:
         lines.append(f"CLERK_WEBHOOK_SIGNING_SECRET={server.emulator.deliveries.secret}")
     return "\n".join(lines)

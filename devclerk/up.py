@@ -56,6 +56,11 @@ class _Ended(Exception):
 
 def up(options: Mapping[str, Any]) -> int:
     """Start both, print how to use them, and wait. Return the exit status; raise `StartFailed`."""
+    if not hasattr(settings, "ENV_PROBLEMS"):
+        raise StartFailed(
+            "`up` is the command of `make run` and needs settings that read the environment, as those of a"
+            " clone do. Start `manage.py devclerk serve`, and your own server beside it."
+        )
     port, clerk_port = options["port"], options["clerk_port"]
     _require_free({"PORT": port, "CLERK_PORT": clerk_port})
     for number in SIGNALS:

@@ -16,7 +16,7 @@ from accounts.admin.accounts import ClerkAccountAdminBase
 from accounts.admin.read_only import SyncAgainAdmin
 from accounts.admin.search import StateFilter
 from accounts.models import ClerkAccount, is_user_model
-from health.history import HistoryAdmin
+from health.history import HistoryAdmin, get_events_url
 from health.models import SyncFailure
 from health.report.build import build_report
 
@@ -42,15 +42,15 @@ class SyncFailureAdmin(SyncAgainAdmin):
     search_fields = ("clerk_id__exact",)
     search_help_text = "The exact Clerk id."
     ordering = ("-last_at",)
-    change_list_template = "admin/health/failures.html"
+    change_list_template = "clerk_sync/failures.html"
     no_user_message = "An outage concerns no single user; it closes by itself."
 
     def get_urls(self) -> list[URLPattern]:
         """Return Django's addresses, the page of today and the address of its buttons."""
         guard = self.admin_site.admin_view
         return [
-            path("today/", guard(self.today), name="health_today"),
-            path("<int:pk>/sync-again/", guard(self.sync_user_again), name="health_sync_again"),
+            path("today/", guard(self.today), name="clerk_sync_today"),
+            path("<int:pk>/sync-again/", guard(self.sync_user_again), name="clerk_sync_again"),
             *super().get_urls(),
         ]
 
@@ -74,10 +74,11 @@ class SyncFailureAdmin(SyncAgainAdmin):
             "title": "Sync health today",
             "opts": self.model._meta,
             "report": report,
+            "events_url": get_events_url(request),
             "failures": [] if report.is_database_unavailable else failures,
             "can_sync": self.has_sync_permission(request),
         }
-        return TemplateResponse(request, "admin/health/today.html", context)
+        return TemplateResponse(request, "clerk_sync/today.html", context)
 
     def sync_user_again(self, request: HttpRequest, pk: int) -> HttpResponse:
         """Fetch the user of this failure from Clerk and redirect to the page of today.
@@ -87,7 +88,7 @@ class SyncFailureAdmin(SyncAgainAdmin):
         if request.method != "POST" or not self.has_sync_permission(request):
             raise PermissionDenied
         self.sync_again(request, SyncFailure.objects.filter(pk=pk))
-        return HttpResponseRedirect(reverse("admin:health_today"))
+        return HttpResponseRedirect(reverse("admin:clerk_sync_today"))
 
 
 class ClerkAccountAdmin(HistoryAdmin, ClerkAccountAdminBase):

@@ -6,8 +6,10 @@ from django.apps import AppConfig
 
 
 class HealthConfig(AppConfig):
-    name = "health"
+    name = __package__
+    # In the wheel, where the packages are below `clerk_sync`, the label begins with `clerk_`.
+    label = name.replace("clerk_sync.", "clerk_")
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        import_module("health.receivers")
+        import_module(f"{self.name}.receivers")

@@ -65,11 +65,19 @@ class HistoryAdmin(IdentityAdmin):
         return _link(SyncFailure, user, text="Show the failures of this user", state="all")
 
 
+def get_events_url(request: HttpRequest) -> str:
+    """Return the address of the webhook events, or "" without the permission to view them."""
+    return reverse(_list_name(WebhookEvent)) if _may_view(request, WebhookEvent) else ""
+
+
 def _may_view(request: HttpRequest, model: type[Model]) -> bool:
     return request.user.has_perm(f"{model._meta.app_label}.view_{model._meta.model_name}")
 
 
 def _link(model: type[Model], user: Any, *, text: str, **filters: str) -> SafeString:
-    name = f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist"
-    address = reverse(name, query={"q": user.clerk_id, **filters})
+    address = reverse(_list_name(model), query={"q": user.clerk_id, **filters})
     return format_html('<a href="{}">{}</a>', address, text)
+
+
+def _list_name(model: type[Model]) -> str:
+    return f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist"

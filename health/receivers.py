@@ -28,7 +28,7 @@ logger = logging.getLogger(__name__)
 breaker = Breaker("failures")
 
 
-@receiver(sync_failed, dispatch_uid="health")
+@receiver(sync_failed, dispatch_uid=__name__)
 def record_failure(sender: object, *, clerk_id: str | None, source: str, reason: str, **_: Any) -> None:
     """Count, log and record the failure."""
     metrics.FAILURES.labels(source, reason).inc()
@@ -38,7 +38,7 @@ def record_failure(sender: object, *, clerk_id: str | None, source: str, reason:
     recorder.record(clerk_id=clerk_id, source=source, reason=reason, at=timezone.now())
 
 
-@receiver(request_finished, dispatch_uid="health")
+@receiver(request_finished, dispatch_uid=__name__)
 @database_deadline(breaker)
 def write_pending_failures(sender: object, **_: Any) -> None:
     """Write the failures that are due, after any response."""
@@ -51,7 +51,7 @@ def write_pending_failures(sender: object, **_: Any) -> None:
         connection.close_if_unusable_or_obsolete()
 
 
-@receiver(user_synced, dispatch_uid="health")
+@receiver(user_synced, dispatch_uid=__name__)
 def close_failures(sender: object, *, clerk_id: str, source: str, outcome: str, **_: Any) -> None:
     """Count the success and close the user's open failures; any outcome is a success."""
     metrics.SYNCS.labels(source, outcome).inc()
@@ -59,7 +59,7 @@ def close_failures(sender: object, *, clerk_id: str, source: str, outcome: str, 
         after_commit(partial(_close, [clerk_id]))
 
 
-@receiver(page_synced, dispatch_uid="health")
+@receiver(page_synced, dispatch_uid=__name__)
 def close_failures_of_page(sender: object, *, source: str, outcomes: Mapping[str, str], **_: Any) -> None:
     """Count a page of successes and close the open failures of its users with one statement."""
     for outcome, count in Counter(outcomes.values()).items():
@@ -67,7 +67,7 @@ def close_failures_of_page(sender: object, *, source: str, outcomes: Mapping[str
     after_commit(partial(_close, list(outcomes)))
 
 
-@receiver(webhook_received, dispatch_uid="health")
+@receiver(webhook_received, dispatch_uid=__name__)
 def count_webhook(sender: object, *, event_type: str, outcome: str, lag_seconds: float, **_: Any) -> None:
     """Count the delivery; only a first delivery has a meaningful lag."""
     metrics.WEBHOOKS.labels(metrics.event_label(event_type), outcome).inc()
@@ -75,7 +75,7 @@ def count_webhook(sender: object, *, event_type: str, outcome: str, lag_seconds:
         metrics.WEBHOOK_LAG.observe(max(lag_seconds, 0.0))
 
 
-@receiver(authentication_decided, dispatch_uid="health")
+@receiver(authentication_decided, dispatch_uid=__name__)
 def count_authentication(sender: object, *, outcome: str, is_unknown_key: bool = False, **_: Any) -> None:
     """Count a verified or refused token; unknown keys apart, because anyone can send them."""
     metrics.AUTHENTICATIONS.labels("unknown_key" if is_unknown_key else outcome).inc()

@@ -15,8 +15,6 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TypedDict
 
-import psycopg
-
 from tests.ports import free_port
 
 READY_SECONDS = 30.0
@@ -154,6 +152,8 @@ class ThrowawayPostgres:
         )
 
     def _wait_until_it_answers(self, keeper: subprocess.Popen[bytes]) -> None:
+        import psycopg  # the projects with psycopg2 load this module
+
         deadline = time.monotonic() + READY_SECONDS
         while True:
             try:

@@ -124,7 +124,7 @@ class UserActions(admin.ModelAdmin):  # type: ignore[type-arg]
             "action": name,
             "effect": effect,
         }
-        return TemplateResponse(request, "admin/accounts/user/confirm.html", context)
+        return TemplateResponse(request, "clerk_sync/confirm.html", context)
 
 
 def _label(row: Any) -> SafeString:

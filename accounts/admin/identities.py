@@ -47,10 +47,10 @@ class IdentityAdmin(UserActions):
     show_facets = admin.ShowFacets.NEVER
     list_per_page = 50
     readonly_fields: ClassVar[tuple[Any, ...]] = (*SUMMARY_FIELDS, *RECORD_FIELDS)
-    change_list_template = "admin/accounts/user/change_list.html"
+    change_list_template = "clerk_sync/change_list.html"
 
     class Media:
-        css: ClassVar[dict[str, tuple[str, ...]]] = {"all": ("accounts/admin.css",)}
+        css: ClassVar[dict[str, tuple[str, ...]]] = {"all": ("clerk_sync/admin.css",)}
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str

@@ -11,12 +11,15 @@ from django.contrib.auth import get_user_model
 from django.core.checks import CheckMessage, Error, Warning, register
 from django.db import router
 
+from accounts.apps import AccountsConfig
 from accounts.conf import settings
 from accounts.db import WriteDatabaseModel, write_alias
 from accounts.models import User
 
+LABEL = AccountsConfig.label
 
-@register("accounts")
+
+@register(LABEL)
 def check_database(**_: object) -> list[CheckMessage]:
     """Check the engine and the options of the write database."""
     database = settings.DATABASES.get(write_alias())
@@ -29,7 +32,7 @@ def check_database(**_: object) -> list[CheckMessage]:
     ]
 
 
-@register("accounts")
+@register(LABEL)
 def check_routers(**_: object) -> list[CheckMessage]:
     """Check that the routers name one existing write database for all models that decide."""
     aliases: defaultdict[str, list[str]] = defaultdict(list)
@@ -46,7 +49,7 @@ def check_routers(**_: object) -> list[CheckMessage]:
             f" failures and runs, but they name {named}.",
             hint="Return the same alias from db_for_write for these models: an event and its effect are one"
             " transaction. A router may name another database for reads; these models never use it.",
-            id="accounts.E016",
+            id=f"{LABEL}.E016",
         )
     ]
 
@@ -54,9 +57,9 @@ def check_routers(**_: object) -> list[CheckMessage]:
 def _check_sqlite() -> Iterator[CheckMessage]:
     if not settings.DEBUG and not settings.ALLOW_SQLITE:
         yield Error(
-            "The database is SQLite and DJANGO_DEBUG is off: one writer at a time, on one machine.",
-            hint="Set DATABASE_URL to a PostgreSQL database, or ALLOW_SQLITE=true to accept these limits.",
-            id="accounts.E010",
+            "The database is SQLite and DEBUG is off: one writer at a time, on one machine.",
+            hint="Use a PostgreSQL database, or set ALLOW_SQLITE to true to accept these limits.",
+            id=f"{LABEL}.E010",
         )
 
 
@@ -70,10 +73,10 @@ def _check_atomic_requests(database: dict[str, Any]) -> Iterator[CheckMessage]:
     )
     if get_user_model() is User:
         hint = "Turn it off and use transaction.atomic where a view needs it."
-        yield Error(what, hint=hint, id="accounts.E011")
+        yield Error(what, hint=hint, id=f"{LABEL}.E011")
     else:
         hint = "Keep views short, or decorate slow ones with transaction.non_atomic_requests."
-        yield Warning(what, hint=hint, id="accounts.W005")
+        yield Warning(what, hint=hint, id=f"{LABEL}.W005")
 
 
 def _check_postgresql(database: dict[str, Any]) -> Iterator[CheckMessage]:
@@ -87,11 +90,11 @@ def _check_postgresql(database: dict[str, Any]) -> Iterator[CheckMessage]:
             "The isolation level of the database is not READ COMMITTED:"
             " a write that has waited for its lock would still see the row as it was before.",
             hint="Remove isolation_level from the options of the database.",
-            id="accounts.E012",
+            id=f"{LABEL}.E012",
         )
     if database.get("CONN_MAX_AGE", 0) == 0 and not options.get("pool"):
         yield Warning(
             "CONN_MAX_AGE is 0: each request opens a connection, which costs four times the request itself.",
             hint="Set CONN_MAX_AGE of the database to 60 seconds, or use a pool of connections.",
-            id="accounts.W004",
+            id=f"{LABEL}.W004",
         )

@@ -11,12 +11,15 @@ from django.db import models
 from django.utils.module_loading import import_string
 
 from accounts.adapter import can_feed, get_email_column
+from accounts.apps import AccountsConfig
 from accounts.clerk.profiles import FIELDS
 from accounts.conf import settings
 from accounts.models import AbstractClerkIdentity, ClerkAccount, get_identity_model, is_user_model
 
+LABEL = AccountsConfig.label
 
-@register("accounts")
+
+@register(LABEL)
 def check_identity(**_: object) -> list[CheckMessage]:
     """Check which model stores the identities, and how users of another model are created and written."""
     if not _is_valid_pair():
@@ -26,7 +29,7 @@ def check_identity(**_: object) -> list[CheckMessage]:
                 " and ClerkAccount must store the Clerk identities.",
                 hint="Remove CLERK_IDENTITY_MODEL. Only if your user model inherits AbstractClerkIdentity,"
                 " set it to the same name as AUTH_USER_MODEL.",
-                id="accounts.E017",
+                id=f"{LABEL}.E017",
             )
         ]
     if is_user_model():
@@ -50,7 +53,7 @@ def _check_user_fields() -> Iterator[CheckMessage]:
         yield Error(
             "CLERK_USER_FIELDS is no dictionary.",
             hint='Write which field of Clerk feeds which column: {"email": "email", "first_name": "name"}.',
-            id="accounts.E018",
+            id=f"{LABEL}.E018",
         )
         return
     for field, column in (wanted or {}).items():
@@ -59,7 +62,7 @@ def _check_user_fields() -> Iterator[CheckMessage]:
                 f"CLERK_USER_FIELDS maps {field!r} to {column!r}, which cannot be written.",
                 hint=f"The fields of Clerk are {', '.join(FIELDS)}. The column must be one of your user"
                 " model, a text for a text or a boolean for a boolean, and none of the rights.",
-                id="accounts.E018",
+                id=f"{LABEL}.E018",
             )
 
 
@@ -73,7 +76,7 @@ def _check_create_user() -> Iterator[CheckMessage]:
         yield Error(
             "CLERK_CREATE_USER names no function that can be imported: no new user can sign in.",
             hint="Write its dotted path. It gets the saved identity and returns an unsaved user.",
-            id="accounts.E019",
+            id=f"{LABEL}.E019",
         )
 
 
@@ -82,7 +85,7 @@ def _check_columns() -> Iterator[CheckMessage]:
         yield Warning(
             "The user model has no column for an e-mail address: `link_users` can only match by external_id.",
             hint="Set EMAIL_FIELD of the user model to the name of its column, if it has one.",
-            id="accounts.W006",
+            id=f"{LABEL}.W006",
         )
     if settings.CLERK_CREATE_USER:
         return
@@ -92,7 +95,7 @@ def _check_columns() -> Iterator[CheckMessage]:
             f"The user model demands values that Clerk does not have: {', '.join(demanded)}. A new user"
             " cannot be created, and each first request is 503.",
             hint="Give these columns defaults, or set CLERK_CREATE_USER to a function that sets them.",
-            id="accounts.W007",
+            id=f"{LABEL}.W007",
         )
 
 

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from django.core.checks import CheckMessage, Error, Warning, register
 
+from accounts.apps import AccountsConfig
 from accounts.clerk.fields import EXTRA, parse_extra_fields
 from accounts.clerk.jwks import check_address
 from accounts.clerk.keys import pem_keys
@@ -19,6 +20,7 @@ from accounts.clerk.profiles import PRIMARY_ADDRESS_CLAIMS, parse_claims_map
 from accounts.clerk.publishable import frontend_api
 from accounts.conf import DEFAULTS, LISTS, settings
 
+LABEL = AccountsConfig.label
 ADDRESSES = ("CLERK_ISSUER", "CLERK_JWKS_URL", "CLERK_API_URL")
 # Visible ASCII without blanks, as an HTTP header can carry it.
 HEADER_VALUE = re.compile(r"[!-~]+")
@@ -32,7 +34,7 @@ KEY_VARIABLES = {
 }
 
 
-@register("accounts")
+@register(LABEL)
 def check_settings(**_: object) -> list[CheckMessage]:
     """Check the settings of this project, most of them read from the environment."""
     return [
@@ -53,7 +55,7 @@ def _check_environment() -> Iterator[CheckMessage]:
         yield Error(
             f"{variable} {message}.",
             hint="Correct it in the environment or in .env; .env.example shows the form of each variable.",
-            id="accounts.E001",
+            id=f"{LABEL}.E001",
         )
 
 
@@ -69,7 +71,7 @@ def _check_types() -> Iterator[CheckMessage]:
             yield Error(
                 f"{name} is a {type(value).__name__}.",
                 hint=f"Set it to a {' or '.join(kind.__name__ for kind in kinds)}.",
-                id="accounts.E020",
+                id=f"{LABEL}.E020",
             )
 
 
@@ -81,7 +83,7 @@ def _check_verification() -> Iterator[CheckMessage]:
     yield Error(
         "No session token can be verified: the issuer or its keys are not set.",
         hint="Set CLERK_PUBLISHABLE_KEY, or CLERK_ISSUER together with CLERK_JWKS_URL or CLERK_JWT_KEY.",
-        id="accounts.E002",
+        id=f"{LABEL}.E002",
     )
 
 
@@ -94,7 +96,7 @@ def _check_pem_keys() -> Iterator[CheckMessage]:
         yield Error(
             f"CLERK_JWT_KEY does not parse: {error}",
             hint="Copy the PEM public key from Clerk's dashboard, API keys; several may follow one another.",
-            id="accounts.E004",
+            id=f"{LABEL}.E004",
         )
 
 
@@ -104,13 +106,13 @@ def _check_authorized_parties() -> Iterator[CheckMessage]:
         yield Warning(
             "CLERK_AUTHORIZED_PARTIES is not set: tokens issued to other sites of the instance are accepted.",
             hint="List the origins of your frontends, such as https://app.example.com, separated by commas.",
-            id="accounts.W001",
+            id=f"{LABEL}.W001",
         )
     elif not parties:
         yield Error(
             "CLERK_AUTHORIZED_PARTIES is set and empty: no token can match it.",
-            hint="List the origins of your frontends, or remove the variable.",
-            id="accounts.E005",
+            hint="List the origins of your frontends, or remove the setting.",
+            id=f"{LABEL}.E005",
         )
     for party in parties or ():
         if not is_origin(party):
@@ -118,7 +120,7 @@ def _check_authorized_parties() -> Iterator[CheckMessage]:
                 f"CLERK_AUTHORIZED_PARTIES contains {party!r}, which no browser sends as an origin.",
                 hint="Write scheme, host and optional port in lower case, without blanks, wildcard, default"
                 " port, path or trailing slash: https://app.example.com",
-                id="accounts.E006",
+                id=f"{LABEL}.E006",
             )
 
 
@@ -129,7 +131,7 @@ def _check_addresses() -> Iterator[CheckMessage]:
             yield Error(
                 f"{name} is plain http or on this machine: an attacker can sign in as any user.",
                 hint="Use the https address of Clerk; DJANGO_DEBUG=true allows the local Clerk emulator.",
-                id="accounts.E007",
+                id=f"{LABEL}.E007",
             )
     try:
         if settings.DEBUG and settings.CLERK_JWKS_URL and not settings.CLERK_JWT_KEY:
@@ -138,7 +140,7 @@ def _check_addresses() -> Iterator[CheckMessage]:
         yield Error(
             "CLERK_JWKS_URL is plain http on another machine: an attacker can sign in as any user.",
             hint="Use https. Plain http is allowed on 127.0.0.1, localhost or [::1], for the local emulator.",
-            id="accounts.E014",
+            id=f"{LABEL}.E014",
         )
 
 
@@ -149,7 +151,7 @@ def _check_fields() -> Iterator[CheckMessage]:
         yield Error(
             f"CLERK_EXTRA_FIELDS cannot be used: {error}.",
             hint=f"List some of {', '.join(EXTRA)}, separated by commas.",
-            id="accounts.E021",
+            id=f"{LABEL}.E021",
         )
         return
     try:
@@ -158,7 +160,7 @@ def _check_fields() -> Iterator[CheckMessage]:
         yield Error(
             f"CLERK_CLAIMS does not parse: {error}",
             hint="Write field=claim,field=claim|other: email=email,first_name=first_name|firstName",
-            id="accounts.E008",
+            id=f"{LABEL}.E008",
         )
         return
     other = set(mapping.get("email", ())) - PRIMARY_ADDRESS_CLAIMS
@@ -167,7 +169,7 @@ def _check_fields() -> Iterator[CheckMessage]:
             f"CLERK_CLAIMS: an e-mail address from the claim {', '.join(sorted(other))} is stored as not"
             " verified, since {{user.email_verified}} is about the primary address.",
             hint="Name the claim of {{user.primary_email_address}} email or primary_email_address.",
-            id="accounts.W008",
+            id=f"{LABEL}.W008",
         )
 
 
@@ -177,7 +179,7 @@ def _check_webhook_secrets() -> Iterator[CheckMessage]:
             yield Error(
                 f"CLERK_WEBHOOK_SIGNING_SECRET: secret {number} is not whsec_ followed by base64.",
                 hint="Copy the endpoint's signing secret from Clerk's dashboard; separate several by commas.",
-                id="accounts.E009",
+                id=f"{LABEL}.E009",
             )
 
 
@@ -187,25 +189,25 @@ def _check_keys() -> Iterator[CheckMessage]:
         yield Error(
             "CLERK_PUBLISHABLE_KEY does not decode to the address of a Clerk instance.",
             hint="Copy it again from Clerk's dashboard, API keys: pk_live_... or pk_test_..., no quotes.",
-            id="accounts.E003",
+            id=f"{LABEL}.E003",
         )
     if secret and not HEADER_VALUE.fullmatch(secret):
         yield Error(
             "CLERK_SECRET_KEY contains blanks or characters that an HTTP header cannot carry.",
             hint="Copy it again from Clerk's dashboard, API keys: sk_live_... or sk_test_..., no blanks.",
-            id="accounts.E015",
+            id=f"{LABEL}.E015",
         )
     if not settings.DEBUG and (publishable.startswith("pk_test_") or secret.startswith("sk_test_")):
         yield Warning(
             "The keys of a Clerk development instance are in use with DJANGO_DEBUG off.",
             hint="Use the pk_live_ and sk_live_ keys of the production instance.",
-            id="accounts.W002",
+            id=f"{LABEL}.W002",
         )
     if publishable and secret and publishable.split("_")[1:2] != secret.split("_")[1:2]:
         yield Warning(
             "CLERK_PUBLISHABLE_KEY and CLERK_SECRET_KEY are of different kinds (live, test): two instances.",
             hint="Copy both from the same instance; else the commands sync the users of the other one.",
-            id="accounts.W003",
+            id=f"{LABEL}.W003",
         )
 
 

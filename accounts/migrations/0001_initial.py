@@ -7,6 +7,8 @@ import django.contrib.auth.validators
 import django.utils.timezone
 from django.db import migrations, models
 
+from accounts.apps import AccountsConfig
+
 if TYPE_CHECKING:
     from django.apps.registry import Apps
     from django.db.backends.base.schema import BaseDatabaseSchemaEditor
@@ -16,22 +18,25 @@ SEARCHED = ("email", "first_name", "last_name")
 
 
 def add_prefix_indexes(apps: Apps, schema_editor: BaseDatabaseSchemaEditor) -> None:
-    if _has_users(apps) and schema_editor.connection.vendor == "postgresql":
+    if table := _get_table(apps, schema_editor):
         for column in SEARCHED:
             schema_editor.execute(
-                f"CREATE INDEX people_by_{column}_prefix ON accounts_user (lower({column}) text_pattern_ops)"
+                f"CREATE INDEX people_by_{column}_prefix ON {table} (lower({column}) text_pattern_ops)"
             )
 
 
 def remove_prefix_indexes(apps: Apps, schema_editor: BaseDatabaseSchemaEditor) -> None:
-    if _has_users(apps) and schema_editor.connection.vendor == "postgresql":
+    if _get_table(apps, schema_editor):
         for column in SEARCHED:
             schema_editor.execute(f"DROP INDEX people_by_{column}_prefix")
 
 
-def _has_users(apps: Apps) -> bool:
-    """Return whether the table of users exists: only a project whose user model it is has one."""
-    return not apps.get_model("accounts", "User")._meta.swapped
+def _get_table(apps: Apps, schema_editor: BaseDatabaseSchemaEditor) -> str:
+    """Return the quoted name of the table of users, or "" if there are no such indexes."""
+    model = apps.get_model(AccountsConfig.label, "User")
+    if model._meta.swapped or schema_editor.connection.vendor != "postgresql":
+        return ""
+    return schema_editor.quote_name(model._meta.db_table)
 
 
 class Migration(migrations.Migration):

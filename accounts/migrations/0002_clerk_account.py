@@ -7,6 +7,8 @@ import django.utils.timezone
 from django.conf import settings
 from django.db import migrations, models
 
+from accounts.apps import AccountsConfig
+
 if TYPE_CHECKING:
     from django.apps.registry import Apps
     from django.db.backends.base.schema import BaseDatabaseSchemaEditor
@@ -31,7 +33,7 @@ def remove_prefix_indexes(apps: Apps, schema_editor: BaseDatabaseSchemaEditor) -
 
 def _get_table(apps: Apps, schema_editor: BaseDatabaseSchemaEditor) -> str:
     """Return the quoted name of the table of accounts, or "" if there are no such indexes."""
-    model = apps.get_model("accounts", "ClerkAccount")  # type: ignore[misc] # a clone has no such table
+    model = apps.get_model(AccountsConfig.label, "ClerkAccount")
     if model._meta.swapped or schema_editor.connection.vendor != "postgresql":
         return ""
     return schema_editor.quote_name(model._meta.db_table)
@@ -39,7 +41,7 @@ def _get_table(apps: Apps, schema_editor: BaseDatabaseSchemaEditor) -> str:
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("accounts", "0001_initial"),
+        (AccountsConfig.label, "0001_initial"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

@@ -80,7 +80,7 @@ def _check_webhook_secret() -> Iterator[Finding]:
             "CLERK_WEBHOOK_SIGNING_SECRET is not set: /webhooks/clerk answers 503.",
             why="Changes and deletions in Clerk arrive with the user's next request or not at all.",
             to_do="Add the endpoint in Clerk's dashboard, Webhooks, for user.created, user.updated and "
-            "user.deleted, and set the variable to its signing secret.",
+            "user.deleted, and copy its signing secret into the setting.",
         )
 
 

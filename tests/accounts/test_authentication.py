@@ -128,7 +128,7 @@ def test_logs_contain_neither_token_nor_personal_data(
 
 
 def test_expired_token_is_logged_with_the_seconds(me: Any, caplog: pytest.LogCaptureFixture) -> None:
-    with caplog.at_level(logging.INFO, logger="accounts"):
+    with caplog.at_level(logging.INFO, logger="accounts.sign_in"):
         me(fault="expired")
     (record,) = [record for record in caplog.records if record.name == "accounts.sign_in"]
     assert vars(record)["why"].startswith("expired 35")

@@ -33,7 +33,7 @@ IMPORT = """
 import sys
 from django.conf import settings
 settings.configure(
-    INSTALLED_APPS=["django.contrib.contenttypes", "django.contrib.auth", "accounts"],
+    INSTALLED_APPS=["django.contrib.contenttypes", "django.contrib.auth", "accounts.apps.AccountsConfig"],
     AUTH_USER_MODEL="accounts.User",
 )
 import django

@@ -18,7 +18,7 @@ from tests.ports import free_port
 
 FILES = (
     "admin/css/base.css",
-    "accounts/admin.css",
+    "clerk_sync/admin.css",
     "drf_spectacular_sidecar/swagger-ui-dist/swagger-ui-bundle.js",
 )
 

@@ -57,7 +57,7 @@ def test_secrets_and_development_are_not_sent(path: str) -> None:
 
 def test_a_package_is_sent_completely() -> None:
     assert is_sent("accounts/clerk/keys.py")
-    assert is_sent("accounts/templates/admin/accounts/user/confirm.html")
+    assert is_sent("accounts/templates/clerk_sync/confirm.html")
 
 
 def test_the_image_has_each_package_and_two_files(tmp_path: Path) -> None:

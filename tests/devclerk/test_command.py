@@ -331,7 +331,7 @@ def test_invalid_arguments_are_refused(run: Run, arguments: list[str]) -> None:
 
 def test_without_an_emulator_the_error_says_how_to_start_one(settings: Settings) -> None:
     settings.DEBUG = True
-    with pytest.raises(CommandError, match="start it with `make run`"):
+    with pytest.raises(CommandError, match=r"start it with `manage.py devclerk serve`"):
         call_command("devclerk", "token", "ada", "--clerk-port", "9")
 
 

@@ -47,7 +47,7 @@ def manage(*arguments: str, **environment: str) -> subprocess.CompletedProcess[s
 )
 def test_every_action_needs_debug(settings: Settings, arguments: list[str]) -> None:
     settings.DEBUG = False
-    with pytest.raises(CommandError, match="for development alone and DJANGO_DEBUG is off") as caught:
+    with pytest.raises(CommandError, match="for development alone and DEBUG is off") as caught:
         call_command("devclerk", *arguments)
     assert caught.value.returncode == 1
 

@@ -20,7 +20,7 @@ from tests.docs.names import PACKAGES, error_codes, health_codes, named, variabl
 from webhooks.handlers import EFFECTS
 
 OPERATIONS, REFERENCE = ROOT / "docs/operations.md", ROOT / "docs/reference.md"
-ADOPTING, TESTING = ROOT / "docs/adopting.md", ROOT / "docs/testing-your-app.md"
+INSTALL, TESTING = ROOT / "docs/install.md", ROOT / "docs/testing-your-app.md"
 SETUP, COMPARISON = ROOT / "docs/clerk-setup.md", ROOT / "docs/comparison.md"
 CODE = r"[a-z_0-9]+"
 
@@ -109,7 +109,7 @@ def test_the_series_listed_are_those_that_are_exposed() -> None:
 
 
 def test_every_decision_about_a_link_is_explained() -> None:
-    listed = words("\n".join(first_cells(section(ADOPTING, "What `link_users` decides"))), form=CODE)
+    listed = words("\n".join(first_cells(section(INSTALL, "What `link_users` decides"))), form=CODE)
 
     assert listed == set(Verdict)
 

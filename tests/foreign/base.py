@@ -23,6 +23,9 @@ INSTALLED_APPS = [
     "webhooks",
     "health",
     "tests.foreign.shop",
+    # Their labels are the names of our packages.
+    "tests.foreign.accounts",
+    "tests.foreign.api",
 ]
 MIDDLEWARE = [
     "django.contrib.sessions.middleware.SessionMiddleware",

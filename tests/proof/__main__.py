@@ -77,6 +77,7 @@ PROOFS: tuple[Proof, ...] = (
     Proof("guided.the_token_parser_raises_only_refusals", 120),
     Proof("guided.the_envelope_parser_raises_only_refusals", 120),
     Proof("differential.we_accept_only_what_all_accept", 120),
+    Proof("adoption.each_project_adopts_the_wheel", 400),
     Proof("soaks.memory_stays_flat", 800, only_if_named=True),
 )
 

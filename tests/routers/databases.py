@@ -10,10 +10,13 @@ from typing import Any
 from django.db import connection, connections
 from django.db.models import Model
 
+from accounts.apps import AccountsConfig
+from health.apps import HealthConfig
 from tests.ports import free_port
+from webhooks.apps import WebhooksConfig
 
 ALIASES = ("default", "replica", "primary")
-APP_LABELS = frozenset({"accounts", "webhooks", "health", "auth"})
+APP_LABELS = frozenset({AccountsConfig.label, WebhooksConfig.label, HealthConfig.label, "auth"})
 
 
 class ReplicaRouter:
@@ -46,7 +49,7 @@ class ScatteringRouter(ReplicaRouter):
 
     def db_for_write(self, model: type[Model], **_: Any) -> str | None:
         """Return another database for the webhook events."""
-        return "primary" if model._meta.app_label == "webhooks" else None
+        return "primary" if model._meta.app_label == WebhooksConfig.label else None
 
 
 @contextmanager

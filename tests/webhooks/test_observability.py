@@ -47,9 +47,9 @@ def test_observer_that_raises_does_not_affect_the_event() -> None:
 
 def test_each_event_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
     svix_id = next_id()
-    with caplog.at_level(logging.INFO, logger="webhooks"):
+    with caplog.at_level(logging.INFO, logger="webhooks.handlers"):
         outcome_of(envelope("user.created", user_data()), svix_id=svix_id)
-    [record] = [record for record in caplog.records if record.name.startswith("webhooks")]
+    [record] = [record for record in caplog.records if "webhooks." in record.name]
     assert (record.getMessage(), record.levelname) == ("Webhook event handled", "INFO")
     extra = [getattr(record, name) for name in ("svix_id", "event_type", "clerk_id", "outcome")]
     assert extra == [svix_id, "user.created", "user_1", "created"]

@@ -37,8 +37,8 @@ class Command(BaseCommand):
         """Run one action; raise `CommandError` unless DEBUG is on, because any client gets any token."""
         if not settings.DEBUG:
             raise CommandError(
-                "devclerk is for development alone and DJANGO_DEBUG is off: its tokens would let any client "
-                "in. Set DJANGO_DEBUG=true for this command (`make run` writes it to .run/env), never in "
+                "devclerk is for development alone and DEBUG is off: its tokens would let any client in. "
+                "Turn DEBUG on for this command (a clone: `. .run/env`, or DJANGO_DEBUG=true), never in "
                 "production."
             )
         try:

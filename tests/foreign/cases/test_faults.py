@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from typing import Any
 
-import psycopg
 import pytest
 from django.contrib.auth import get_user_model
 from django.core.checks import ERROR, run_checks
@@ -19,7 +19,6 @@ from accounts.models import ClerkAccount
 from tests.accounts.bulk.commands import run_json
 from tests.foreign.cases.conftest import Project
 from tests.webhooks.deliveries import deliver, envelope, user_data
-from tests.webhooks.trouble import address
 
 pytestmark = pytest.mark.django_db(transaction=True)
 Failures = Callable[[], list[tuple[str | None, str]]]
@@ -99,8 +98,8 @@ def test_failed_update_continues_with_the_stored_row(project: Project, failures:
     """Under ATOMIC_REQUESTS too: the failure must not break the transaction of the view."""
     project.get("ada")
     ada = project.clerk.update("ada", first_name="Augusta")
-    with psycopg.connect(address()) as other:
-        other.execute("SELECT pg_advisory_lock(%s)", [lock_key(ada.id)])
+    with closing(connections["default"].copy()) as other, other.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_lock(%s)", [lock_key(ada.id)])
         response = project.get("ada")
     assert (response.status_code, response.json()["has_profile"]) == (200, True)
     assert failures() == [(ada.id, "lock_timeout")]
