@@ -58,6 +58,11 @@ def url(text: str) -> str:
     return text.rstrip("/")
 
 
+def urls(text: str) -> tuple[str, ...]:
+    """Read a list of absolute web addresses, each without a trailing slash. Raise `Malformed`."""
+    return tuple(map(url, comma_separated(text)))
+
+
 def origins(text: str) -> tuple[str, ...]:
     """Read a list of origins: scheme, host and optional port. Raise `Malformed`."""
     found = comma_separated(text)

@@ -26,7 +26,8 @@ DEFAULT_CLAIMS = (
 EMAIL_MAX, NAME_MAX, IMAGE_URL_MAX = 254, 255, 2048
 
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
-_CLAIM_NAME = re.compile(r"[^\s=|,]+")
+# The name of a claim at the top level of the token: neither a path with dots nor a shortcode.
+_CLAIM_NAME = re.compile(r"[^\s=|,.{}]+")
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
 
@@ -125,7 +126,10 @@ def parse_claims_map(text: str) -> ClaimsMap:
         field, equals, claims = (piece.strip() for piece in part.partition("="))
         names = tuple(name.strip() for name in claims.split("|"))
         if not equals or not all(_CLAIM_NAME.fullmatch(name) for name in names):
-            raise ValueError(f"'{part.strip()}' is not of the form field=claim or field=claim|alternative")
+            raise ValueError(
+                f"'{part.strip()}' is not of the form field=claim or field=claim|alternative;"
+                " a claim is a name at the top level of the token, without dots and braces"
+            )
         if field not in CLAIM_FIELDS:
             raise ValueError(f"'{field}' is not a field; the fields are {', '.join(CLAIM_FIELDS)}")
         if field in mapping:
