@@ -34,6 +34,10 @@ ALLOW_SQLITE = env.flag("ALLOW_SQLITE")
 # False leaves the addresses of the admin out of this process.
 ADMIN_ENABLED = env.flag("DJANGO_ADMIN", default=True)
 
+# The path below which a proxy serves this site; gunicorn reads the same variable and takes it off each path.
+SCRIPT_NAME = env.path_prefix("SCRIPT_NAME")
+FORCE_SCRIPT_NAME = SCRIPT_NAME or None
+
 ROOT_URLCONF = "config.urls"
 # For runserver alone: other servers name `config.wsgi`.
 WSGI_APPLICATION = "config.development.application"
@@ -113,7 +117,7 @@ AUTH_PASSWORD_VALIDATORS = [
 ]
 
 # Static files: whitenoise serves the output of collectstatic; in debug, or without it, files of the packages
-STATIC_URL = "/static/"
+STATIC_URL = f"{SCRIPT_NAME}/static/"
 STATIC_ROOT = BASE_DIR / "staticfiles"
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
