@@ -76,7 +76,7 @@ CAUSES = (
     Cause(
         "or later is required",
         "it is older than this release of Django supports",
-        "Upgrade the database; docs/operations.md names the oldest release.",
+        "Upgrade the database; README.md names the oldest release.",
     ),
     Cause(
         "unable to open database file|readonly database",
