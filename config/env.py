@@ -98,7 +98,7 @@ class Environment:
         """Return the absolute web addresses of a comma separated list, each without a trailing slash."""
         return self._typed(name, values.urls, default=())
 
-    def path_prefix(self, name: str) -> str:
+    def prefix(self, name: str) -> str:
         """Return a path without a trailing slash; empty for the root."""
         return self._typed(name, values.path_prefix, default="")
 

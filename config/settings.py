@@ -35,7 +35,7 @@ ALLOW_SQLITE = env.flag("ALLOW_SQLITE")
 ADMIN_ENABLED = env.flag("DJANGO_ADMIN", default=True)
 
 # The path below which a proxy serves this site; gunicorn reads the same variable and takes it off each path.
-SCRIPT_NAME = env.path_prefix("SCRIPT_NAME")
+SCRIPT_NAME = env.prefix("SCRIPT_NAME")
 FORCE_SCRIPT_NAME = SCRIPT_NAME or None
 
 ROOT_URLCONF = "config.urls"
