@@ -58,7 +58,18 @@ DEFAULTS: Mapping[str, Any] = MappingProxyType(
         "ENV_PROBLEMS": (),
     }
 )
-LISTS = frozenset({"CLERK_WEBHOOK_SIGNING_SECRET", "CLERK_AUTHORIZED_PARTIES", "CLERK_EXTRA_FIELDS"})
+LISTS = frozenset(
+    {"CLERK_ISSUER", "CLERK_WEBHOOK_SIGNING_SECRET", "CLERK_AUTHORIZED_PARTIES", "CLERK_EXTRA_FIELDS"}
+)
+# The least and the greatest value of each number.
+LIMITS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
+    {
+        "CLERK_CLOCK_SKEW_SECONDS": {"low": 0, "high": 300},
+        "HEALTH_MISSED_WEBHOOK_MINUTES": {"low": 0.01, "high": 99_999},
+        "HEALTH_WEBHOOK_LAG_SECONDS": {"low": 1, "high": 1_000_000},
+        "HEALTH_KEYS_STALE_SECONDS": {"low": 1, "high": 1_000_000},
+    }
+)
 
 logger = logging.getLogger(__name__)
 
@@ -115,7 +126,7 @@ def get_verifier() -> SessionVerifier:
     """Return the verifier of session tokens; raise ValueError if the keys cannot be read."""
     return SessionVerifier(
         keys=get_key_source(),
-        issuer=settings.CLERK_ISSUER,
+        issuer=get_issuers(),
         authorized_parties=_get_authorized_parties(),
         audience=settings.CLERK_AUDIENCE or None,
         leeway=settings.CLERK_CLOCK_SKEW_SECONDS,
@@ -132,10 +143,9 @@ def _get_authorized_parties() -> Collection[str] | None:
     return OriginsAndLoopback(parties) if settings.DEBUG and parties is not None else parties
 
 
-def get_issuers() -> Collection[str]:
-    """Return the issuers whose tokens are verified."""
-    issuers: str | Collection[str] = settings.CLERK_ISSUER
-    return (issuers,) if isinstance(issuers, str) else issuers
+def get_issuers() -> tuple[str, ...]:
+    """Return the issuers whose tokens are verified, all with the same keys."""
+    return tuple(settings.CLERK_ISSUER)
 
 
 @cache

@@ -24,12 +24,24 @@ from django.core.exceptions import SuspiciousOperation
 from django.db import InterfaceError, OperationalError
 from django.utils.log import log_response
 from drf_standardized_errors import handler
-from rest_framework.exceptions import APIException, AuthenticationFailed, ParseError, PermissionDenied
+from rest_framework.exceptions import (
+    APIException,
+    AuthenticationFailed,
+    ErrorDetail,
+    NotAuthenticated,
+    ParseError,
+    PermissionDenied,
+)
 from rest_framework.renderers import JSONRenderer
+from rest_framework.request import Request
 from rest_framework.response import Response
 
-from accounts.authentication import ServiceUnavailable
+from accounts.authentication import ClerkAuthentication, ServiceUnavailable
 from accounts.permissions import ReverificationRequired
+
+# The scheme may be a token without one, so that no part of the header is repeated.
+NO_SCHEME = "The Authorization header has no scheme. Send: Authorization: Bearer <token>"
+OTHER_SCHEME = "The scheme of the Authorization header is not Bearer. Send: Authorization: Bearer <token>"
 
 logger = logging.getLogger(__name__)
 
@@ -53,6 +65,8 @@ class ExceptionHandler(handler.ExceptionHandler):
 
     def format_exception(self, exc: APIException) -> dict[str, object]:
         """Return the body; Clerk's frontend hook looks for `clerk_error` beside the errors."""
+        if isinstance(exc, NotAuthenticated) and (fault := _find_fault_of_header(self.context["request"])):
+            exc.detail = ErrorDetail(fault, exc.default_code)
         if not isinstance(exc, ReverificationRequired):
             return dict(super().format_exception(exc))
         plain = PermissionDenied(exc.default_detail, exc.default_code)
@@ -89,3 +103,15 @@ class ExceptionHandler(handler.ExceptionHandler):
             level="warning",
             exception=None if exc is self.exc else self.exc,
         )
+
+
+def _find_fault_of_header(request: Request | None) -> str:
+    """Return why the Authorization header of a request for ClerkAuthentication holds no token, or ""."""
+    classes = getattr(request, "authenticators", None) or ()
+    if request is None or not any(isinstance(each, ClerkAuthentication) for each in classes):
+        return ""
+    header = request.META.get("HTTP_AUTHORIZATION", "").strip()
+    scheme, blank, _ = header.partition(" ")
+    if not header or scheme.lower() == "bearer":  # none, or a token that was left to another class
+        return ""
+    return OTHER_SCHEME if blank else NO_SCHEME

@@ -6,7 +6,7 @@ A message names the option at fault and never repeats a value: the address holds
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -29,10 +29,26 @@ POSTGRESQL_OPTIONS = {
     "keepalives_idle": 10,  # seconds without traffic until the first probe
     "keepalives_interval": 5,  # seconds between probes
 }
+# Options of libpq that it reads as whole numbers, and only when it connects.
+NUMBER_OPTIONS = (
+    "connect_timeout",
+    "keepalives",
+    "keepalives_count",
+    "keepalives_idle",
+    "keepalives_interval",
+    "tcp_user_timeout",
+)
+# Options that name the server. libpq judges the others alone, without a connection to any server.
+PLACE_OPTIONS = frozenset({"host", "hostaddr", "port", "user", "password", "dbname", "service"})
+# No file exists below a folder that does not: a connection to it ends at once, without the network.
+NO_SOCKET_FOLDER = "/nonexistent"
+# Servers that refuse writes, or that may.
+STANDBYS = frozenset({"read-only", "standby", "prefer-standby"})
 # Booleans of Django in the query of the address; django-environ leaves "false" a (true) text.
 DATABASE_FLAGS = ("ATOMIC_REQUESTS", "AUTOCOMMIT", "CONN_HEALTH_CHECKS", "DISABLE_SERVER_SIDE_CURSORS")
 # Options of Django and psycopg that an address can hold, beside those of libpq and of the pool.
 DRIVER_OPTIONS = frozenset({"assume_role", "isolation_level", "prepare_threshold", "server_side_binding"})
+SERVER_SETTINGS = "; settings of the server are written options=-c%20name%3Dvalue"
 # As many as the image has threads: one that waits in a first request takes no connection from the others.
 POOL_MAX_SIZE = 8
 POOL_MIN_SIZE = 4
@@ -95,11 +111,14 @@ def _sqlite(entry: dict[str, Any], *, root: Path) -> dict[str, Any]:
 def _postgresql(entry: dict[str, Any]) -> dict[str, Any]:
     options = entry["OPTIONS"]
     pool = _take_pool(options)
-    _refuse_unknown(options, known=_libpq_options() | DRIVER_OPTIONS)
+    _refuse_unknown(options, known=_libpq_options() | DRIVER_OPTIONS, advice=SERVER_SETTINGS)
+    _refuse_standby(options)
     if "server_side_binding" in options:
         options["server_side_binding"] = _query_flag(
             options["server_side_binding"], name="server_side_binding"
         )
+    _refuse_malformed_numbers(options)
+    _refuse_unusable(options)
     # Django refuses persistent connections together with a pool.
     age = entry.get("CONN_MAX_AGE", 0 if pool else CONN_MAX_AGE_SECONDS)
     if age is not None and (isinstance(age, bool) or not isinstance(age, int) or age < 0):
@@ -133,18 +152,58 @@ def _take_pool(options: dict[str, Any]) -> dict[str, Any]:
     return {"pool": sizes}
 
 
-def _refuse_unknown(options: Iterable[str], *, known: Collection[str]) -> None:
+def _refuse_standby(options: Mapping[str, Any]) -> None:
+    if options.get("target_session_attrs") in STANDBYS:
+        raise Malformed("has a target_session_attrs that may choose a server without writes: use read-write")
+
+
+def _refuse_malformed_numbers(options: Mapping[str, Any]) -> None:
+    """Raise `Malformed` for a text in an option that libpq or psycopg reads as a number when it connects."""
+    for name in (*NUMBER_OPTIONS, "prepare_threshold"):
+        try:
+            whole_number(str(options.get(name, 0)), low=0, high=999_999_999)
+        except Malformed:
+            raise Malformed(f"has a {name} that is not a whole number") from None
+
+
+def _refuse_unusable(options: Mapping[str, Any]) -> None:
+    """Raise `Malformed` for an option whose value libpq refuses before it connects to any server.
+
+    libpq itself decides, so that this list of names and values never grows old. Its text, which holds the
+    value, is compared and not shown.
+    """
+    usual = _connection_error({})
+    for name in sorted(options.keys() - DRIVER_OPTIONS - PLACE_OPTIONS):
+        if _connection_error({name: str(options[name])}) != usual:
+            raise Malformed(f"has a {name} with a value that libpq does not accept")
+
+
+def _connection_error(options: Mapping[str, str]) -> bytes:
+    """Return the error of a connection with these options to a socket that does not exist."""
+    from psycopg.conninfo import make_conninfo  # noqa: PLC0415 - psycopg need not be installed for SQLite
+    from psycopg.pq import PGconn  # noqa: PLC0415 - the same
+
+    text = make_conninfo(host=NO_SOCKET_FOLDER, dbname="none", user="none", **options)
+    connection = PGconn.connect_start(text.encode())
+    try:
+        return connection.error_message
+    finally:
+        connection.finish()
+
+
+def _refuse_unknown(options: Iterable[str], *, known: Collection[str], advice: str = "") -> None:
     unknown = min(set(options) - set(known), default=None)
     if unknown is not None:
         # Anything but a name may be a part of a password that is not percent-encoded.
         name = unknown if re.fullmatch(r"[A-Za-z_]{1,40}", unknown) else "whose name is malformed"
-        raise Malformed(f"has an unknown option {name}")
+        raise Malformed(f"has an unknown option {name}{advice}")
 
 
 def _libpq_options() -> frozenset[str]:
     from psycopg.pq import Conninfo  # noqa: PLC0415 - psycopg need not be installed for SQLite
 
-    return frozenset(option.keyword.decode() for option in Conninfo.get_defaults())
+    # A connection for replication takes no ordinary statements.
+    return frozenset(option.keyword.decode() for option in Conninfo.get_defaults()) - {"replication"}
 
 
 def _query_flag(value: object, *, name: str) -> bool:

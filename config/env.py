@@ -34,6 +34,8 @@ class Environment:
 
     def __init__(self, variables: Mapping[str, str]) -> None:
         self._variables = variables
+        self._read: set[str] = set()
+        self._secrets: set[str] = set()
         self.problems: list[Problem] = []
 
     @classmethod
@@ -51,10 +53,12 @@ class Environment:
 
     def text(self, name: str, *, default: str = "") -> str:
         """Return the stripped text; an empty one counts as not set."""
+        self._read.add(name)
         return self._variables.get(name, "").strip() or default
 
     def secret(self, name: str) -> str:
         """Return the text of `name`, or of the file that `name`_FILE names."""
+        self._secrets |= {name, f"{name}_FILE"}
         text, path = self.text(name), self.text(f"{name}_FILE")
         if not path:
             return text
@@ -62,10 +66,13 @@ class Environment:
             self.reject(f"{name}_FILE", message=f"is set together with {name}: set one of the two")
             return text
         try:
-            return Path(path).read_text(encoding="utf-8").strip()
+            content = Path(path).read_text(encoding="utf-8").strip()
         except (OSError, ValueError):
             self.reject(f"{name}_FILE", message="must name a UTF-8 text file that this process can read")
             return ""
+        if not content:
+            self.reject(f"{name}_FILE", message="must name a file with the value, and that file is empty")
+        return content
 
     def flag(self, name: str, *, default: bool = False) -> bool:
         """Return a boolean."""
@@ -86,6 +93,14 @@ class Environment:
     def url(self, name: str, *, default: str = "") -> str:
         """Return an absolute web address without a trailing slash."""
         return self._typed(name, values.url, default=default)
+
+    def urls(self, name: str) -> tuple[str, ...]:
+        """Return the absolute web addresses of a comma separated list, each without a trailing slash."""
+        return self._typed(name, values.urls, default=())
+
+    def prefix(self, name: str) -> str:
+        """Return a path without a trailing slash; empty for the root."""
+        return self._typed(name, values.path_prefix, default="")
 
     def origins(self, name: str) -> tuple[str, ...]:
         """Return the origins of a comma separated list."""
@@ -116,6 +131,12 @@ class Environment:
             self.reject(name, message="must name a folder that this process can write to")
             return ""
         return path
+
+    def reject_unread_files(self) -> None:
+        """Record each `X_FILE` that is set although only the variable `X` itself is read."""
+        for name in sorted(self._read - self._secrets):
+            if self.text(f"{name}_FILE"):
+                self.reject(f"{name}_FILE", message=f"is not read, only secrets are: set {name} itself")
 
     def reject(self, name: str, *, message: str) -> None:
         """Record that `name` cannot be used. `message` continues the sentence and omits the value."""

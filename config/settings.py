@@ -14,6 +14,7 @@ from accounts.clerk.origins import LOOPBACK_ORIGIN
 from accounts.clerk.outgoing import VERSION
 from accounts.clerk.profiles import DEFAULT_CLAIMS
 from accounts.clerk.publishable import frontend_api
+from accounts.conf import LIMITS
 from config.env import Environment
 from config.logging import logging_config
 from config.values import comma_separated
@@ -33,6 +34,10 @@ ALLOWED_HOSTS = list(env.hosts("DJANGO_ALLOWED_HOSTS"))
 ALLOW_SQLITE = env.flag("ALLOW_SQLITE")
 # False leaves the addresses of the admin out of this process.
 ADMIN_ENABLED = env.flag("DJANGO_ADMIN", default=True)
+
+# The path below which a proxy serves this site; gunicorn reads the same variable and takes it off each path.
+SCRIPT_NAME = env.prefix("SCRIPT_NAME")
+FORCE_SCRIPT_NAME = SCRIPT_NAME or None
 
 ROOT_URLCONF = "config.urls"
 # For runserver alone: other servers name `config.wsgi`.
@@ -113,7 +118,7 @@ AUTH_PASSWORD_VALIDATORS = [
 ]
 
 # Static files: whitenoise serves the output of collectstatic; in debug, or without it, files of the packages
-STATIC_URL = "/static/"
+STATIC_URL = f"{SCRIPT_NAME}/static/"
 STATIC_ROOT = BASE_DIR / "staticfiles"
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
@@ -142,13 +147,21 @@ CORS_ALLOWED_ORIGINS = list(env.origins("CORS_ALLOWED_ORIGINS"))
 CORS_ALLOWED_ORIGIN_REGEXES = [LOOPBACK_ORIGIN] if DEBUG else []
 CORS_URLS_REGEX = r"^/api/"
 CORS_ALLOW_CREDENTIALS = False
-CORS_ALLOW_HEADERS = [*default_headers, "x-request-id"]
+# The last four carry the trace of a request: Sentry's and those of the W3C.
+CORS_ALLOW_HEADERS = [
+    *default_headers,
+    "x-request-id",
+    "sentry-trace",
+    "baggage",
+    "traceparent",
+    "tracestate",
+]
 CORS_EXPOSE_HEADERS = ["Retry-After", "X-Request-ID", "WWW-Authenticate"]
 
 # Clerk
 CLERK_PUBLISHABLE_KEY = env.text("CLERK_PUBLISHABLE_KEY")
 _frontend_api = frontend_api(CLERK_PUBLISHABLE_KEY)
-CLERK_ISSUER = env.url("CLERK_ISSUER", default=_frontend_api)
+CLERK_ISSUER = ",".join(env.urls("CLERK_ISSUER")) or _frontend_api
 CLERK_JWKS_URL = env.url(
     "CLERK_JWKS_URL", default=f"{_frontend_api}/.well-known/jwks.json" if _frontend_api else ""
 )
@@ -161,7 +174,9 @@ CLERK_AUTHORIZED_PARTIES: tuple[str, ...] | None = (
     env.comma_separated("CLERK_AUTHORIZED_PARTIES") if env.has("CLERK_AUTHORIZED_PARTIES") else None
 )
 CLERK_AUDIENCE = env.text("CLERK_AUDIENCE")
-CLERK_CLOCK_SKEW_SECONDS = env.integer("CLERK_CLOCK_SKEW_SECONDS", default=5, high=300)
+CLERK_CLOCK_SKEW_SECONDS = env.integer(
+    "CLERK_CLOCK_SKEW_SECONDS", default=5, **LIMITS["CLERK_CLOCK_SKEW_SECONDS"]
+)
 CLERK_ALLOW_MISSING_AZP = env.flag("CLERK_ALLOW_MISSING_AZP")
 CLERK_ALLOW_TEMPLATE_TOKENS = env.flag("CLERK_ALLOW_TEMPLATE_TOKENS")
 CLERK_ALLOW_PENDING_SESSIONS = env.flag("CLERK_ALLOW_PENDING_SESSIONS")
@@ -173,13 +188,19 @@ CLERK_IGNORE_FOREIGN_TOKENS = env.flag("CLERK_IGNORE_FOREIGN_TOKENS", default=Tr
 # Health
 HEALTH_TOKEN = env.secret("HEALTH_TOKEN")
 HEALTH_PORT = env.integer("HEALTH_PORT", default=0, low=1, high=65_535)  # 0: no listener
-HEALTH_MISSED_WEBHOOK_MINUTES = env.number("HEALTH_MISSED_WEBHOOK_MINUTES", default=10, low=0.01, high=99_999)
-HEALTH_WEBHOOK_LAG_SECONDS = env.integer("HEALTH_WEBHOOK_LAG_SECONDS", default=300, low=1, high=1_000_000)
+HEALTH_MISSED_WEBHOOK_MINUTES = env.number(
+    "HEALTH_MISSED_WEBHOOK_MINUTES", default=10, **LIMITS["HEALTH_MISSED_WEBHOOK_MINUTES"]
+)
+HEALTH_WEBHOOK_LAG_SECONDS = env.integer(
+    "HEALTH_WEBHOOK_LAG_SECONDS", default=300, **LIMITS["HEALTH_WEBHOOK_LAG_SECONDS"]
+)
 # prometheus-client reads the environment itself and does not check the folder.
 os.environ.pop("PROMETHEUS_MULTIPROC_DIR", None)
 if _series := env.folder("PROMETHEUS_MULTIPROC_DIR"):
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = _series
-HEALTH_KEYS_STALE_SECONDS = env.integer("HEALTH_KEYS_STALE_SECONDS", default=3600, low=1, high=1_000_000)
+HEALTH_KEYS_STALE_SECONDS = env.integer(
+    "HEALTH_KEYS_STALE_SECONDS", default=3600, **LIMITS["HEALTH_KEYS_STALE_SECONDS"]
+)
 
 # API
 _ERROR_STATUSES = ["400", "401", "403", "404", "405", "415", "429", "500", "503"]
@@ -223,4 +244,5 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
     "SWAGGER_UI_SETTINGS": {"deepLinking": True, "tryItOutEnabled": True, "validatorUrl": None},
 }
 
+env.reject_unread_files()
 ENV_PROBLEMS = tuple(env.problems)

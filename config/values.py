@@ -58,6 +58,18 @@ def url(text: str) -> str:
     return text.rstrip("/")
 
 
+def urls(text: str) -> tuple[str, ...]:
+    """Read a list of absolute web addresses, each without a trailing slash. Raise `Malformed`."""
+    return tuple(map(url, comma_separated(text)))
+
+
+def path_prefix(text: str) -> str:
+    """Read the path below which the site is served. Raise `Malformed`."""
+    if not re.fullmatch(r"(/[A-Za-z0-9._~-]+)+", text):
+        raise Malformed("must be a path such as /users, with a slash at its start and none at its end")
+    return text
+
+
 def origins(text: str) -> tuple[str, ...]:
     """Read a list of origins: scheme, host and optional port. Raise `Malformed`."""
     found = comma_separated(text)

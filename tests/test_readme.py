@@ -8,6 +8,9 @@ import sys
 import tomllib
 from pathlib import Path
 
+from django import VERSION
+from django.db.backends.postgresql.features import DatabaseFeatures
+
 from tests.docs.documents import ROOT, blocks, section
 
 README = ROOT / "README.md"
@@ -43,3 +46,9 @@ def test_the_supported_versions_are_those_of_the_project() -> None:
     assert f"| Python | {project['requires-python'].removeprefix('>=')} or newer |" in table
     assert f"| Django | {lowest} to {major}.{int(minor) - 1};" in table
     assert f"| Django REST framework | {rest_framework} or newer |" in table
+    # Django refuses older servers itself, and `clerk_doctor` says so.
+    (postgresql,) = re.findall(r"PostgreSQL (\d+) or newer", table)
+    lowest_server = DatabaseFeatures.minimum_database_version
+    assert lowest_server is not None
+    assert int(postgresql) <= lowest_server[0]
+    assert VERSION[:2] > (5, 2) or int(postgresql) == lowest_server[0]

@@ -6,6 +6,6 @@ The checks read the settings when they run, and no message contains a secret. `m
 
 from __future__ import annotations
 
-from accounts.checks import database, identity, settings
+from accounts.checks import authentication, database, identity, settings
 
-__all__ = ["database", "identity", "settings"]
+__all__ = ["authentication", "database", "identity", "settings"]

@@ -17,6 +17,7 @@ from accounts.db import WriteDatabaseModel, write_alias
 from accounts.models import User
 
 LABEL = AccountsConfig.label
+ADDRESS_VARIABLES = frozenset({"DATABASE_URL", "DATABASE_URL_FILE"})
 
 
 @register(LABEL)
@@ -25,9 +26,12 @@ def check_database(**_: object) -> list[CheckMessage]:
     database = settings.DATABASES.get(write_alias())
     if database is None:
         return []  # check_routers reports it
+    if any(variable in ADDRESS_VARIABLES for variable, _ in settings.ENV_PROBLEMS):
+        return []  # another check reports the address; the entry is only what replaces it
     is_sqlite = database["ENGINE"].endswith(".sqlite3")
     return [
         *(_check_sqlite() if is_sqlite else _check_postgresql(database)),
+        *_check_autocommit(database),
         *_check_atomic_requests(database),
     ]
 
@@ -60,6 +64,15 @@ def _check_sqlite() -> Iterator[CheckMessage]:
             "The database is SQLite and DEBUG is off: one writer at a time, on one machine.",
             hint="Use a PostgreSQL database, or set ALLOW_SQLITE to true to accept these limits.",
             id=f"{LABEL}.E010",
+        )
+
+
+def _check_autocommit(database: dict[str, Any]) -> Iterator[CheckMessage]:
+    if not database.get("AUTOCOMMIT", True):
+        yield Error(
+            "AUTOCOMMIT of the database is off: no transaction of a sync is committed.",
+            hint="Remove AUTOCOMMIT from the database (autocommit from DATABASE_URL).",
+            id=f"{LABEL}.E022",
         )
 
 

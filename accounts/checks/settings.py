@@ -6,24 +6,22 @@ import base64
 import ipaddress
 import re
 import socket
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from urllib.parse import urlsplit
 
 from django.core.checks import CheckMessage, Error, Warning, register
 
 from accounts.apps import AccountsConfig
+from accounts.checks.values import check_values
 from accounts.clerk.fields import EXTRA, parse_extra_fields
 from accounts.clerk.jwks import check_address
 from accounts.clerk.keys import pem_keys
 from accounts.clerk.origins import is_origin
 from accounts.clerk.profiles import PRIMARY_ADDRESS_CLAIMS, parse_claims_map
-from accounts.clerk.publishable import frontend_api
-from accounts.conf import DEFAULTS, LISTS, settings
+from accounts.clerk.publishable import frontend_api, is_secret_key
+from accounts.conf import DEFAULTS, LIMITS, LISTS, settings
 
 LABEL = AccountsConfig.label
-ADDRESSES = ("CLERK_ISSUER", "CLERK_JWKS_URL", "CLERK_API_URL")
-# Visible ASCII without blanks, as an HTTP header can carry it.
-HEADER_VALUE = re.compile(r"[!-~]+")
 LOOPBACK_NAMES = re.compile(r"(.*\.)?(localhost|localdomain)|localhost[46]|ip6-(localhost|loopback)")
 KEY_VARIABLES = {
     "CLERK_PUBLISHABLE_KEY",
@@ -37,9 +35,10 @@ KEY_VARIABLES = {
 @register(LABEL)
 def check_settings(**_: object) -> list[CheckMessage]:
     """Check the settings of this project, most of them read from the environment."""
+    if wrong_types := list(_check_types()):
+        return [*_check_environment(), *wrong_types]  # the other checks could not read these
     return [
         *_check_environment(),
-        *_check_types(),
         *_check_verification(),
         *_check_pem_keys(),
         *_check_authorized_parties(),
@@ -47,6 +46,7 @@ def check_settings(**_: object) -> list[CheckMessage]:
         *_check_fields(),
         *_check_webhook_secrets(),
         *_check_keys(),
+        *check_values(),
     ]
 
 
@@ -61,6 +61,14 @@ def _check_environment() -> Iterator[CheckMessage]:
 
 def _check_types() -> Iterator[CheckMessage]:
     """Check the settings of a project that does not read them from the environment."""
+    for name in sorted(LISTS):
+        value = getattr(settings, name)
+        if value is not None and not _is_list_of_texts(value):
+            yield Error(
+                f"{name} is no list of texts.",
+                hint="Set it to a list or tuple of texts, or to one text with commas.",
+                id=f"{LABEL}.E020",
+            )
     for name, default in DEFAULTS.items():
         value = getattr(settings, name)
         is_number = isinstance(default, int) and not isinstance(default, bool)
@@ -73,6 +81,16 @@ def _check_types() -> Iterator[CheckMessage]:
                 hint=f"Set it to a {' or '.join(kind.__name__ for kind in kinds)}.",
                 id=f"{LABEL}.E020",
             )
+        elif name in LIMITS and not LIMITS[name]["low"] <= value <= LIMITS[name]["high"]:
+            yield Error(
+                f"{name} is out of range.",
+                hint=f"Set it to a number from {LIMITS[name]['low']} to {LIMITS[name]['high']}.",
+                id=f"{LABEL}.E020",
+            )
+
+
+def _is_list_of_texts(value: object) -> bool:
+    return isinstance(value, Collection) and all(isinstance(each, str) for each in value)
 
 
 def _check_verification() -> Iterator[CheckMessage]:
@@ -125,8 +143,9 @@ def _check_authorized_parties() -> Iterator[CheckMessage]:
 
 
 def _check_addresses() -> Iterator[CheckMessage]:
-    for name in ADDRESSES:
-        address = getattr(settings, name)
+    addresses = [("CLERK_ISSUER", issuer) for issuer in settings.CLERK_ISSUER]
+    addresses += [(name, getattr(settings, name)) for name in ("CLERK_JWKS_URL", "CLERK_API_URL")]
+    for name, address in addresses:
         if not settings.DEBUG and address and not _is_trustworthy(address):
             yield Error(
                 f"{name} is plain http or on this machine: an attacker can sign in as any user.",
@@ -191,9 +210,10 @@ def _check_keys() -> Iterator[CheckMessage]:
             hint="Copy it again from Clerk's dashboard, API keys: pk_live_... or pk_test_..., no quotes.",
             id=f"{LABEL}.E003",
         )
-    if secret and not HEADER_VALUE.fullmatch(secret):
+    if secret and not is_secret_key(secret):
         yield Error(
-            "CLERK_SECRET_KEY contains blanks or characters that an HTTP header cannot carry.",
+            "CLERK_SECRET_KEY is not a secret key of Clerk's: sk_live_ or sk_test_ and one word of printable"
+            " characters.",
             hint="Copy it again from Clerk's dashboard, API keys: sk_live_... or sk_test_..., no blanks.",
             id=f"{LABEL}.E015",
         )
@@ -203,7 +223,7 @@ def _check_keys() -> Iterator[CheckMessage]:
             hint="Use the pk_live_ and sk_live_ keys of the production instance.",
             id=f"{LABEL}.W002",
         )
-    if publishable and secret and publishable.split("_")[1:2] != secret.split("_")[1:2]:
+    if publishable and is_secret_key(secret) and publishable.split("_")[1:2] != secret.split("_")[1:2]:
         yield Warning(
             "CLERK_PUBLISHABLE_KEY and CLERK_SECRET_KEY are of different kinds (live, test): two instances.",
             hint="Copy both from the same instance; else the commands sync the users of the other one.",

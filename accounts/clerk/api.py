@@ -21,7 +21,7 @@ from accounts.clerk.payloads import read_payload
 from accounts.clerk.retries import Retries
 from accounts.clerk.times import parse_http_date
 
-API_VERSION = "2025-04-10"
+API_VERSION = "2026-05-12"
 DEFAULT_URL = "https://api.clerk.com"
 PAGE_SIZE = 500  # Clerk's maximum; for a larger number Clerk returns ten rows, and no error
 OFFSET_OVERLAP = 50  # between pages by offset, up to so many deletions skip no user

@@ -27,7 +27,8 @@ PRIMARY_ADDRESS_CLAIMS = frozenset(
 # Users write it themselves, so it feeds no field.
 UNSAFE_CLAIMS = frozenset({"unsafe_metadata", "unsafeMetadata"})
 
-_CLAIM_NAME = re.compile(r"[^\s=|,]+")
+# The name of a claim at the top level of the token: neither a path with dots nor a shortcode.
+_CLAIM_NAME = re.compile(r"[^\s=|,.{}]+")
 
 
 class Source(IntEnum):
@@ -153,7 +154,10 @@ def parse_claims_map(text: str, *, extra_fields: Collection[str] = ()) -> Claims
         field, equals, claims = (piece.strip() for piece in part.partition("="))
         names = tuple(name.strip() for name in claims.split("|"))
         if not equals or not all(_CLAIM_NAME.fullmatch(name) for name in names):
-            raise ValueError(f"'{part.strip()}' is not of the form field=claim or field=claim|alternative")
+            raise ValueError(
+                f"'{part.strip()}' is not of the form field=claim or field=claim|alternative;"
+                " a claim is a name at the top level of the token, without dots and braces"
+            )
         _check_fed_field(field, names, extra_fields=extra_fields)
         if field in mapping:
             raise ValueError(f"'{field}' appears twice; write alternatives as {field}=one|two")

@@ -1,6 +1,7 @@
-"""Publishable keys: the address of the instance's frontend API.
+"""Clerk's keys of an instance: the address in a publishable key, and the form of a secret key.
 
-The format is Clerk's: `pk_live_` or `pk_test_`, then base64 of the frontend API's host and a dollar sign.
+The formats are Clerk's. A publishable key is `pk_live_` or `pk_test_`, then base64 of the frontend API's host
+and a dollar sign.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ KEY = re.compile(r"pk_(?:live|test)_([A-Za-z0-9+/_-]+)={0,2}")
 HOST = re.compile(
     r"(?=.{1,253}\$)(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z][a-z0-9-]{0,61}[a-z0-9]\$", re.ASCII
 )
+# As an HTTP header can carry it.
+SECRET_KEY = re.compile(r"sk_(?:live|test)_[!-~]+")
 
 
 def frontend_api(key: str) -> str:
@@ -25,3 +28,8 @@ def frontend_api(key: str) -> str:
     except ValueError:
         return ""
     return f"https://{decoded.removesuffix('$')}" if HOST.fullmatch(decoded) else ""
+
+
+def is_secret_key(key: str) -> bool:
+    """Return whether the text has the form of a secret key; others may be secrets of another system."""
+    return SECRET_KEY.fullmatch(key) is not None

@@ -77,12 +77,14 @@ class SessionClaims(SessionContents):
 class SessionVerifier:
     """The verification rules of one Clerk instance; each `allow_...` option that is true weakens them.
 
+    `issuer` is one address or several: the domains of an instance (satellites), whose tokens have one key.
+
     `allow_impersonation` is true by default: the authentication class then checks the user's permissions.
     Any `azp` is accepted if `authorized_parties` is None, any `aud` if `audience` is. `leeway` is in seconds.
     """
 
     keys: KeySource
-    issuer: str
+    issuer: str | Collection[str]
     authorized_parties: Collection[str] | None = None
     audience: str | None = None
     leeway: float = 5
@@ -90,6 +92,12 @@ class SessionVerifier:
     allow_template_tokens: bool = False
     allow_pending_sessions: bool = False
     allow_impersonation: bool = True
+    # A tuple: `in` then accepts a claim of any type, and compares as fast as one text does.
+    _issuers: tuple[str, ...] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        issuers = (self.issuer,) if isinstance(self.issuer, str) else tuple(self.issuer)
+        object.__setattr__(self, "_issuers", issuers)
 
     def verify(self, token: str, *, now: float | None = None) -> SessionClaims:
         """Return the verified claims of the session; `now` is in epoch seconds, by default the current time.
@@ -129,9 +137,9 @@ class SessionVerifier:
         return jws.header, payload
 
     def _has_own_issuer(self, payload: bytes) -> bool:
-        """Return whether `iss` is our issuer. The payload is not verified: the result may only be counted."""
+        """Return whether `iss` is one of ours. The payload is not verified: the result is only counted."""
         try:
-            return decode_object(payload).get("iss") == self.issuer
+            return decode_object(payload).get("iss") in self._issuers
         except InvalidToken:
             return False
 
@@ -165,7 +173,7 @@ class SessionVerifier:
     def _check_claims(
         self, header: Mapping[str, Any], payload: dict[str, Any], *, now: float
     ) -> SessionClaims:
-        if payload.get("iss") != self.issuer:
+        if payload.get("iss") not in self._issuers:
             raise InvalidToken("token_invalid_issuer")
         user_id = _check_user_id(payload.get("sub"))
         session_id = self._check_session_id(payload)

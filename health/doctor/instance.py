@@ -19,8 +19,9 @@ from accounts.clerk.jwks import (
     fetch_document,
     keys_of_pem,
 )
+from accounts.clerk.publishable import is_secret_key
 from accounts.clerk.times import parse_http_date
-from accounts.conf import settings
+from accounts.conf import get_issuers, settings
 from health.doctor.findings import Finding, error, ok, warning
 
 TIMEOUT_SECONDS = 5.0
@@ -34,6 +35,7 @@ class PublishedKeys:
     """The answer of CLERK_JWKS_URL: its keys or the problem, and by how much our clock is ahead."""
 
     keys: Collection[RSAPublicKey] = ()
+    ids: Collection[str] = ()
     ahead_seconds: float | None = None
     problem: str = ""
     next_step: str = ""
@@ -48,6 +50,8 @@ def examine_instance(*, clock: Clock) -> Iterator[Finding]:
         yield _check_keys(published)
     if published.ahead_seconds is not None:
         yield _check_clock(published.ahead_seconds)
+    yield from _check_instance_id(published.ids)
+    yield from _check_satellites(published.keys, clock=clock)
     if settings.CLERK_JWT_KEY and published.keys:
         yield _check_pem(pem_keys, published=published.keys)
     # Without any key, an earlier finding has named the cause.
@@ -64,13 +68,16 @@ def _fetch(url: str, *, clock: Clock) -> PublishedKeys:
     try:
         document = fetch_document(url, timeout=TIMEOUT_SECONDS)
     except FetchFailed as failure:
-        return PublishedKeys(problem=failure.reason.replace("_", " "), next_step=failure.next_step)
+        next_step = failure.next_step
+        if not url.endswith("/jwks.json"):
+            next_step += " The address of Clerk's keys ends in /.well-known/jwks.json."
+        return PublishedKeys(problem=failure.reason.replace("_", " "), next_step=next_step)
     ahead_seconds = _measure_clock(document, requested_at=requested_at)
     if document.seconds > FETCH_TIMEOUT_SECONDS:
         problem = f"it took {document.seconds:.1f} s, and a process waits {FETCH_TIMEOUT_SECONDS:.0f} s"
         next_step = "Check the network and the proxy to Clerk."
         return PublishedKeys(ahead_seconds=ahead_seconds, problem=problem, next_step=next_step)
-    return PublishedKeys(keys=document.keys.values(), ahead_seconds=ahead_seconds)
+    return PublishedKeys(keys=document.keys.values(), ids=tuple(document.keys), ahead_seconds=ahead_seconds)
 
 
 def _measure_clock(document: KeyDocument, *, requested_at: datetime) -> float | None:
@@ -103,6 +110,39 @@ def _check_keys(published: PublishedKeys) -> Finding:
         return warning(what, why=why, to_do=published.next_step)
     why = "No session token can be verified: every request is 503."
     return error(what, why=why, to_do=published.next_step)
+
+
+def _check_instance_id(ids: Collection[str]) -> Iterator[Finding]:
+    """Compare CLERK_INSTANCE_ID with the ids of the public keys, which begin with the instance's."""
+    wanted = settings.CLERK_INSTANCE_ID
+    if not wanted or not ids:
+        return
+    if wanted in ids:
+        yield ok("CLERK_INSTANCE_ID is the instance of the public keys.")
+        return
+    yield error(
+        f"CLERK_INSTANCE_ID is not the instance of the public keys, which is {' or '.join(sorted(ids))}.",
+        why="Each delivery of this instance is refused: 400 wrong_instance.",
+        to_do="Correct CLERK_INSTANCE_ID, or remove it.",
+    )
+
+
+def _check_satellites(keys: Collection[RSAPublicKey], *, clock: Clock) -> Iterator[Finding]:
+    """Compare the keys that each of several issuers publishes with those that verify tokens."""
+    issuers = get_issuers()
+    if len(issuers) == 1 or not keys:
+        return
+    known = {key.public_numbers() for key in keys}
+    for issuer in issuers:
+        published = {
+            key.public_numbers() for key in _fetch(f"{issuer}/.well-known/jwks.json", clock=clock).keys
+        }
+        if published and published.isdisjoint(known):
+            yield error(
+                f"CLERK_ISSUER contains {issuer}, whose keys are not those of CLERK_JWKS_URL.",
+                why="It is another instance: each of its tokens is 401 token_unknown_key.",
+                to_do="List the domains of one instance only; another one needs a deployment of its own.",
+            )
 
 
 def _check_clock(ahead_seconds: float) -> Finding:
@@ -141,13 +181,8 @@ def _check_backend_api(verifying_keys: Collection[RSAPublicKey]) -> Iterator[Fin
             to_do="Copy the secret key (sk_...) from Clerk's dashboard, API keys.",
         )
         return
-    if not key.startswith(("sk_live_", "sk_test_")):
-        yield error(
-            "CLERK_SECRET_KEY is not a secret key of Clerk's: it does not begin with sk_live_ or sk_test_.",
-            why="Clerk refuses it, and it may be the secret of another system.",
-            to_do="Copy the secret key from Clerk's dashboard, API keys.",
-        )
-        return
+    if not is_secret_key(key):
+        return  # a check reports it; it may be the secret of another system, so it is not sent
     try:
         api = ClerkAPI(key, base_url=settings.CLERK_API_URL, timeout=TIMEOUT_SECONDS, patience=RETRY_SECONDS)
         yield ok(f"The Backend API answers: {api.count():,} users.")

@@ -176,3 +176,21 @@ def test_pem_keys_need_no_network(me: Any, clerk: LocalClerk, settings: Settings
     settings.CLERK_JWT_KEY = clerk.pem.replace("\n", "\\n")
     assert me().status_code == 200
     assert clerk.key_requests == 0
+
+
+# Several issuers
+
+
+@pytest.mark.parametrize("is_list", [True, False])
+def test_tokens_of_a_primary_and_a_satellite_domain_are_accepted(
+    me: Any, clerk: LocalClerk, clerk_settings: Settings, *, is_list: bool
+) -> None:
+    satellite = "https://clerk.satellite.example"
+    issuers = [clerk.issuer, satellite]
+    clerk_settings.CLERK_ISSUER = issuers if is_list else ", ".join(issuers)
+    for issuer in issuers:
+        assert me(token=clerk.mint("ada", issuer=issuer)).status_code == 200
+    refused = me(token=clerk.mint("ada", issuer="https://clerk.other.example"))
+    assert (refused.status_code, code_of(refused)) == (401, "token_invalid_issuer")
+    # One address gives the keys of all domains.
+    assert clerk.key_requests == 1

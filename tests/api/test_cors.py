@@ -19,14 +19,14 @@ def allowed_origin(settings: Settings) -> None:
     settings.CORS_ALLOWED_ORIGINS = [ALLOWED]
 
 
-def preflight(client: Client, *, origin: str) -> Response:
+def preflight(client: Client, *, origin: str, header: str = "authorization") -> Response:
     """Send the preflight of a browser for a request with a bearer token."""
     return client.options(
         "/api/v1/me",
         headers={
             "Origin": origin,
             "Access-Control-Request-Method": "GET",
-            "Access-Control-Request-Headers": "authorization",
+            "Access-Control-Request-Headers": header,
         },
     )
 
@@ -38,6 +38,25 @@ def test_allowed_origin_may_send_a_bearer_token(client: Client) -> None:
     assert response.headers["Access-Control-Allow-Origin"] == ALLOWED
     assert "authorization" in response.headers["Access-Control-Allow-Headers"]
     assert "GET" in response.headers["Access-Control-Allow-Methods"]
+
+
+@pytest.mark.parametrize("header", ["sentry-trace", "baggage", "traceparent", "tracestate", "x-request-id"])
+def test_headers_of_tracing_may_be_sent(client: Client, header: str) -> None:
+    response = preflight(client, origin=ALLOWED, header=header)
+
+    assert header in response.headers["Access-Control-Allow-Headers"].split(", ")
+
+
+@pytest.mark.parametrize(
+    "origin", ["chrome-extension://abcdefghijklmnopabcdefghijklmnop", "capacitor://localhost"]
+)
+def test_extension_or_app_may_use_the_api(ask: Ask, client: Client, settings: Settings, origin: str) -> None:
+    settings.CORS_ALLOWED_ORIGINS = [origin]
+    settings.CLERK_AUTHORIZED_PARTIES = (origin,)
+    assert preflight(client, origin=origin).headers["Access-Control-Allow-Origin"] == origin
+    response = ask("/api/v1/me", by="user_ada", headers={"Origin": origin}, azp=origin)
+    assert response.status_code == 200
+    assert response.headers["Access-Control-Allow-Origin"] == origin
 
 
 def test_cookies_are_not_allowed(client: Client) -> None:

@@ -29,6 +29,36 @@ def test_challenge_without_credentials_has_no_error(ask: Ask) -> None:
 
 
 @pytest.mark.parametrize(
+    ("header", "words"),
+    [
+        (CANARY, "has no scheme"),
+        (f" {CANARY} ", "has no scheme"),
+        (f"Token {CANARY}", "is not Bearer"),
+        (f"Basic {CANARY}", "is not Bearer"),
+        (f"JWT {CANARY} b", "is not Bearer"),
+        (f"Bearer: {CANARY}", "is not Bearer"),
+        (f'"Bearer {CANARY}"', "is not Bearer"),
+    ],
+)
+def test_detail_names_the_fault_of_the_header_and_repeats_nothing(ask: Ask, header: str, words: str) -> None:
+    response = ask("/api/v1/me", headers={"Authorization": header})
+
+    assert (response.status_code, response.headers["WWW-Authenticate"]) == (401, "Bearer")
+    error = error_of(response)
+    assert error["code"] == "not_authenticated"
+    assert words in error["detail"]
+    assert "Authorization: Bearer <token>" in error["detail"]
+    assert CANARY not in response.content.decode()
+
+
+@pytest.mark.parametrize("header", ["", "  "])
+def test_detail_without_a_header_names_no_fault(ask: Ask, header: str) -> None:
+    error = error_of(ask("/api/v1/me", headers={"Authorization": header}))
+
+    assert (error["code"], "Authorization" in error["detail"]) == ("not_authenticated", False)
+
+
+@pytest.mark.parametrize(
     ("token", "code"),
     [
         ("rubbish", "token_malformed"),

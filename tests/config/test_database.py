@@ -56,10 +56,61 @@ def test_an_option_that_cannot_work_is_refused_by_name(query: str, message: str)
         database(f"postgres://u:p@h/db?{query}")
 
 
-@pytest.mark.parametrize("name", ["pool_size", "pool_max_lifetime", "POOL", "min_size", "sslmod", "timezone"])
+@pytest.mark.parametrize(
+    "name",
+    ["pool_size", "pool_max_lifetime", "POOL", "min_size", "sslmod", "timezone", "pgbouncer", "replication"],
+)
 def test_an_unknown_option_is_named(name: str) -> None:
-    with pytest.raises(Malformed, match=f"^has an unknown option {name}$"):
+    with pytest.raises(Malformed, match=f"^has an unknown option {name};"):
         database(f"postgres://u:p@h/db?{name}=1")
+
+
+def test_settings_of_the_server_are_refused_with_their_form() -> None:
+    with pytest.raises(
+        Malformed, match=r"^has an unknown option statement_timeout; .* options=-c%20name%3Dvalue$"
+    ):
+        database("postgres://u:p@h/db?statement_timeout=5000")
+
+
+@pytest.mark.parametrize(
+    ("query", "message"),
+    [
+        *[
+            (f"{name}={value}", f"has a {name} with a value that libpq does not accept")
+            for name, value in (
+                ("sslmode", "reqire"),
+                ("target_session_attrs", "writable"),
+                ("channel_binding", "maybe"),
+                ("gssencmode", "maybe"),
+                ("load_balance_hosts", "maybe"),
+                ("ssl_min_protocol_version", "TLSv9"),
+                ("require_auth", "maybe"),
+            )
+        ],
+        *[
+            (f"{name}=5s", f"has a {name} that is not a whole number")
+            for name in (
+                "connect_timeout",
+                "keepalives",
+                "keepalives_count",
+                "keepalives_idle",
+                "keepalives_interval",
+                "prepare_threshold",
+                "tcp_user_timeout",
+            )
+        ],
+        *[
+            (
+                f"target_session_attrs={name}",
+                "has a target_session_attrs that may choose a server without writes: use read-write",
+            )
+            for name in ("read-only", "standby", "prefer-standby")
+        ],
+    ],
+)
+def test_a_value_that_no_connection_can_use_is_refused(query: str, message: str) -> None:
+    with pytest.raises(Malformed, match=f"^{message}$"):
+        database(f"postgres://u:p@h/db?{query}")
 
 
 def test_an_unknown_option_of_sqlite_is_named() -> None:
@@ -68,7 +119,7 @@ def test_an_unknown_option_of_sqlite_is_named() -> None:
 
 
 def test_a_part_of_a_password_is_not_repeated() -> None:
-    with pytest.raises(Malformed, match=r"^has an unknown option whose name is malformed$"):
+    with pytest.raises(Malformed, match=r"^has an unknown option whose name is malformed;"):
         database("postgres://u:p@h/db?s3cret@host/db=1")
 
 

@@ -126,6 +126,23 @@ def test_a_secret_file_that_cannot_be_read_is_a_problem(content: bytes | None, t
     assert [problem.variable for problem in environment.problems] == ["NAME_FILE"]
 
 
+@pytest.mark.parametrize("content", ["", " \n"])
+def test_an_empty_secret_file_is_a_problem(content: str, tmp_path: Path) -> None:
+    file = tmp_path / "secret"
+    file.write_text(content)
+    environment = Environment({"NAME_FILE": str(file)})
+
+    assert environment.secret("NAME") == ""
+    assert [problem.variable for problem in environment.problems] == ["NAME_FILE"]
+
+
+def test_a_file_for_a_variable_that_is_no_secret_is_a_problem() -> None:
+    found = problems({"DJANGO_DEBUG": "true", "CLERK_PUBLISHABLE_KEY_FILE": f"/run/{CANARY}"})
+
+    assert [problem.variable for problem in found] == ["CLERK_PUBLISHABLE_KEY_FILE"]
+    assert found[0].message == "is not read, only secrets are: set CLERK_PUBLISHABLE_KEY itself"
+
+
 def test_a_missing_folder_is_created(tmp_path: Path) -> None:
     path = tmp_path / "not" / "there"
 

@@ -69,6 +69,12 @@ def test_issuer_and_jwks_url_can_be_overridden_separately() -> None:
     assert settings["CLERK_JWKS_URL"] == "https://clerk.example.com/.well-known/jwks.json"
 
 
+def test_several_issuers_are_comma_separated() -> None:
+    settings = settings_of({"CLERK_ISSUER": "https://clerk.example.com/, https://clerk.satellite.example"})
+
+    assert settings["CLERK_ISSUER"] == "https://clerk.example.com,https://clerk.satellite.example"
+
+
 @pytest.mark.parametrize(
     ("variables", "parties"),
     [

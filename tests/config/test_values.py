@@ -96,6 +96,12 @@ def test_a_malformed_text_is_refused_without_being_repeated(convert: object, tex
     assert len(text) < 3 or f" {text} " not in f" {refusal.value} "
 
 
+@pytest.mark.parametrize("text", ["users", "/users/", "/", "//users", "/a b", "https://x.example/users"])
+def test_a_path_prefix_has_one_form(text: str) -> None:
+    with pytest.raises(values.Malformed, match="must be a path such as /users"):
+        values.path_prefix(text)
+
+
 def test_a_whole_number_can_be_either_limit() -> None:
     assert (number("1"), number("300")) == (1, 300)
 

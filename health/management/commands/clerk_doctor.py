@@ -28,11 +28,16 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Declare the options."""
         parser.add_argument("--token", metavar="T", help="a session token to examine; it is not printed")
+        parser.add_argument(
+            "--webhook-url",
+            metavar="URL",
+            help="the address of the webhook endpoint: it gets one delivery without a signature",
+        )
         parser.add_argument("--json", action="store_true", help="print one JSON document")
 
-    def handle(self, *, token: str | None, json: bool, **_: Any) -> None:
+    def handle(self, *, token: str | None, webhook_url: str | None, json: bool, **_: Any) -> None:
         """Examine the setup, print the findings, exit with their status."""
-        findings = examine(token=token, clock=timezone.now)
+        findings = examine(token=token, clock=timezone.now, webhook_url=webhook_url)
         status = worst(findings)
         if json:
             report = {"status": status, "findings": [asdict(finding) for finding in findings]}

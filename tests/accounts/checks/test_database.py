@@ -18,6 +18,16 @@ def test_e010_sqlite_outside_debug(ids: Configure) -> None:
     assert ids(database={"ENGINE": SQLITE}, DEBUG=True) == []
 
 
+def test_malformed_database_url_is_the_only_error(ids: Configure) -> None:
+    problem = (("DATABASE_URL", "has an unknown option pgbouncer"),)
+
+    assert ids(database={"ENGINE": SQLITE}, ENV_PROBLEMS=problem) == ["accounts.E001"]
+
+
+def test_e022_autocommit_is_off(ids: Configure) -> None:
+    assert ids(database={"AUTOCOMMIT": False}) == ["accounts.E022"]
+
+
 @pytest.mark.parametrize("engine", [POSTGRESQL, SQLITE])
 def test_e011_atomic_requests_are_on(ids: Configure, engine: str) -> None:
     assert ids(database={"ENGINE": engine, "ATOMIC_REQUESTS": True}, ALLOW_SQLITE=True) == ["accounts.E011"]

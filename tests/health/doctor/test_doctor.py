@@ -137,6 +137,6 @@ def test_command_starts_without_a_database(clerk: LocalClerk) -> None:
         CLERK_WEBHOOK_SIGNING_SECRET="",
     )
     assert done.returncode == ERRORS
-    assert "The database does not answer" in done.stdout
+    assert "The database cannot be used (OperationalError): nothing listens" in done.stdout
     assert "CLERK_WEBHOOK_SIGNING_SECRET is not set" in done.stdout
     assert "Traceback" not in done.stderr
