@@ -168,6 +168,9 @@ CLERK_ALLOW_IMPERSONATION = env.flag("CLERK_ALLOW_IMPERSONATION", default=True)
 CLERK_CLAIMS = env.text("CLERK_CLAIMS", default=DEFAULT_CLAIMS)
 CLERK_IGNORE_FOREIGN_TOKENS = env.flag("CLERK_IGNORE_FOREIGN_TOKENS", default=True)
 
+# Audit log and limits of logins
+CLIENT_ADDRESS_HEADER = env.header("CLIENT_ADDRESS_HEADER")
+
 # Health
 HEALTH_TOKEN = env.secret("HEALTH_TOKEN")
 HEALTH_PORT = env.integer("HEALTH_PORT", default=0, low=1, high=65_535)  # 0: no listener
