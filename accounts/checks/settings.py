@@ -22,6 +22,8 @@ ADDRESSES = ("CLERK_ISSUER", "CLERK_JWKS_URL", "CLERK_API_URL")
 # Visible ASCII without blanks, as an HTTP header can carry it.
 HEADER_VALUE = re.compile(r"[!-~]+")
 LOOPBACK_NAMES = re.compile(r"(.*\.)?(localhost|localdomain)|localhost[46]|ip6-(localhost|loopback)")
+HEALTH_TOKEN_MIN_LENGTH = 20
+HEALTH_TOKEN_MIN_CHARACTERS = 8
 KEY_VARIABLES = {
     "CLERK_PUBLISHABLE_KEY",
     "CLERK_ISSUER",
@@ -44,6 +46,7 @@ def check_settings(**_: object) -> list[CheckMessage]:
         *_check_claims(),
         *_check_webhook_secrets(),
         *_check_keys(),
+        *_check_production(),
     ]
 
 
@@ -187,6 +190,24 @@ def _check_keys() -> Iterator[CheckMessage]:
             "CLERK_PUBLISHABLE_KEY and CLERK_SECRET_KEY are of different kinds (live, test): two instances.",
             hint="Copy both from the same instance; else the commands sync the users of the other one.",
             id="accounts.W003",
+        )
+
+
+def _check_production() -> Iterator[CheckMessage]:
+    if settings.DEBUG:
+        return
+    token = settings.HEALTH_TOKEN
+    if token and (len(token) < HEALTH_TOKEN_MIN_LENGTH or len(set(token)) < HEALTH_TOKEN_MIN_CHARACTERS):
+        yield Warning(
+            "HEALTH_TOKEN can be guessed: it opens the metrics and the sync report to anyone who tries.",
+            hint='Use a random one: python -c "import secrets; print(secrets.token_urlsafe(32))".',
+            id="accounts.W008",
+        )
+    if "*" in settings.ALLOWED_HOSTS:
+        yield Warning(
+            "ALLOWED_HOSTS accepts any Host header: a forged one ends up in addresses that Django builds.",
+            hint="List the host names of this service (DJANGO_ALLOWED_HOSTS), or those of the probes too.",
+            id="accounts.W009",
         )
 
 
