@@ -11,7 +11,7 @@ from corsheaders.defaults import default_headers
 from django.core.management.utils import get_random_secret_key
 
 from accounts.clerk.origins import LOOPBACK_ORIGIN
-from accounts.clerk.profiles import DEFAULT_CLAIMS
+from accounts.clerk.profiles import DEFAULT_CLAIMS, IMAGE_HOSTS
 from accounts.clerk.publishable import frontend_api
 from config.env import Environment
 from config.logging import logging_config
@@ -76,6 +76,7 @@ MIDDLEWARE = [
     "health.middleware.ProbeMiddleware",
     "api.https.HTTPSRequiredMiddleware",
     "django.middleware.security.SecurityMiddleware",
+    "config.pages.PageHeadersMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "corsheaders.middleware.CorsMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -134,6 +135,21 @@ SILENCED_SYSTEM_CHECKS = ["security.W021"]  # recommends preload
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if HTTPS else None
 SESSION_COOKIE_SECURE = HTTPS
 CSRF_COOKIE_SECURE = HTTPS
+
+# Pages: the admin, Swagger UI and your own. Nothing from other hosts, except pictures of Clerk's users.
+_POLICY = {
+    "default-src": ["'none'"],
+    "script-src": ["'self'"],
+    "style-src": ["'self'"],
+    "font-src": ["'self'"],
+    "img-src": ["'self'", "data:", *IMAGE_HOSTS],
+    "connect-src": ["'self'"],
+    "form-action": ["'self'"],
+    "frame-ancestors": ["'none'"],
+    "base-uri": ["'none'"],
+}
+SECURE_CSP = _POLICY  # read by Django from 6.0 on
+CONTENT_SECURITY_POLICY = {"DIRECTIVES": _POLICY}  # read by django-csp
 
 # CORS: bearer tokens, no cookies
 CORS_ALLOWED_ORIGINS = list(env.origins("CORS_ALLOWED_ORIGINS"))

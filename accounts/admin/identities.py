@@ -17,7 +17,7 @@ from accounts.adapter import get_user, has_more_rights, has_user, is_active
 from accounts.admin.actions import UserActions
 from accounts.admin.search import CappedPaginator, UserStateFilter, search_users
 from accounts.audit import SecurityEvent, describe, log_after_commit
-from accounts.clerk.profiles import Source
+from accounts.clerk.profiles import IMAGE_HOSTS, Source
 from accounts.db import write_alias
 from accounts.models import DeletedBy
 
@@ -100,9 +100,11 @@ class IdentityAdmin(UserActions):
         full_name = f"{user.first_name} {user.last_name}".strip()
         name = full_name or (str(user) if user.clerk_id is None else "no name")
         picture = '<img src="{}" alt="" width="28" height="28" loading="lazy" referrerpolicy="no-referrer">'
+        # A claim may name any address; a request to it would tell its host who looks at the user.
+        is_shown = user.image_url.startswith(tuple(f"{host}/" for host in IMAGE_HOSTS))
         return format_html(
             '<span class="identity">{}<span>{}<br>{}</span></span>',
-            format_html(picture, user.image_url) if user.image_url else "",
+            format_html(picture, user.image_url) if is_shown else "",
             name,
             _address(user),
         )

@@ -24,6 +24,8 @@ DEFAULT_CLAIMS = (
     "last_name=last_name|lastName,image_url=image_url|imageUrl"
 )
 EMAIL_MAX, NAME_MAX, IMAGE_URL_MAX = 254, 255, 2048
+# The hosts of the pictures of users. A claim may name any other address.
+IMAGE_HOSTS = ("https://img.clerk.com", "https://images.clerk.dev")
 
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
 _CLAIM_NAME = re.compile(r"[^\s=|,]+")
