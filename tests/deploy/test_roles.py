@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -12,10 +13,10 @@ import pytest
 
 from tests.config.test_settings import PRODUCTION
 from tests.deploy.conftest import Serve, run_in
-from tests.docs.documents import ROOT, blocks
 from tests.postgres import ThrowawayPostgres
 
 pytestmark = pytest.mark.postgresql
+OPERATIONS = Path(__file__).parents[2] / "docs/operations.md"
 SignIn = Callable[[str], dict[str, str]]
 
 
@@ -26,11 +27,7 @@ def url(server: ThrowawayPostgres, *, role: str) -> str:
 @pytest.fixture
 def server(postgres_server: ThrowawayPostgres) -> ThrowawayPostgres:
     """Create the database and the roles as the page says."""
-    (text,) = [
-        block.text
-        for block in blocks(ROOT / "docs/operations.md", language="sql")
-        if "CREATE ROLE migrate" in block.text
-    ]
+    (text,) = re.findall(r"```sql\n(CREATE ROLE migrate .*?)```", OPERATIONS.read_text(), re.DOTALL)
     text = text.replace("'...'", "'a password'")
     with psycopg.connect(postgres_server.url, autocommit=True) as connection:
         connection.execute("CREATE DATABASE clerk_sync")
