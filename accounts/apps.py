@@ -13,6 +13,7 @@ class AccountsConfig(AppConfig):
 
     def ready(self) -> None:
         import_module(f"{self.name}.checks")
+        import_module(f"{self.name}.audit.receivers")
         if apps.is_installed("drf_spectacular"):
             # drf-spectacular knows the extensions that have been imported.
             import_module(f"{self.name}.openapi")

@@ -10,8 +10,9 @@ from django.contrib.auth.models import Permission
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
+from accounts.audit import SecurityEvent, client_address, hash_name, log_event
 from accounts.db import write_alias
-from accounts.login_limit import client_address, login_limiter
+from accounts.login_limit import login_limiter
 
 
 class StaffBackend(ModelBackend):
@@ -36,7 +37,11 @@ class StaffBackend(ModelBackend):
         with login_limiter.attempt(str(username), address=client_address(request)) as attempt:
             user = super().authenticate(request, username=username, password=password)
             attempt.failed = user is None or not user.is_staff
-            return user
+        if user is not None and attempt.failed:
+            # Django sends its signal for a wrong password only.
+            address = client_address(request)
+            log_event(SecurityEvent.SIGN_IN_FAILED, address=address, username_hash=hash_name(username))
+        return user
 
     async def aauthenticate(self, *arguments: Any, **credentials: Any) -> Any:
         """Do the same in a thread; Django's own method would hash without a limit."""

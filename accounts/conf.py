@@ -50,6 +50,7 @@ DEFAULTS: Mapping[str, Any] = MappingProxyType(
         "CLERK_USER_FIELDS": None,
         "CLERK_CREATE_USER": None,
         "CLERK_DEACTIVATE_USERS": False,
+        "CLIENT_ADDRESS_HEADER": "",
         "HEALTH_TOKEN": "",
         "HEALTH_MISSED_WEBHOOK_MINUTES": 10,
         "HEALTH_WEBHOOK_LAG_SECONDS": 300,

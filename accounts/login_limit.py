@@ -15,9 +15,11 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.utils.cache import add_never_cache_headers
+
+from accounts.audit import SecurityEvent, client_address, describe, hash_name, log_event
 
 WINDOW_SECONDS = 60
 MAX_FAILURES_PER_USER_AND_ADDRESS = 5
@@ -105,7 +107,7 @@ login_limiter = LoginLimiter()
 
 
 class LoginLimitMiddleware:
-    """Answer TooManyLogins with 429, and limit the page on which staff change their own password.
+    """Answer TooManyLogins with 429, and guard the page on which local staff change their own password.
 
     Place it after the middleware of sessions, CSRF and authentication.
     """
@@ -120,31 +122,42 @@ class LoginLimitMiddleware:
     def process_view(
         self, request: HttpRequest, view: Callable[..., HttpResponseBase], args: Any, kwargs: Any
     ) -> HttpResponseBase | None:
-        """Count a wrong old password as a failed login; leave any other view to Django."""
+        """Count a wrong old password as a failed login; leave any other view to Django.
+
+        Raises Http404 for a user of Clerk, who signs in with Clerk alone.
+        """
         match = request.resolver_match
-        if request.method != "POST" or match is None or match.view_name != "admin:password_change":
+        if match is None or match.view_name != "admin:password_change":
             return None
+        if getattr(request.user, "clerk_id", None) is not None:
+            raise Http404
+        return self._change_password(request, view, args, kwargs) if request.method == "POST" else None
+
+    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
+        """Return the 429 for TooManyLogins, None for any other exception."""
+        return _too_many_requests(request, exception) if isinstance(exception, TooManyLogins) else None
+
+    def _change_password(
+        self, request: HttpRequest, view: Callable[..., HttpResponseBase], args: Any, kwargs: Any
+    ) -> HttpResponseBase:
         username = request.user.get_username()
         try:
             with login_limiter.attempt(username, address=client_address(request)) as attempt:
                 response = view(request, *args, **kwargs)
                 form = (getattr(response, "context_data", None) or {}).get("form")
                 attempt.failed = form is not None and "old_password" in form.errors
-                return response
         except TooManyLogins as refusal:
-            return _too_many_requests(refusal)
-
-    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
-        """Return the 429 for TooManyLogins, None for any other exception."""
-        return _too_many_requests(exception) if isinstance(exception, TooManyLogins) else None
-
-
-def client_address(request: HttpRequest | None) -> str:
-    """Return the address of the client as the server sees it; behind a proxy it is that of the proxy."""
-    return str(request.META.get("REMOTE_ADDR", "")) if request is not None else ""
+            return _too_many_requests(request, refusal)
+        if attempt.failed:
+            log_event(SecurityEvent.SIGN_IN_FAILED, request=request, username_hash=hash_name(username))
+        elif form is None and request.user.is_authenticated:
+            log_event(SecurityEvent.PASSWORD_CHANGED, request=request, **describe(request.user))
+        return response
 
 
-def _too_many_requests(refusal: TooManyLogins) -> HttpResponse:
+def _too_many_requests(request: HttpRequest, refusal: TooManyLogins) -> HttpResponse:
+    # Without the user of the request, whose session a query would load.
+    log_event(SecurityEvent.SIGN_IN_LIMITED, address=client_address(request))
     response = HttpResponse(
         f"Too many attempts to sign in. Wait {refusal.retry_after} s and try again.\n",
         status=429,

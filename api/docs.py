@@ -54,6 +54,7 @@ class DocsView(SpectacularSwaggerSplitView):
     http_method_names = READ_ONLY
     authentication_classes = (SessionAuthentication,)
     permission_classes = ()
+    template_name = "api/docs.html"
 
     @extend_schema(exclude=True)
     def get(self, request: Request, *args: object, **kwargs: object) -> HttpResponseBase:

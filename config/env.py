@@ -110,6 +110,10 @@ class Environment:
         """Return the host names of a comma separated list."""
         return self._typed(name, values.hosts, default=())
 
+    def header(self, name: str) -> str:
+        """Return the name of a header; empty if it is not set."""
+        return self._typed(name, values.header, default="")
+
     def database(self, name: str, *, default: str, root: Path) -> dict[str, Any]:
         """Return Django's entry for the database of a (secret) address."""
         text = self.secret(name) or default

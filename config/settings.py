@@ -12,7 +12,7 @@ from django.core.management.utils import get_random_secret_key
 
 from accounts.clerk.origins import LOOPBACK_ORIGIN
 from accounts.clerk.outgoing import VERSION
-from accounts.clerk.profiles import DEFAULT_CLAIMS
+from accounts.clerk.profiles import DEFAULT_CLAIMS, IMAGE_HOSTS
 from accounts.clerk.publishable import frontend_api
 from accounts.conf import LIMITS
 from config.env import Environment
@@ -82,6 +82,7 @@ MIDDLEWARE = [
     "health.middleware.ProbeMiddleware",
     "api.https.HTTPSRequiredMiddleware",
     "django.middleware.security.SecurityMiddleware",
+    "config.pages.PageHeadersMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "corsheaders.middleware.CorsMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -141,6 +142,21 @@ SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if HTTPS else None
 SESSION_COOKIE_SECURE = HTTPS
 CSRF_COOKIE_SECURE = HTTPS
 
+# Pages: the admin, Swagger UI and your own. Nothing from other hosts, except pictures of Clerk's users.
+_POLICY = {
+    "default-src": ["'none'"],
+    "script-src": ["'self'"],
+    "style-src": ["'self'"],
+    "font-src": ["'self'"],
+    "img-src": ["'self'", "data:", *IMAGE_HOSTS],
+    "connect-src": ["'self'"],
+    "form-action": ["'self'"],
+    "frame-ancestors": ["'none'"],
+    "base-uri": ["'none'"],
+}
+SECURE_CSP = _POLICY  # read by Django from 6.0 on
+CONTENT_SECURITY_POLICY = {"DIRECTIVES": _POLICY}  # read by django-csp
+
 # CORS: bearer tokens, no cookies
 CORS_ALLOWED_ORIGINS = list(env.origins("CORS_ALLOWED_ORIGINS"))
 # `accounts.conf` allows the same origins in `azp`.
@@ -184,6 +200,9 @@ CLERK_ALLOW_IMPERSONATION = env.flag("CLERK_ALLOW_IMPERSONATION", default=True)
 CLERK_CLAIMS = env.text("CLERK_CLAIMS", default=DEFAULT_CLAIMS)
 CLERK_EXTRA_FIELDS = env.comma_separated("CLERK_EXTRA_FIELDS")
 CLERK_IGNORE_FOREIGN_TOKENS = env.flag("CLERK_IGNORE_FOREIGN_TOKENS", default=True)
+
+# Audit log and limits of logins
+CLIENT_ADDRESS_HEADER = env.header("CLIENT_ADDRESS_HEADER")
 
 # Health
 HEALTH_TOKEN = env.secret("HEALTH_TOKEN")

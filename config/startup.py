@@ -21,6 +21,7 @@ import threading
 from collections.abc import Callable
 
 from django.conf import settings
+from django.core.checks import CheckMessage, Info, register
 from django.core.management.base import BaseCommand, SystemCheckError
 
 from accounts.clerk.unexpected import log_unexpected
@@ -89,6 +90,23 @@ class Startup:
             listener = Listener(settings.HEALTH_PORT, choose_request_id=choose_request_id)
             listener.start()
             self._listener = listener
+
+
+@register
+def check_secret_key(**_: object) -> list[CheckMessage]:
+    """Report the secret key of the Backend API in a server process: no request of the API needs it."""
+    if settings.DEBUG or not settings.CLERK_SECRET_KEY:
+        return []
+    uses = "only commands do"
+    if settings.ADMIN_ENABLED:
+        uses += ", and Sync again and Restore in the admin"
+    return [
+        Info(
+            f"CLERK_SECRET_KEY is set in a server process. No request of the API uses it: {uses}.",
+            hint="Leave it out of the processes that the internet reaches: docs/operations.md, Secrets.",
+            id="config.I001",
+        )
+    ]
 
 
 def _require_valid_settings() -> None:

@@ -15,6 +15,8 @@ TRUE = frozenset({"1", "true", "yes", "on"})
 FALSE = frozenset({"0", "false", "no", "off"})
 
 # The hosts that Django accepts, without the port, or a star.
+# Django reads no header with an underscore.
+HEADER = re.compile(r"[A-Za-z0-9-]+")
 HOST = re.compile(r"\*|\.?[a-z0-9-]+(\.[a-z0-9-]+)*|\[[a-f0-9]*:[a-f0-9:.]+\]", re.IGNORECASE)
 
 
@@ -79,6 +81,13 @@ def origins(text: str) -> tuple[str, ...]:
             " comma separated: lower case, without a wildcard, a default port or a slash at the end"
         )
     return found
+
+
+def header(text: str) -> str:
+    """Read the name of a header. Raise `Malformed`."""
+    if not HEADER.fullmatch(text):
+        raise Malformed("must be the name of a header, letters, digits and hyphens, such as X-Real-IP")
+    return text
 
 
 def hosts(text: str) -> tuple[str, ...]:

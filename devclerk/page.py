@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 from html import escape
 from itertools import starmap
 
@@ -10,18 +12,21 @@ from devclerk.users import ClerkUser
 from devclerk.web import Answer
 
 USERS_SHOWN = 50
+STYLE = """
+html { background: Canvas; color: CanvasText }
+body { font: 1rem/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 60rem; padding: 0 1rem }
+table { border-collapse: collapse; width: 100% }
+td, th { border-bottom: 1px solid #8884; overflow-wrap: anywhere; padding: .3rem .6rem; text-align: left }
+"""
+HASH = base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()
+POLICY = f"default-src 'none'; style-src 'sha256-{HASH}'; base-uri 'none'; frame-ancestors 'none'"
 PAGE = """<!doctype html>
 <html lang="en">
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
 <title>devclerk</title>
-<style>
-html {{ background: Canvas; color: CanvasText }}
-body {{ font: 1rem/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 60rem; padding: 0 1rem }}
-table {{ border-collapse: collapse; width: 100% }}
-td, th {{ border-bottom: 1px solid #8884; overflow-wrap: anywhere; padding: .3rem .6rem; text-align: left }}
-</style>
+<style>{style}</style>
 <main>
 <h1>devclerk</h1>
 <p>A local Clerk emulator, for development alone. Issuer <code>{issuer}</code>, {count} users.
@@ -57,13 +62,15 @@ def index_page(emulator: Emulator, *, issuer: str, publishable_key: str) -> Answ
     """Return the page with the first users and the commands."""
     users = emulator.directory.list_users(limit=USERS_SHOWN)
     page = PAGE.format(
+        style=STYLE,
         issuer=escape(issuer),
         publishable_key=escape(publishable_key),
         count=len(emulator.directory),
         rows="\n".join(map(_row, users)),
         commands="".join(starmap(_command, COMMANDS)),
     )
-    return Answer(body=page.encode(), content_type="text/html; charset=utf-8")
+    headers = {"Content-Security-Policy": POLICY}
+    return Answer(body=page.encode(), content_type="text/html; charset=utf-8", headers=headers)
 
 
 def _row(user: ClerkUser) -> str:

@@ -8,7 +8,8 @@ from typing import Any
 
 from django.contrib.auth import get_user_model
 from django.contrib.auth.hashers import UNUSABLE_PASSWORD_PREFIX
-from django.db.models import Q, QuerySet, Value
+from django.contrib.auth.models import Permission
+from django.db.models import Exists, OuterRef, Q, QuerySet, Value
 from django.db.models.functions import Lower
 
 from accounts.adapter.columns import get_email_column
@@ -56,8 +57,12 @@ def may_sign_in(identity: Any) -> bool:
 
 def is_staff(user: Any) -> bool:
     """Return whether the user is staff or superuser; in some projects these are methods, or missing."""
-    flags = [getattr(user, name, False) for name in ("is_staff", "is_superuser")]
-    return any(flag() if callable(flag) else flag for flag in flags)
+    return _has_flag(user, "is_staff") or is_superuser(user)
+
+
+def is_superuser(user: Any) -> bool:
+    """Return whether the user is a superuser; in some projects this is a method, or missing."""
+    return _has_flag(user, "is_superuser")
 
 
 def has_rights(user: Any) -> bool:
@@ -69,10 +74,63 @@ def has_rights(user: Any) -> bool:
     if is_staff(user):
         return True
     has_any = Q()
-    for relation in user._meta.many_to_many:
-        if relation.name in {"groups", "user_permissions"}:
-            has_any |= Q(**{f"{relation.name}__isnull": False})
+    for name in get_rights_relations():
+        has_any |= Q(**{f"{name}__isnull": False})
     return bool(has_any) and retry_on_dead_connection(users().filter(has_any, pk=user.pk).exists)
+
+
+def has_more_rights(user: Any, *, than: Any) -> bool:
+    """Return whether the user has a right that the operator `than` does not have; a superuser has all.
+
+    Rights count also while the user is deactivated or deleted, and so does a group without permissions. Read
+    from the write database. Raises django.db.Error.
+    """
+    if user is None or is_superuser(than):
+        return False
+    if is_superuser(user) or (_has_flag(user, "is_staff") and not _has_flag(than, "is_staff")):
+        return True
+    return bool(_read_rights(user) - _read_rights(than))
+
+
+def get_rights_relations() -> list[str]:
+    """Return the names of the user model's relations to groups and permissions."""
+    relations = {"groups", "user_permissions"}
+    return [field.name for field in get_user_model()._meta.many_to_many if field.name in relations]
+
+
+def clear_rights(keys: Collection[Any]) -> None:
+    """Remove these users from all groups, and take their own permissions. Raises django.db.Error."""
+    for field in _rights_fields():
+        held = field.remote_field.through._base_manager.using(write_alias())  # noqa: SLF001 - documented
+        held.filter(**{f"{field.m2m_field_name()}__in": list(keys)}).delete()
+
+
+def has_rights_relation() -> Q:
+    """Return the condition for users that have a group or a permission of their own."""
+    condition = Q()
+    for field in _rights_fields():
+        held = field.remote_field.through._base_manager.using(write_alias())  # noqa: SLF001 - documented
+        condition |= Q(Exists(held.filter(**{field.m2m_field_name(): OuterRef("pk")})))
+    return condition
+
+
+def _rights_fields() -> list[Any]:
+    return [get_user_model()._meta.get_field(name) for name in get_rights_relations()]
+
+
+def _read_rights(user: Any) -> set[tuple[str, Any]]:
+    """Return the groups of a user, and the permissions of the user and of these groups."""
+    alias, held = write_alias(), get_rights_relations()
+    groups = list(user.groups.using(alias).values_list("pk", flat=True)) if "groups" in held else []
+    permissions = list(Permission.objects.using(alias).filter(group__in=groups).values_list("pk", flat=True))
+    if "user_permissions" in held:
+        permissions += user.user_permissions.using(alias).values_list("pk", flat=True)
+    return {("group", key) for key in groups} | {("permission", key) for key in permissions}
+
+
+def _has_flag(user: Any, name: str) -> bool:
+    flag = getattr(user, name, False)
+    return bool(flag() if callable(flag) else flag)
 
 
 def new_identity(clerk_id: str, *, created_via: CreatedVia) -> Any:

@@ -19,7 +19,7 @@ from accounts.adapter.columns import (
     get_user_fields,
     read_columns,
 )
-from accounts.adapter.rows import get_user, is_staff, users
+from accounts.adapter.rows import clear_rights, get_user, is_staff, users
 from accounts.clerk.profiles import FIELDS
 from accounts.clerk.unexpected import log_unexpected
 from accounts.conf import settings
@@ -104,9 +104,9 @@ def link_user(user: Any, identity: Any, *, keep_password: bool) -> None:
 
 
 def scrub_user(identity: Any) -> bool:
-    """Erase Clerk's values in a user that we created; return False for any other user, which is kept.
+    """Erase Clerk's values and the rights of a user that we created; return False for any other user.
 
-    Kept are users that were linked, that have a password, or that are staff. Raises django.db.Error.
+    Kept as they are: users that were linked, that have a password, or that are staff. Raises django.db.Error.
     """
     user = get_user(identity)
     if user is None:
@@ -116,7 +116,11 @@ def scrub_user(identity: Any) -> bool:
     columns = list(get_user_fields().values())
     for column in columns:
         setattr(user, column, get_empty_value(column))
+    if find_column("last_login"):
+        user.last_login = None
+        columns.append("last_login")
     fill_required_address(user)
+    clear_rights([user.pk])
     _save_in_any_case(user, columns=columns)
     return True
 

@@ -26,8 +26,9 @@ from django.template.response import TemplateResponse
 from django.utils import timezone
 from django.utils.safestring import SafeString
 
-from accounts.adapter import get_user
+from accounts.adapter import get_user, has_more_rights
 from accounts.admin.clerk_fields import show_text
+from accounts.audit import SecurityEvent, describe, log_event
 from accounts.bulk.refresh import refresh_user
 from accounts.clerk.api import ClerkAPIError
 from accounts.clerk.instance import InstanceUnconfirmed
@@ -47,6 +48,9 @@ RESTORE_REFUSALS = {
     "live_row_exists": "another row of the same user is live",
     "deleted_meanwhile": "the user was deleted during the call to Clerk; check the row and try again",
 }
+# Each action on users has a permission of its own; Django's permission for more than that includes it.
+INCLUDED_IN = {"sync": "change", "deactivate": "change", "delete_here": "delete"}
+MORE_RIGHTS = "This user has rights that you do not have. Ask a superuser."
 UserAction = Callable[[Any], str]
 
 
@@ -63,20 +67,20 @@ class UserActions(admin.ModelAdmin):  # type: ignore[type-arg]
 
     actions = ("sync_again", "deactivate", "activate", "delete_here", "restore")
 
-    @admin.action(description="Sync again from Clerk", permissions=["change"])
+    @admin.action(description="Sync again from Clerk", permissions=["sync"])
     def sync_again(self, request: HttpRequest, queryset: QuerySet[Any]) -> TemplateResponse | None:
         """Fetch the users from Clerk and merge their profiles."""
         effect = "Each user is fetched from Clerk."
         return self._confirm_and_run(request, queryset, name="sync_again", effect=effect, action=_sync_again)
 
-    @admin.action(description="Deactivate", permissions=["change"])
+    @admin.action(description="Deactivate", permissions=["deactivate"])
     def deactivate(self, request: HttpRequest, queryset: QuerySet[Any]) -> TemplateResponse | None:
         """Reject the requests of the users with 403 from now on."""
         effect = "The API answers 403 to these users until you activate them, whatever Clerk sends."
         action = _refuse_own_account(request, partial(_set_active, is_active=False))
         return self._confirm_and_run(request, queryset, name="deactivate", effect=effect, action=action)
 
-    @admin.action(description="Activate", permissions=["change"])
+    @admin.action(description="Activate", permissions=["deactivate"])
     def activate(self, request: HttpRequest, queryset: QuerySet[Any]) -> TemplateResponse | None:
         """Accept the requests of deactivated users again."""
         effect = "The API accepts these users again, except those who are banned in Clerk."
@@ -103,9 +107,17 @@ class UserActions(admin.ModelAdmin):  # type: ignore[type-arg]
         )
         return self._confirm_and_run(request, queryset, name="restore", effect=effect, action=_restore)
 
+    def has_sync_permission(self, request: HttpRequest) -> bool:
+        """Return whether the operator may fetch users from Clerk."""
+        return has_action_permission(request, "sync")
+
+    def has_deactivate_permission(self, request: HttpRequest) -> bool:
+        """Return whether the operator may deactivate and activate users."""
+        return has_action_permission(request, "deactivate")
+
     def has_delete_here_permission(self, request: HttpRequest) -> bool:
-        """Return whether the operator has Django's permission to delete users."""
-        return has_identity_permission(request, "delete")
+        """Return whether the operator may delete users locally and restore them."""
+        return has_action_permission(request, "delete_here")
 
     def _confirm_and_run(
         self, request: HttpRequest, queryset: QuerySet[Any], *, name: str, effect: str, action: UserAction
@@ -115,7 +127,7 @@ class UserActions(admin.ModelAdmin):  # type: ignore[type-arg]
         if not selected:
             return None
         if "confirmed" in request.POST:
-            run_action(self, request, selected, action=action)
+            run_action(self, request, selected, name=name, action=_refuse_more_rights(request, action))
             return None
         context = self.admin_site.each_context(request) | {
             "title": f"{getattr(self, name).short_description}?",
@@ -131,11 +143,11 @@ def _label(row: Any) -> SafeString:
     return show_text(f"{row.first_name} {row.last_name} {row.email or ''} {row}")
 
 
-def has_identity_permission(request: HttpRequest, action: str) -> bool:
-    """Return whether the operator has Django's permission for this action on identities."""
+def has_action_permission(request: HttpRequest, action: str) -> bool:
+    """Return whether the operator has the permission for this action, or one that includes it."""
     options = get_identity_model()._meta
-    codename = get_permission_codename(action, options)
-    return request.user.has_perm(f"{options.app_label}.{codename}")
+    codenames = [get_permission_codename(each, options) for each in (action, INCLUDED_IN[action])]
+    return any(request.user.has_perm(f"{options.app_label}.{codename}") for codename in codenames)
 
 
 def select_rows(model_admin: admin.ModelAdmin[Any], request: HttpRequest, rows: QuerySet[Any]) -> list[Any]:
@@ -156,6 +168,7 @@ def run_action(
     request: HttpRequest,
     rows: Iterable[Any],
     *,
+    name: str,
     action: Callable[[Any], str],
 ) -> None:
     """Run the action on each row, show its result and log it: Note [Time limit of a page].
@@ -173,6 +186,8 @@ def run_action(
         except Error as error:
             result, level = _describe_database_failure(row, error=error), messages.ERROR
         model_admin.message_user(request, result, level)
+        outcome = "done" if level == messages.SUCCESS else "failed"
+        log_event(SecurityEvent.USER_ACTION, request=request, action=name, outcome=outcome, **describe(row))
         try:
             model_admin.log_change(request, row, result)
         except Error as error:
@@ -220,6 +235,22 @@ def _refuse_own_account(request: HttpRequest, action: UserAction) -> UserAction:
     def guarded(user: AbstractClerkIdentity) -> str:
         if getattr(get_user(user), "pk", None) == request.user.pk:
             raise ActionFailed("This is your own account: you would lock yourself out. Ask another operator.")
+        return action(user)
+
+    return guarded
+
+
+def refuse_more_rights(request: HttpRequest, identity: Any) -> None:
+    """Raise ActionFailed if the user of an identity has rights that the operator does not have."""
+    if has_more_rights(get_user(identity), than=request.user):
+        raise ActionFailed(MORE_RIGHTS)
+
+
+def _refuse_more_rights(request: HttpRequest, action: UserAction) -> UserAction:
+    """Return the action, which then raises ActionFailed for a user with more rights than the operator."""
+
+    def guarded(user: AbstractClerkIdentity) -> str:
+        refuse_more_rights(request, user)
         return action(user)
 
     return guarded

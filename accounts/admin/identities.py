@@ -13,11 +13,13 @@ from django.utils.formats import date_format
 from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
 
-from accounts.adapter import has_user, is_active
+from accounts.adapter import get_user, has_more_rights, has_user, is_active
 from accounts.admin.actions import UserActions
 from accounts.admin.clerk_fields import show_text
 from accounts.admin.search import CappedPaginator, UserStateFilter, search_users
-from accounts.clerk.profiles import Source
+from accounts.audit import SecurityEvent, describe, log_after_commit
+from accounts.clerk.profiles import IMAGE_HOSTS, Source
+from accounts.db import write_alias
 from accounts.models import DeletedBy
 
 DASHBOARD = "https://dashboard.clerk.com/last-active?path=users/{}"
@@ -30,6 +32,10 @@ SYNCED = (
 )
 OWNED = "Clerk owns these fields and would overwrite a change: change them in Clerk's dashboard."
 RECORD = ("Record", {"fields": RECORD_FIELDS})
+# What only superusers see and change.
+RIGHTS = ("is_staff", "is_superuser", "groups", "user_permissions")
+# The fields of a form that decide what a user may do, or that give a password to a new one.
+LOGGED_AS_RIGHTS = frozenset({*RIGHTS, "password", "password1"})
 
 
 class IdentityAdmin(UserActions):
@@ -69,6 +75,22 @@ class IdentityAdmin(UserActions):
         obj.updated_at = timezone.now()
         obj.save(update_fields=[*columns.intersection(form.changed_data), "updated_at"])
 
+    def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:  # noqa: FBT001 - Django's
+        """Save the relations, and write what was changed to the audit log."""
+        super().save_related(request, form, formsets, change)
+        if changed := sorted(form.changed_data):
+            is_right = LOGGED_AS_RIGHTS.intersection(changed)
+            event = SecurityEvent.RIGHTS_CHANGED if is_right else SecurityEvent.USER_CHANGED
+            log_after_commit(
+                event, request=request, using=write_alias(), fields=changed, **describe(form.instance)
+            )
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Return whether the operator may change users, and this one has no more rights than the operator."""
+        if not super().has_change_permission(request, obj):
+            return False
+        return obj is None or not has_more_rights(get_user(obj), than=request.user)
+
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Return False: the action `delete_here` keeps the row and all rows that reference it."""
         return False
@@ -79,9 +101,11 @@ class IdentityAdmin(UserActions):
         full_name = f"{user.first_name} {user.last_name}".strip()
         name = full_name or (str(user) if user.clerk_id is None else "no name")
         picture = '<img src="{}" alt="" width="28" height="28" loading="lazy" referrerpolicy="no-referrer">'
+        # A claim may name any address; a request to it would tell its host who looks at the user.
+        is_shown = user.image_url.startswith(tuple(f"{host}/" for host in IMAGE_HOSTS))
         return format_html(
             '<span class="identity">{}<span>{}<br>{}</span></span>',
-            format_html(picture, user.image_url) if user.image_url else "",
+            format_html(picture, user.image_url) if is_shown else "",
             show_text(name),
             _address(user),
         )

@@ -8,8 +8,15 @@ from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
-from accounts.admin.actions import fetch_again, has_identity_permission, run_action, select_rows
+from accounts.admin.actions import (
+    fetch_again,
+    has_action_permission,
+    refuse_more_rights,
+    run_action,
+    select_rows,
+)
 from accounts.admin.search import CappedPaginator
+from accounts.models import get_identity_model
 
 
 class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
@@ -39,8 +46,14 @@ class SyncAgainAdmin(ReadOnlyAdmin):
         row_by_user = {row.clerk_id: row for row in selected if row.clerk_id}
         if selected and not row_by_user:
             self.message_user(request, self.no_user_message, messages.WARNING)
-        run_action(self, request, row_by_user.values(), action=lambda row: fetch_again(row.clerk_id))
+
+        def sync(row: Any) -> str:
+            for identity in get_identity_model().objects.live().filter(clerk_id=row.clerk_id):
+                refuse_more_rights(request, identity)
+            return fetch_again(row.clerk_id)
+
+        run_action(self, request, row_by_user.values(), name="sync_again", action=sync)
 
     def has_sync_permission(self, request: HttpRequest) -> bool:
-        """Return whether the operator may change users, as a sync does."""
-        return has_identity_permission(request, "change")
+        """Return whether the operator may fetch users from Clerk."""
+        return has_action_permission(request, "sync")

@@ -2,31 +2,68 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from http import HTTPStatus
+from typing import Any
 
+from django.contrib.admin.utils import unquote
 from django.contrib.auth.admin import UserAdmin
+from django.core.exceptions import PermissionDenied
 from django.db.models import ManyToManyField, Prefetch, prefetch_related_objects
-from django.http import HttpRequest
+from django.http import Http404, HttpRequest, HttpResponse
 
+from accounts.adapter import is_superuser
 from accounts.admin.clerk_fields import OWNED_FIELDS
-from accounts.admin.identities import OWNED, RECORD, SUMMARY_FIELDS, SYNCED, IdentityAdmin
+from accounts.admin.identities import OWNED, RECORD, RIGHTS, SUMMARY_FIELDS, SYNCED, IdentityAdmin
 from accounts.admin.search import StaffFilter
+from accounts.audit import SecurityEvent, describe, log_event
 from accounts.db import write_alias
 from accounts.models import User
 
 
 class UserAdminBase(IdentityAdmin, UserAdmin):  # type: ignore[type-arg]
-    """Show the fields that Clerk owns, change the local ones, and delete no row."""
+    """Show the fields that Clerk owns, change the local ones, and delete no row.
 
-    list_filter: ClassVar[tuple[Any, ...]] = (*IdentityAdmin.list_filter, StaffFilter)
+    Rights and passwords are for superusers: other staff neither see nor change them, and create no user.
+    """
+
+    def get_list_filter(self, request: HttpRequest) -> Any:
+        """Add the filter for staff, for superusers."""
+        return (*self.list_filter, StaffFilter) if is_superuser(request.user) else self.list_filter
+
+    def lookup_allowed(self, lookup: str, value: Any, request: Any = None) -> bool:
+        """Refuse a filter by rights in the address, except for superusers."""
+        is_right = lookup.partition("__")[0] in RIGHTS
+        is_refused = is_right and (request is None or not is_superuser(request.user))
+        return not is_refused and super().lookup_allowed(lookup, value, request)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """Return whether the operator may create local users: a form with a password."""
+        return is_superuser(request.user) and super().has_add_permission(request)
+
+    def user_change_password(self, request: HttpRequest, id: str, form_url: str = "") -> HttpResponse:  # noqa: A002 - Django's
+        """Return Django's page for the password of a local user.
+
+        Raises PermissionDenied except for superusers, and Http404 for a user of Clerk: a password would be a
+        sign-in without Clerk and its second factor.
+        """
+        if not is_superuser(request.user):
+            raise PermissionDenied
+        user = self.get_object(request, unquote(id))
+        if user is None or user.clerk_id is not None:
+            raise Http404
+        response: HttpResponse = super().user_change_password(request, id, form_url)
+        if response.status_code == HTTPStatus.FOUND:
+            log_event(SecurityEvent.PASSWORD_CHANGED, request=request, **describe(user))
+        return response
 
     def get_fieldsets(self, request: HttpRequest, obj: User | None = None) -> Any:
         """Return the fields of Clerk and the local fields in sections of their own."""
         if obj is None:
             return self.add_fieldsets
-        rights = ("is_active", "is_staff", "is_superuser", "groups", "user_permissions")
+        rights, password = (RIGHTS, ("password",)) if is_superuser(request.user) else ((), ())
+        rights = ("is_active", *rights)
         if obj.clerk_id is None:
-            own = ("username", "password", "email", "first_name", "last_name", "state")
+            own = ("username", *password, "email", "first_name", "last_name", "state")
             return ((None, {"fields": own}), ("Rights", {"fields": rights}), RECORD)
         return (
             (None, {"fields": SUMMARY_FIELDS, "description": SYNCED}),

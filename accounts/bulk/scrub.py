@@ -1,4 +1,4 @@
-"""Scrub: erase the personal data of deleted rows; the rows and the foreign keys to them stay.
+"""Scrub: erase the personal data and the rights of deleted rows; the rows and foreign keys to them stay.
 
 If the user of a row is another row of the project, only a user that we created, and that cannot sign in by
 any other way, loses the values that came from Clerk (`accounts.adapter.scrub_user`).
@@ -19,7 +19,8 @@ from django.db import router, transaction
 from django.db.models import CharField, F, Q, QuerySet, Value
 from django.db.models.functions import Cast, Concat
 
-from accounts.adapter import get_user, scrub_user
+from accounts.adapter import clear_rights, find_column, get_user, has_rights_relation, scrub_user
+from accounts.bulk.sessions import delete_sessions
 from accounts.clerk.fields import COLUMNS
 from accounts.db import write_alias
 from accounts.models import get_identity_model, is_user_model
@@ -33,6 +34,10 @@ EMPTY: dict[str, Any] = {
 }
 
 
+# What lets a deleted user sign in again, or act, after a restoration; and when the user was last here.
+NO_RIGHTS: dict[str, Any] = {"is_staff": False, "is_superuser": False, "last_login": None}
+
+
 class Scrubbed(NamedTuple):
     """How many rows lost their personal data, and how many users of the project were kept as they are."""
 
@@ -40,17 +45,30 @@ class Scrubbed(NamedTuple):
     kept_users: int
 
 
-def get_unscrubbed(*, deleted_before: datetime) -> QuerySet[Any]:
-    """Return the rows that were deleted before this time and still hold personal data."""
+def deleted_before(moment: datetime) -> Q:
+    """Return the condition for the rows that were deleted before this time."""
+    return Q(deleted_at__lt=moment)
+
+
+def deleted_rows_of(clerk_id: str) -> Q:
+    """Return the condition for the deleted rows of one user."""
+    return Q(clerk_id=clerk_id, deleted_at__isnull=False)
+
+
+def get_unscrubbed(which: Q) -> QuerySet[Any]:
+    """Return the rows of this condition that still hold personal data or rights."""
     done = dict(EMPTY)
     if name := _get_name_column():
         done |= {f"{name}__startswith": PREFIX, f"{name}__endswith": Cast(F("pk"), CharField())}
-    rows: QuerySet[Any] = get_identity_model().objects.filter(deleted_at__lt=deleted_before)
-    return rows.exclude(**done)
+    is_left = ~Q(**done, **_no_rights())
+    if is_user_model():
+        is_left |= has_rights_relation()
+    rows: QuerySet[Any] = get_identity_model().objects.filter(which)
+    return rows.filter(is_left)
 
 
-def scrub(*, deleted_before: datetime) -> Scrubbed:
-    """Erase the personal data of these rows in batches.
+def scrub(which: Q) -> Scrubbed:
+    """Erase the personal data and the rights of these rows in batches, then the sessions of their users.
 
     The keys, the deletion and all foreign keys to the row stay. The username is replaced too, since staff
     choose theirs, and so is the name in the admin's history. The new username cannot be guessed, so that no
@@ -58,25 +76,31 @@ def scrub(*, deleted_before: datetime) -> Scrubbed:
     """
     stored = get_identity_model().objects
     scrubbed = kept = 0
-    while ids := list(
-        get_unscrubbed(deleted_before=deleted_before).values_list("pk", flat=True)[:BATCH_ROWS]
-    ):
+    users: set[str] = set()
+    while ids := list(get_unscrubbed(which).values_list("pk", flat=True)[:BATCH_ROWS]):
         with transaction.atomic(using=write_alias()):
-            if not is_user_model():
-                kept += _scrub_users(stored.filter(pk__in=ids, deleted_at__lt=deleted_before))
             # The UPDATE repeats the condition: a row may be restored between the two statements.
-            rows = stored.filter(pk__in=ids, deleted_at__lt=deleted_before)
-            scrubbed += rows.update(**EMPTY, **_new_names())
+            rows = stored.filter(which, pk__in=ids)
+            if is_user_model():
+                scrubbed += rows.update(**EMPTY, **_no_rights(), **_new_names())
+                erased = list(rows.values_list("pk", flat=True))
+                clear_rights(erased)
+            else:
+                erased, kept_here = _scrub_users(rows)
+                kept += kept_here
+                scrubbed += rows.update(**EMPTY)
             _erase_names_in_history(get_identity_model(), ids=ids)
+        users.update(map(str, erased))
+    delete_sessions(users)
     return Scrubbed(scrubbed, kept)
 
 
-def _scrub_users(rows: QuerySet[Any]) -> int:
-    """Scrub the users of these rows and return how many were kept."""
+def _scrub_users(rows: QuerySet[Any]) -> tuple[list[Any], int]:
+    """Scrub the users of these rows; return the keys of those that were scrubbed, and how many were kept."""
     users = {get_user(row): scrub_user(row) for row in rows.select_for_update() if get_user(row)}
     scrubbed = [user.pk for user, is_scrubbed in users.items() if is_scrubbed]
     _erase_names_in_history(get_user_model(), ids=scrubbed)
-    return len(users) - len(scrubbed)
+    return scrubbed, len(users) - len(scrubbed)
 
 
 def _get_name_column() -> str | None:
@@ -85,9 +109,12 @@ def _get_name_column() -> str | None:
     return name if is_user_model() and name not in EMPTY else None
 
 
+def _no_rights() -> dict[str, Any]:
+    """Return the values of the columns of rights and sign-ins, if the rows are users."""
+    return {name: value for name, value in NO_RIGHTS.items() if is_user_model() and find_column(name)}
+
+
 def _new_names() -> dict[str, Any]:
-    if not is_user_model():
-        return {}
     name = _get_name_column()
     random = Concat(Value(f"{PREFIX}{token_hex(8)}-"), Cast(F("pk"), CharField()))
     return {"password": make_password(None)} | ({name: random} if name else {})

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 
 from django.apps import apps
 from django.contrib.auth import get_user_model
-from django.core.checks import CheckMessage, Error, Warning, register
-from django.db import router
+from django.core.checks import CheckMessage, Error, Tags, Warning, register
+from django.db import connections, router
 
 from accounts.apps import AccountsConfig
 from accounts.conf import settings
 from accounts.db import WriteDatabaseModel, write_alias
-from accounts.models import User
+from accounts.models import User, get_identity_model
+
+# Whether the role owns the table, by membership too, or may create tables in its schema.
+MAY_CHANGE_TABLES = """
+    SELECT pg_has_role(relowner, 'MEMBER') OR has_schema_privilege(relnamespace, 'CREATE')
+    FROM pg_class WHERE oid = to_regclass(quote_ident(%s))
+"""
 
 LABEL = AccountsConfig.label
 ADDRESS_VARIABLES = frozenset({"DATABASE_URL", "DATABASE_URL_FILE"})
@@ -54,6 +60,26 @@ def check_routers(**_: object) -> list[CheckMessage]:
             hint="Return the same alias from db_for_write for these models: an event and its effect are one"
             " transaction. A router may name another database for reads; these models never use it.",
             id=f"{LABEL}.E016",
+        )
+    ]
+
+
+@register(Tags.database, deploy=True)
+def check_role(*, databases: Collection[str] | None = None, **_: object) -> list[CheckMessage]:
+    """Check that the role of the service cannot change the tables; `check --deploy --database` runs this."""
+    alias = write_alias()
+    if alias not in (databases or ()) or connections[alias].vendor != "postgresql":
+        return []
+    with connections[alias].cursor() as cursor:
+        cursor.execute(MAY_CHANGE_TABLES, [get_identity_model()._meta.db_table])
+        if cursor.fetchone() != (True,):
+            return []
+    return [
+        Warning(
+            "The database role of this process owns the tables or may create some: a fault in the service,"
+            " such as an SQL injection, can change or remove them.",
+            hint="Let one role migrate and another one serve: docs/operations.md, Database roles.",
+            id=f"{LABEL}.W011",
         )
     ]
 

@@ -26,6 +26,8 @@ PRIMARY_ADDRESS_CLAIMS = frozenset(
 )
 # Users write it themselves, so it feeds no field.
 UNSAFE_CLAIMS = frozenset({"unsafe_metadata", "unsafeMetadata"})
+# The hosts of the pictures of users. A claim may name any other address.
+IMAGE_HOSTS = ("https://img.clerk.com", "https://images.clerk.dev")
 
 # The name of a claim at the top level of the token: neither a path with dots nor a shortcode.
 _CLAIM_NAME = re.compile(r"[^\s=|,.{}]+")

@@ -19,6 +19,7 @@ from accounts.models.identity import (
     DeletedBy,
     IdentityManager,
     IdentityQuerySet,
+    identity_permissions,
     opaque_username,
 )
 from accounts.models.runs import SyncRun
@@ -35,6 +36,7 @@ __all__ = [
     "SyncRun",
     "User",
     "get_identity_model",
+    "identity_permissions",
     "is_user_model",
     "opaque_username",
 ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.conf import settings
 from django.db import models
 
-from accounts.models.identity import AbstractClerkIdentity
+from accounts.models.identity import AbstractClerkIdentity, identity_permissions
 
 
 class ClerkAccount(AbstractClerkIdentity):
@@ -31,6 +31,7 @@ class ClerkAccount(AbstractClerkIdentity):
 
     class Meta:
         swappable = "CLERK_IDENTITY_MODEL"
+        permissions = identity_permissions("clerkaccount")
         constraints = (
             models.UniqueConstraint(
                 fields=["clerk_id"],

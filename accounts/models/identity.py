@@ -35,6 +35,15 @@ class CreatedVia(models.TextChoices):
     LOCAL = "local"
 
 
+def identity_permissions(model_name: str) -> tuple[tuple[str, str], ...]:
+    """Return the permissions for the actions of the admin on identities, for the Meta of their model."""
+    return (
+        (f"sync_{model_name}", "Can sync users again from Clerk"),
+        (f"deactivate_{model_name}", "Can deactivate and activate users"),
+        (f"delete_here_{model_name}", "Can delete users locally and restore them"),
+    )
+
+
 def opaque_username() -> str:
     """Return a unique random name: a second row with the same Clerk id must be possible."""
     return f"clerk-{uuid.uuid4().hex}"

@@ -8,7 +8,7 @@ from typing import ClassVar
 from django.contrib.auth.models import AbstractUser, UserManager
 from django.db import models
 
-from accounts.models.identity import AbstractClerkIdentity, IdentityManager
+from accounts.models.identity import AbstractClerkIdentity, IdentityManager, identity_permissions
 
 
 class ClerkUserManager(IdentityManager["User"], UserManager["User"]):
@@ -29,6 +29,7 @@ class User(AbstractClerkIdentity, AbstractUser):  # type: ignore[misc] # null me
 
     class Meta:
         swappable = "AUTH_USER_MODEL"
+        permissions = identity_permissions("user")
         constraints = (
             models.UniqueConstraint(
                 fields=["clerk_id"],

@@ -14,6 +14,7 @@ ADDRESSES = (
     *("/admin/", "/admin/login/", "/nothing/", "/api/docs", "/api/docs?script=", "/api/schema"),
     *("/api/v1/me", "/health/live", "/health/sync", "/metrics"),
 )
+TOKEN = "monitoring-4f7b9e21c8"
 PROGRAM = f"""
 import json, django
 django.setup()
@@ -24,7 +25,7 @@ call_command("migrate", verbosity=0)
 call_command("check", deploy=True, fail_level="WARNING")
 answers = {{}}
 for path in {ADDRESSES!r}:
-    headers = {{"Authorization": "Bearer monitoring"}} if path in ("/health/sync", "/metrics") else {{}}
+    headers = {{"Authorization": "Bearer {TOKEN}"}} if path in ("/health/sync", "/metrics") else {{}}
     response = Client(raise_request_exception=False, headers=headers).get(path, secure=True)
     answers[path] = [response.status_code, response.content.decode()]
 print(json.dumps(answers))
@@ -40,7 +41,7 @@ def answers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         "DJANGO_ALLOWED_HOSTS": "testserver",
         "DATABASE_URL": f"sqlite:///{tmp_path_factory.mktemp('database')}/db.sqlite3",
         "ALLOW_SQLITE": "true",
-        "HEALTH_TOKEN": "monitoring",
+        "HEALTH_TOKEN": TOKEN,
     }
     done = run("-c", PROGRAM, variables=variables)
     assert done.returncode == 0, done.stderr

@@ -215,3 +215,15 @@ def test_an_absolute_sqlite_path_is_unchanged() -> None:
 
 def test_the_test_database_of_sqlite_is_a_file() -> None:
     assert database("sqlite:////var/lib/users.sqlite3")["TEST"]["NAME"] == "/var/lib/users.sqlite3-test"
+
+
+@pytest.mark.parametrize("text", ["X-Real-IP", "x-forwarded-for", "Fly-Client-IP"])
+def test_names_of_headers(text: str) -> None:
+    assert values.header(text) == text
+
+
+@pytest.mark.parametrize("text", ["X_Real_IP", "X-Real-IP: 1", "X Real", "X-Real-IP,X-Forwarded-For"])
+def test_names_that_no_header_has(text: str) -> None:
+    with pytest.raises(values.Malformed) as refusal:
+        values.header(text)
+    assert text not in str(refusal.value)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import requests
 
-from tests.config.test_settings import PRODUCTION, PROJECT
+from tests.config.test_settings import PRODUCTION, PROJECT, run
 from tests.ports import free_port
 
 
@@ -45,6 +45,20 @@ def test_malformed_settings_end_the_server_and_are_all_named(tmp_path: Path) -> 
     assert "DJANGO_HTTPS must be true or false." in done.stderr
     assert "CLERK_AUTHORIZED_PARTIES is set and empty" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_secret_key_is_reported_in_a_server_process_alone() -> None:
+    variables = PRODUCTION | {"CLERK_SECRET_KEY": "sk_live_canary"}
+    server = run("-c", "import config.wsgi", variables=variables)
+    without = run("-c", "import config.wsgi", variables=variables | {"DJANGO_ADMIN": "false"})
+    command = run("manage.py", "check", variables=variables)
+    assert (server.returncode, without.returncode, command.returncode) == (0, 0, 0)
+    assert "(config.I001)" in server.stderr
+    assert "in the admin" in server.stderr
+    assert "in the admin" not in without.stderr
+    assert "config.I001" not in command.stderr
+    assert "canary" not in server.stderr
+    assert "config.I001" not in run("-c", "import config.wsgi", variables=PRODUCTION).stderr
 
 
 def test_a_request_with_an_unreadable_header_reaches_the_application(tmp_path: Path) -> None:

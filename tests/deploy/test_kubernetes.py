@@ -77,6 +77,7 @@ def test_there_are_jobs_for_the_migration_and_the_periodic_commands() -> None:
         f"{NAME}-reconcile": "reconcile_users",
         f"{NAME}-scrub": "scrub_deleted_users",
         f"{NAME}-prune": "prune_history",
+        f"{NAME}-sessions": "clearsessions",
     }
 
 

@@ -238,3 +238,8 @@ def test_w002_development_keys_outside_debug(ids: Configure, keys: dict[str, str
 def test_w003_keys_belong_to_two_instances(ids: Configure) -> None:
     assert ids(CLERK_SECRET_KEY=f"sk_test_{CANARY}", DEBUG=True) == ["accounts.W003"]
     assert ids(CLERK_SECRET_KEY=f"sk_live_{CANARY}") == []
+
+
+@pytest.mark.parametrize("token", ["", "Zk3mT0q1vXw9Rr7yB2nL", "correct horse battery staple"])
+def test_health_token_may_be_absent_or_long(ids: Configure, token: str) -> None:
+    assert ids(HEALTH_TOKEN=token) == []

@@ -95,3 +95,22 @@ def test_permissions_are_those_of_the_account(project: Project) -> None:
     run(client, "delete_here", account)
     assert ClerkAccount.objects.live().count() == 1
     assert client.get("/admin/auth/user/").status_code == 403
+
+
+def test_actions_have_permissions_of_their_own_and_spare_users_with_more_rights(project: Project) -> None:
+    if not project.has_user_names:
+        pytest.skip("the members have no permissions of Django")
+    for who in ("ada", "grace"):
+        project.get(who)
+    olaf: Any = project.new_user("olaf@example.test", is_staff=True)
+    codenames = ("view_clerkaccount", "deactivate_clerkaccount")
+    olaf.user_permissions.set(Permission.objects.filter(codename__in=codenames))
+    project.users.filter(pk=project.user_of("grace").pk).update(is_superuser=True)
+    client = Client()
+    client.force_login(get_user_model()._default_manager.get(pk=olaf.pk))
+    ada, grace = (ClerkAccount.objects.get(user=project.user_of(who)) for who in ("ada", "grace"))
+    assert "Deactivated" in run(client, "deactivate", ada)
+    assert "rights that you do not have" in run(client, "deactivate", grace)
+    run(client, "delete_here", ada)
+    states = ClerkAccount.objects.order_by("pk").values_list("is_active", "deleted_at")
+    assert list(states) == [(False, None), (True, None)]

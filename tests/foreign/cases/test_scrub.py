@@ -9,8 +9,11 @@ from typing import Any
 
 import pytest
 from django.contrib.auth import get_user_model
+from django.contrib.auth.models import Group, Permission
+from django.contrib.sessions.models import Session
 from django.core.management import call_command
 from django.db.models.signals import post_save
+from django.test import Client
 from django.utils import timezone
 from pytest_django import Settings
 
@@ -71,3 +74,18 @@ def test_failing_receiver_does_not_keep_personal_data(project: Project) -> None:
     ada = project.user_of("ada").pk
     assert "1 rows lost" in scrub_after_deletion(project, "ada")
     assert getattr(project.users.get(pk=ada), project.name_column) == ""
+
+
+def test_scrub_takes_rights_and_sessions_of_users_that_a_sync_created(project: Project) -> None:
+    assert project.get("ada").status_code == 200
+    ada = project.user_of("ada")
+    if project.has_user_names:
+        ada.groups.add(Group.objects.create(name="editors"))
+        ada.user_permissions.add(Permission.objects.get(codename="add_group"))
+    Client().force_login(ada)
+    assert "1 rows lost" in scrub_after_deletion(project, "ada")
+    ada = project.users.get(pk=ada.pk)
+    assert ada.last_login is None
+    assert not Session.objects.exists()
+    if project.has_user_names:
+        assert (ada.groups.count(), ada.user_permissions.count()) == (0, 0)
