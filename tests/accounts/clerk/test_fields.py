@@ -165,6 +165,13 @@ def test_phone_number_of_a_claim_counts_only_beside_its_verification(
     assert profile_of_claims(payload, mapping=WITH_EXTRA, extra_fields=ALL).values == values
 
 
+def test_phone_number_without_its_verification_leaves_the_fields_after_it() -> None:
+    mapping = "phone_number=phone_number,first_name=first_name"
+    claims = {"phone_number": PHONE, "first_name": "Ada"}
+    profile = profile_of_claims(claims, mapping=mapping, extra_fields=ALL)
+    assert profile.values == {"first_name": "Ada"}
+
+
 def test_claims_feed_further_fields() -> None:
     claims = {"username": "ada", "locale": "en-GB", "timezone": "Europe/London", "public_metadata": {"a": 1}}
     profile = profile_of_claims(claims, mapping=WITH_EXTRA, extra_fields=ALL)
