@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Container
 from typing import Any
 
 from django.db import connection
@@ -51,6 +52,18 @@ def row_values(row: Any) -> dict[str, Any]:
     }
 
 
+def check_address(identity: Any, *, verified: Container[tuple[str, str | None]]) -> None:
+    """Raise AssertionError if the project's user has an address that is not in `verified`, with its Clerk id.
+
+    A user without one has a placeholder, because the column demands an address.
+    """
+    if is_user_model() or identity.user is None:
+        return
+    address = identity.user.email
+    is_known = (identity.clerk_id, address) in verified or address.endswith("@clerk.invalid")
+    assert is_known, "the project's user has an address that was never verified in Clerk"
+
+
 class InvariantChecker:
     """Checks all rows against their earlier versions and the addresses that were ever verified in Clerk."""
 
@@ -83,12 +96,7 @@ class InvariantChecker:
         if row.email_verified:
             was_verified = (str(row.clerk_id), row.email) in self.verified
             assert was_verified, "an address is marked as verified that was never verified in Clerk"
-        if not is_user_model() and row.user is not None:
-            self._check_address(str(row.clerk_id), row.user.email)
-
-    def _check_address(self, clerk_id: str, address: str) -> None:
-        is_known = (clerk_id, address) in self.verified or address.endswith("@clerk.invalid")
-        assert is_known, "the project's user has an address that was never verified in Clerk"
+        check_address(row, verified=self.verified)
 
     def _is_allowed(self, rule: str, key: object, clerk_id: str, *address: str) -> bool:
         """Return whether the project has caused it: a deleted user, or an address that another user has."""

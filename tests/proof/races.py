@@ -25,7 +25,7 @@ from accounts.sync import UserDeleted, delete_user, sync_user
 from tests.accounts.test_merge_histories import State, histories
 from tests.proof.clients import Answer, answer_of, format_table
 from tests.proof.environment import clerk_instance, empty_database
-from tests.proof.invariants import row_values, run_statement
+from tests.proof.invariants import check_address, row_values, run_statement
 from tests.proof.rows import live_users, query
 from tests.proof.site import Site, database, emulator_settings
 from tests.proof.tables import IDENTITY_TABLE, Identity, find_broken_rules
@@ -197,6 +197,8 @@ def apply_concurrently(*, seed: int, number: int) -> int:
         assert (rows[0].deleted_by == DeletedBy.CLERK) == deleted
         assert deleted or row_values(rows[0]) == dict(states[-1].values)
         assert not find_broken_rules(run_statement)
+        verified = {(clerk_id, state.values["email"]) for state in states if state.values["email_verified"]}
+        check_address(rows[0], verified=verified)
 
     apply()
     return applied

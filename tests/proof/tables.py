@@ -26,7 +26,8 @@ LAST_TABLE = USER_TABLES[-1]
 
 WITHOUT_USER = "an account without a user"
 OTHER_ADDRESS = "a verified address that the user does not have"
-# A deletion of an unknown user is stored as an account that never had a user.
+# A deletion of an unknown user is stored as an account that never had a user. A value that is longer than the
+# column of the member is left out.
 _RULES = {
     "a user without an account": (
         "SELECT users.id, users.email FROM members_member AS users"
@@ -43,7 +44,8 @@ _RULES = {
     "a live account whose user has other values": (
         "SELECT accounts.id, clerk_id FROM accounts_clerkaccount AS accounts"
         " JOIN members_member AS users ON users.id = user_id"
-        " WHERE deleted_at IS NULL AND (name <> first_name OR picture <> image_url)"
+        " WHERE deleted_at IS NULL AND ((name <> first_name AND length(first_name) <= 40)"
+        " OR (picture <> image_url AND length(image_url) <= 200))"
     ),
     OTHER_ADDRESS: (
         "SELECT accounts.id, clerk_id, accounts.email FROM accounts_clerkaccount AS accounts"
