@@ -8,5 +8,3 @@ from benchmarks.settings import INSTALLED_APPS
 INSTALLED_APPS = [*INSTALLED_APPS, "benchmarks.members"]
 AUTH_USER_MODEL = "members.Member"
 CLERK_IDENTITY_MODEL = "accounts.ClerkAccount"
-# One database, so no router.
-DATABASE_ROUTERS: list[str] = []

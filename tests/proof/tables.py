@@ -18,7 +18,8 @@ from accounts.models import get_identity_model, is_user_model
 Identity: Any = get_identity_model()
 MODELS: list[Any] = [Identity]
 if not is_user_model():
-    MODELS += [apps.get_model("shop", "Profile"), get_user_model()]
+    profile = apps.get_model("shop", "Profile")  # type: ignore[misc] # a clone has no such model
+    MODELS += [profile, get_user_model()]
 IDENTITY_TABLE: str = Identity._meta.db_table
 USER_TABLES: tuple[str, ...] = tuple(model._meta.db_table for model in MODELS)
 # The last one that a changed name is written to.
