@@ -66,13 +66,13 @@ def a_database_that_fails_at_writes_gives_503_only_to_writes(*, seed: int) -> Ma
 def short_forms_of_all_hold(*, seed: int) -> Mapping[str, object]:
     """The claims of this module, each as small as possible: for `make test`."""
     error = {TRIED[0]: ERRORS[TRIED[0]]}
-    seen = run_histories(seed=seed, number=8, steps=40)
+    seen = run_histories(seed=seed, number=5, steps=40)
     return {
         "steps of histories": seen["steps"],
         "histories by threads": apply_concurrently(seed=seed, number=2),
         "rows of first requests": send_first_requests(groups=((2, 16), (8, 2)), workers=2)["rows"],
         "deleted": delete_during_first_requests(seed=seed, users=10, workers=2)["users"],
-        "killed backfills": kill_backfills(seed=seed, users=1200, kills=2)["kills"],
+        "killed backfills": kill_backfills(seed=seed, users=1200, kills=1)["kills"],
         "restarts": restart_under_load(seed=seed, restarts=1, workers=2)["workers, clients, restarts"],
         "killed webhooks": kill_during_webhooks(seed=seed, kills=1)["kills"],
         "failed writes": fail_at_writes(errors=error, moments=("write",))["errors"],
