@@ -196,7 +196,8 @@ def apply_concurrently(*, seed: int, number: int) -> int:
         assert len(rows) == 1
         assert (rows[0].deleted_by == DeletedBy.CLERK) == deleted
         assert deleted or row_values(rows[0]) == dict(states[-1].values)
-        assert not find_broken_rules(run_statement)
+        broken = find_broken_rules(run_statement)
+        assert not broken, f"the rows of a user do not fit together: {broken}"
         verified = {(clerk_id, state.values["email"]) for state in states if state.values["email_verified"]}
         check_address(rows[0], verified=verified)
 
