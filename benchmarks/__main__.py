@@ -18,6 +18,7 @@ from benchmarks.report import format_results, format_section, summary
 # the peers need. The modules are imported when Django has been set up.
 SUITES = (
     "benchmarks.warm:warm_requests",
+    "benchmarks.accounts:account_requests",
     "benchmarks.growth:growth",
     "benchmarks.load:over_http",
     "benchmarks.first_requests:first_requests",

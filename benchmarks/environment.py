@@ -12,7 +12,7 @@ from pathlib import Path
 
 import psycopg
 
-from benchmarks.users import insert_users, made_up_user
+from benchmarks.users import insert_members, insert_users, made_up_user
 from config.env import read_dotenv
 from devclerk.tokens import LIFETIME_SECONDS, Fault, Keyring
 from devclerk.users import ClerkUser
@@ -85,13 +85,13 @@ def token_key_of(user: ClerkUser) -> str:
 
 
 @contextmanager
-def prepared_environment() -> Iterator[Environment]:
+def prepared_environment(settings: str = "benchmarks.settings") -> Iterator[Environment]:
     """Start PostgreSQL, set up Django and store the users; remove the server at the end."""
     server = ThrowawayPostgres()
     try:
         _start(server)
         environment = Environment(url=server.url, keyring=Keyring())
-        _set_environment(environment)
+        _set_environment(environment, settings=settings)
         import_module("django").setup()
         _load_data(environment)
         yield environment
@@ -107,14 +107,14 @@ def _start(server: ThrowawayPostgres) -> None:
     server.restart()
 
 
-def _set_environment(environment: Environment) -> None:
+def _set_environment(environment: Environment, *, settings: str) -> None:
     for name in [name for name in os.environ if name.startswith(CLEARED_PREFIXES)]:
         del os.environ[name]
     # An empty variable counts as not set, and is not overridden by the developer's file.
     written, _ = read_dotenv(Path(__file__).parent.parent / ".env")
     os.environ.update(dict.fromkeys(written, ""))
     os.environ.update(
-        DJANGO_SETTINGS_MODULE="benchmarks.settings",
+        DJANGO_SETTINGS_MODULE=settings,
         DJANGO_SECRET_KEY="the benchmarks' own key, publicly known, never used anywhere else",
         DJANGO_ALLOWED_HOSTS="localhost",
         DJANGO_HTTPS="false",
@@ -130,12 +130,14 @@ def _load_data(environment: Environment) -> None:
     import_module("django.core.management").call_command("migrate", verbosity=0)
     with environment.connect() as connection:
         connection.execute("CREATE EXTENSION pg_stat_statements")
-        insert_users(connection, start=0, stop=USERS)
+        table = import_module("django.contrib.auth").get_user_model()._meta.db_table
+        insert = insert_users if table == "accounts_user" else insert_members
+        insert(connection, start=0, stop=USERS)
         # Our look-up uses a partial index. The peers query without its condition, so they get an index too.
-        connection.execute("CREATE INDEX peers_clerk_id ON accounts_user (clerk_id)")
+        connection.execute(f"CREATE INDEX peers_clerk_id ON {table} (clerk_id)".encode())
         connection.cursor().executemany(
-            "INSERT INTO authtoken_token (key, created, user_id)"
-            " SELECT %s, now(), id FROM accounts_user WHERE clerk_id = %s",
+            "INSERT INTO authtoken_token (key, created, user_id)"  # noqa: S608 - the name of a table
+            f" SELECT %s, now(), id FROM {table} WHERE clerk_id = %s".encode(),
             [(token_key_of(user), user.id) for user in map(made_up_user, range(USERS))],
         )
         connection.execute("VACUUM ANALYZE")

@@ -50,6 +50,7 @@ class Effort:
     """How much each benchmark measures."""
 
     warm_rounds: int
+    account_rounds: int
     http_rounds: int
     sizes: Sequence[int]
     growth_rounds: int
@@ -60,6 +61,7 @@ class Effort:
 
 FULL = Effort(
     warm_rounds=120,
+    account_rounds=60,
     http_rounds=40,
     sizes=(1_000, 100_000, 1_000_000),
     growth_rounds=120,
@@ -69,6 +71,7 @@ FULL = Effort(
 )
 QUICK = Effort(
     warm_rounds=15,
+    account_rounds=10,
     http_rounds=4,
     sizes=(1_000, 100_000),
     growth_rounds=30,

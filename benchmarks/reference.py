@@ -6,6 +6,7 @@ import base64
 import json
 import time
 from dataclasses import dataclass
+from typing import Any
 
 import jwt
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
@@ -13,17 +14,22 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 from django.conf import settings
+from django.contrib.auth import get_user_model
 from django.db import connection, transaction
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.request import Request
 
 from accounts.clerk.profiles import CLAIM_FIELDS
-from accounts.models import User, opaque_username
+from accounts.models import is_user_model, opaque_username
 
+COLUMNS = (
+    "id, clerk_id, email, email_verified, first_name, last_name, image_url, is_active, is_staff"
+    f"{', banned, created_at, updated_at' if is_user_model() else ''}"
+)
 SELECT = (
-    "SELECT id, clerk_id, email, email_verified, first_name, last_name, image_url, banned, is_active,"
-    " is_staff, created_at, updated_at FROM accounts_user WHERE clerk_id = %s AND deleted_at IS NULL"
+    f"SELECT {COLUMNS} FROM {get_user_model()._meta.db_table} WHERE clerk_id = %s"  # noqa: S608 - constants
+    f"{' AND deleted_at IS NULL' if is_user_model() else ''}"
 )
 
 
@@ -73,7 +79,7 @@ class MinimalAuthentication(BaseAuthentication):
 class SyncOnEveryRequest(BaseAuthentication):
     """Sync on every request, taken literally: PyJWT, then update_or_create."""
 
-    def authenticate(self, request: Request) -> tuple[User, None]:
+    def authenticate(self, request: Request) -> tuple[Any, None]:
         """Return the updated row; raise AuthenticationFailed for an invalid token."""
         try:
             payload = jwt.decode(
@@ -86,7 +92,7 @@ class SyncOnEveryRequest(BaseAuthentication):
             raise AuthenticationFailed from None
         values = {name: payload[name] for name in CLAIM_FIELDS}
         with transaction.atomic():
-            user, _ = User.objects.update_or_create(
+            user, _ = get_user_model().objects.update_or_create(
                 clerk_id=payload["sub"],
                 defaults=values,
                 create_defaults={**values, "username": opaque_username()},

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from clerk_backend_api.security import AuthenticateRequestOptions, authenticate_request
 from django.conf import settings
+from django.contrib.auth import get_user_model
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.request import Request
 
-from accounts.models import User, opaque_username
+from accounts.models import opaque_username
 
 
 class SDKAuthentication(BaseAuthentication):
     """Verify the token with the SDK, then get_or_create."""
 
-    def authenticate(self, request: Request) -> tuple[User, None]:
+    def authenticate(self, request: Request) -> tuple[Any, None]:
         """Return the row; raise AuthenticationFailed if the SDK refuses the token."""
         state = authenticate_request(
             request,
@@ -25,7 +28,7 @@ class SDKAuthentication(BaseAuthentication):
         )
         if not state.is_signed_in or state.payload is None:
             raise AuthenticationFailed
-        user, _ = User.objects.get_or_create(
+        user, _ = get_user_model().objects.get_or_create(
             clerk_id=state.payload["sub"], defaults={"username": opaque_username()}
         )
         return user, None

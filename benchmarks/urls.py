@@ -1,8 +1,8 @@
-"""One URL for each peer, all with the same view; and the URLs of the product."""
+"""One URL for each peer, all with the same view; and the webhooks of the product."""
 
 from __future__ import annotations
 
-from django.urls import include, path
+from django.urls import path
 
 from benchmarks.peers import installed_peers
 from benchmarks.views import CurrentUser
@@ -14,5 +14,4 @@ urlpatterns = [
         for peer in installed_peers()
     ),
     path("webhooks/clerk", clerk_webhook),
-    path("", include("api.urls")),
 ]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 
 from benchmarks.correctness import check_answers
@@ -18,7 +20,34 @@ REPEAT = 20
 MINIMUM_SPEEDUP = {"simplejwt": 1.4, "sdk": 1.4, "django_clerk_users": 1.4, "every_request": 2.8}
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """The cost and the durations of each peer, by its name."""
+
+    costs: Mapping[str, Cost]
+    series: Mapping[str, Series]
+
+
 def warm_requests(environment: Environment, effort: Effort) -> Section:
+    """Compare all peers where the identity is the user."""
+    compared = compare_peers(environment, rounds=effort.warm_rounds)
+    return build_section(
+        compared,
+        title="Warm authenticated request, in process",
+        figures=[
+            *count_figures(compared, goal="P1", what="warm request"),
+            *ratio_figures(
+                compared,
+                goal="P2",
+                what="warm request",
+                at_most={"token": 0.70, "minimal": 1.4},
+                speedups=MINIMUM_SPEEDUP,
+            ),
+        ],
+    )
+
+
+def compare_peers(environment: Environment, *, rounds: int) -> Comparison:
     """Check the answers of every peer, count its statements, then time all of them in turns."""
     site, pool = Site(), CredentialPool(environment)
     for peer in installed_peers():
@@ -27,17 +56,23 @@ def warm_requests(environment: Environment, effort: Effort) -> Section:
     costs = {each.name: count(each) for each in installed_peers()}
     actions = {each.name: partial(_send, site, each, pool) for each in installed_peers()}
     take_turns(actions, rounds=2, repeat=REPEAT)  # to warm up
-    series = take_turns(actions, rounds=effort.warm_rounds, repeat=REPEAT, before_round=pool.refresh)
+    series = take_turns(actions, rounds=rounds, repeat=REPEAT, before_round=pool.refresh)
+    return Comparison(costs=costs, series=series)
+
+
+def build_section(compared: Comparison, *, title: str, figures: Sequence[Figure], label: str = "") -> Section:
+    """Return the section of a comparison; `label` is the name of ours in its table."""
+    labels = {each.name: each.label for each in installed_peers()} | ({"ours": label} if label else {})
     return Section(
-        title="Warm authenticated request, in process",
-        figures=[*_costs(costs["ours"]), *_ratios(series)],
+        title=title,
+        figures=figures,
         head=("authentication", "p50 us", "p99 us", "of ours", "statements", "round trips", "writes"),
-        rows=[_row(each, series=series, cost=costs[each.name]) for each in installed_peers()],
+        rows=[_row(name, label=labels[name], compared=compared) for name in labels],
         notes=[
             "Statements include BEGIN and COMMIT; writes are the transactions and savepoints that wrote.",
             *(f"Not installed, so not compared: {label}." for label in missing_peers()),
         ],
-        bars=[(each.label, series[each.name].p50 * 1e6) for each in installed_peers()],
+        bars=[(labels[name], compared.series[name].p50 * 1e6) for name in labels],
     )
 
 
@@ -57,7 +92,9 @@ def cost_of_requests(peer: Peer, *, site: Site, environment: Environment, count:
     return cost_of(work, environment=environment)
 
 
-def _costs(cost: Cost) -> list[Figure]:
+def count_figures(compared: Comparison, *, goal: str, what: str) -> list[Figure]:
+    """Return what one request of ours costs; more than one statement misses the goal."""
+    cost = compared.costs["ours"]
     counted = {
         "statements, counted at the server": (cost.statements, 1),
         "round trips, counted on the wire": (cost.round_trips, 1),
@@ -65,34 +102,48 @@ def _costs(cost: Cost) -> list[Figure]:
         "network calls": (cost.calls, 0),
     }
     return [
-        Figure(goal="P1", what=f"warm request: {what}", value=number / COUNTED_REQUESTS, at_most=bound)
-        for what, (number, bound) in counted.items()
+        Figure(goal=goal, what=f"{what}: {counting}", value=number / COUNTED_REQUESTS, at_most=bound)
+        for counting, (number, bound) in counted.items()
     ]
 
 
-def _ratios(series: dict[str, Series]) -> list[Figure]:
+def ratio_figures(
+    compared: Comparison,
+    *,
+    goal: str,
+    what: str,
+    at_most: Mapping[str, float],
+    speedups: Mapping[str, float],
+) -> list[Figure]:
+    """Return the times relative to the peers in `at_most`, and the speedup over those in `speedups`."""
+    series = compared.series
     ours = series["ours"]
-    what = "warm request, p50, relative to"
+    names = {"minimal": "the limit"}
     return [
-        Figure(goal="P2", what=f"{what} token", value=ratio(ours, series["token"]), at_most=0.70),
-        Figure(goal="P2", what=f"{what} the limit", value=ratio(ours, series["minimal"]), at_most=1.4),
         *(
             Figure(
-                goal="P2", what=f"warm request: speedup over {name}", value=ratio(peer, ours), at_least=least
+                goal=goal,
+                what=f"{what}, p50, relative to {names.get(name, name)}",
+                value=ratio(ours, series[name]),
+                at_most=most,
             )
-            for name, least in MINIMUM_SPEEDUP.items()
+            for name, most in at_most.items()
+        ),
+        *(
+            Figure(goal=goal, what=f"{what}: speedup over {name}", value=ratio(peer, ours), at_least=least)
+            for name, least in speedups.items()
             if (peer := series.get(name))
         ),
     ]
 
 
-def _row(peer: Peer, *, series: dict[str, Series], cost: Cost) -> list[str]:
-    own = series[peer.name]
+def _row(name: str, *, label: str, compared: Comparison) -> list[str]:
+    own, cost = compared.series[name], compared.costs[name]
     return [
-        peer.label,
+        label,
         microseconds(own.p50),
         microseconds(own.p99),
-        f"{ratio(own, series['ours']):.2f}",
+        f"{ratio(own, compared.series['ours']):.2f}",
         f"{cost.statements / COUNTED_REQUESTS:.1f}",
         f"{cost.round_trips / COUNTED_REQUESTS:.1f}",
         f"{cost.writes / COUNTED_REQUESTS:.1f}",

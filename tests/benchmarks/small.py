@@ -1,4 +1,4 @@
-"""A small benchmark run: `python -m tests.benchmarks.small` prints its results as JSON."""
+"""A small benchmark run: `python -m tests.benchmarks.small SETTINGS` prints its results as JSON."""
 
 from __future__ import annotations
 
@@ -30,5 +30,5 @@ def run_benchmark(environment: Environment) -> dict[str, object]:
 
 
 if __name__ == "__main__":
-    with prepared_environment() as environment:
+    with prepared_environment(sys.argv[1]) as environment:
         json.dump(run_benchmark(environment), sys.stdout)

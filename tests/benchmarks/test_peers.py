@@ -9,12 +9,11 @@ from typing import Any
 import pytest
 
 
-@pytest.fixture(scope="module")
-def results() -> dict[str, Any]:
-    """Run the small benchmark, which has its own settings and its own PostgreSQL."""
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.benchmarks.small"], check=False, capture_output=True, text=True
-    )
+@pytest.fixture(scope="module", params=["benchmarks.settings", "benchmarks.account_settings"])
+def results(request: pytest.FixtureRequest) -> dict[str, Any]:
+    """Run the small benchmark of each form, which has its own settings and its own PostgreSQL."""
+    command = [sys.executable, "-m", "tests.benchmarks.small", request.param]
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     loaded: dict[str, Any] = json.loads(done.stdout)
     return loaded

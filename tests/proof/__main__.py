@@ -30,7 +30,7 @@ Claim = Callable[..., Mapping[str, object]]
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """The function `tests.proof.<name>` and its time limit in seconds.
+    """The function `tests.proof.<name>` and its time limit in seconds; `settings` of its process.
 
     A proof that measures how soon something is answered runs alone. A very long one runs only if it is named.
     """
@@ -39,8 +39,11 @@ class Proof:
     seconds: int
     alone: bool = False
     only_if_named: bool = False
+    settings: str = "config.settings"
 
 
+# A project with users of its own, each with a `ClerkAccount`.
+MEMBER_SITE = "tests.proof.member_site.settings"
 # All of them take a quarter of an hour together; the single limits stop a proof that hangs.
 PROOFS: tuple[Proof, ...] = (
     Proof("histories.every_step_keeps_the_invariants", 300),
@@ -78,6 +81,15 @@ PROOFS: tuple[Proof, ...] = (
     Proof("guided.the_envelope_parser_raises_only_refusals", 120),
     Proof("differential.we_accept_only_what_all_accept", 120),
     Proof("adoption.each_project_adopts_the_wheel", 400),
+    Proof("members.every_step_keeps_the_invariants", 200, settings=MEMBER_SITE),
+    Proof("members.twelve_threads_applying_one_history_end_in_the_true_rows", 150, settings=MEMBER_SITE),
+    Proof("members.concurrent_first_requests_create_one_user_each", 150, settings=MEMBER_SITE),
+    Proof("members.no_first_request_revives_a_deleted_user", 150, settings=MEMBER_SITE),
+    Proof("members.a_backfill_killed_six_times_ends_like_an_undisturbed_one", 200, settings=MEMBER_SITE),
+    Proof("members.a_restarted_database_gives_only_200_and_503", 150, settings=MEMBER_SITE),
+    Proof("members.a_server_killed_during_a_webhook_loses_nothing", 200, settings=MEMBER_SITE),
+    Proof("members.a_database_that_fails_at_writes_gives_503_only_to_writes", 200, settings=MEMBER_SITE),
+    Proof("members.short_forms_of_all_hold", 240, only_if_named=True, settings=MEMBER_SITE),
     Proof("soaks.memory_stays_flat", 800, only_if_named=True),
 )
 
@@ -153,6 +165,7 @@ def _run_in_process(name: str, *, seed: int) -> int:
     # Proofs empty tables and kill servers: so TEST_DATABASE_URL is not used.
     os.environ.pop("TEST_DATABASE_URL", None)
     import_module("tests.environment")
+    os.environ["DJANGO_SETTINGS_MODULE"] = next(proof.settings for proof in PROOFS if proof.name == name)
     import_module("django").setup()
     import_module("django.core.management").call_command("migrate", verbosity=0)
     logging.disable(logging.CRITICAL)

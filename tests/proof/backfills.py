@@ -17,6 +17,7 @@ from tests.proof.clients import Load, Send, format_table
 from tests.proof.environment import clerk_instance
 from tests.proof.rows import live_users, query, wait_for_consistency
 from tests.proof.site import Site, database, emulator_settings, wait_until
+from tests.proof.tables import IDENTITY_TABLE, USER_TABLES
 
 RETRY_SECONDS = (0.3,) * 200
 
@@ -76,7 +77,7 @@ def _kill_backfill(site: Site, clerk: LocalClerk, *, rng: random.Random) -> bool
 
 
 def _state(address: str) -> dict[str, object]:
-    rows = query(address, "SELECT clerk_id, field_versions::text FROM accounts_user")
+    rows = query(address, f"SELECT clerk_id, field_versions::text FROM {IDENTITY_TABLE}")  # noqa: S608
     versions = dict(rows)
     assert len(versions) == len(rows), "a user has several rows"
     return {clerk_id: (row, versions[clerk_id]) for clerk_id, row in live_users(address).items()}
@@ -88,7 +89,8 @@ def _assert_equal(found: dict[str, object], expected: dict[str, object]) -> None
 
 
 def _empty(address: str) -> None:
-    query(address, "WITH runs AS (DELETE FROM accounts_syncrun) DELETE FROM accounts_user RETURNING 1")
+    for table in (*USER_TABLES, "accounts_syncrun"):
+        query(address, f"DELETE FROM {table} RETURNING 1")  # noqa: S608 - constant names
 
 
 def two_backfills_with_live_traffic_end_in_the_true_rows(*, seed: int) -> Mapping[str, object]:

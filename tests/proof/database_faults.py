@@ -9,6 +9,8 @@ from typing import LiteralString
 import psycopg
 from psycopg import sql
 
+from tests.proof.tables import LAST_TABLE, USER_TABLES
+
 # Real errors of a real server. The text of each contains the row, as that of a real one may.
 SETUP: LiteralString = """
 CREATE TABLE proof_fault (moment text NOT NULL, kind text NOT NULL);
@@ -28,7 +30,7 @@ BEGIN
     RETURN NEW;
 END $$;
 """
-TABLES = ("accounts_user", "webhooks_webhookevent")
+LEDGER = "webhooks_webhookevent"
 WRITE: LiteralString = """
 CREATE TRIGGER proof_write BEFORE INSERT OR UPDATE ON {} FOR EACH ROW EXECUTE FUNCTION proof_fault('write')
 """
@@ -58,8 +60,9 @@ def inject_faults(address: str) -> Iterator[FaultInjector]:
     """Install the triggers in the database at this address, and remove them at the end."""
     with psycopg.connect(address, autocommit=True, prepare_threshold=None) as connection:
         connection.execute(SETUP)
-        for table in TABLES:
-            for statement in (WRITE, COMMIT):
+        # At the last row of a user, so that the earlier ones are written already.
+        for statement, tables in ((WRITE, (LAST_TABLE, LEDGER)), (COMMIT, (*USER_TABLES, LEDGER))):
+            for table in tables:
                 connection.execute(sql.SQL(statement).format(sql.Identifier(table)))
         try:
             yield FaultInjector(connection)

@@ -8,13 +8,14 @@ from itertools import cycle, islice
 
 from django.test import override_settings
 
-from accounts.models import SyncRun, User
+from accounts.models import SyncRun
 from devclerk.emulator import Emulator
 from devclerk.fixtures import KEY_COUNT, RETRY_SCHEDULE_SECONDS, LocalClerk
 from devclerk.server import Server
 from devclerk.tokens import fresh_keys
 from health.models import SyncFailure
 from health.recorder import recorder
+from tests.proof.tables import MODELS
 from webhooks.models import WebhookEvent
 
 
@@ -48,6 +49,6 @@ def emulator_trusted(clerk: LocalClerk) -> Iterator[None]:
 
 def empty_database() -> None:
     """Delete all users, events, failures and runs."""
-    for model in (User, WebhookEvent, SyncFailure, SyncRun):
+    for model in (*MODELS, WebhookEvent, SyncFailure, SyncRun):
         model.objects.all()._raw_delete("default")
     recorder.clear()

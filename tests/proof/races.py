@@ -21,14 +21,15 @@ from hypothesis import strategies as st
 from accounts.bulk.page_sync import sync_page
 from accounts.clerk.fields import is_equal
 from accounts.clerk.profiles import ClerkProfile, Source
-from accounts.models import DeletedBy, User
+from accounts.models import DeletedBy
 from accounts.sync import UserDeleted, delete_user, sync_user
 from tests.accounts.test_merge_histories import State, columns, histories
 from tests.proof.clients import Answer, answer_of, format_table
 from tests.proof.environment import clerk_instance, empty_database
-from tests.proof.invariants import row_values
-from tests.proof.rows import query
+from tests.proof.invariants import check_address, row_values, run_statement
+from tests.proof.rows import live_users, query
 from tests.proof.site import Site, database, emulator_settings
+from tests.proof.tables import IDENTITY_TABLE, Identity, find_broken_rules
 
 T = TypeVar("T")
 THREADS = 12
@@ -79,9 +80,10 @@ def send_first_requests(
             seconds = time.monotonic() - begin
             assert {each.status for each in answers} == {200}, format_table(answers)
             figures[f"{users} users x {times}"] = f"{len(answers)} x 200 in {seconds:.1f} s"
-        rows = query(server.url, "SELECT clerk_id, count(*) FROM accounts_user GROUP BY 1")
+        rows = query(server.url, f"SELECT clerk_id, count(*) FROM {IDENTITY_TABLE} GROUP BY 1")  # noqa: S608
         assert len(rows) == sum(users for users, _ in groups)
         assert {number for _, number in rows} == {1}
+        assert len(live_users(server.url)) == len(rows)
         assert clerk.api_requests == []
         assert clerk.key_requests <= workers, "more than one fetch of the keys by each worker"
         return figures | {"rows": len(rows), "calls to Clerk": 0, "workers": workers}
@@ -139,10 +141,11 @@ def delete_during_first_requests(*, seed: int, users: int, workers: int) -> Mapp
             ("deletion", 200, ""),
         }
         assert set(seen) <= allowed, format_table(answers)
-        rows = query(server.url, "SELECT clerk_id, deleted_by FROM accounts_user")
+        rows = query(server.url, f"SELECT clerk_id, deleted_by FROM {IDENTITY_TABLE}")  # noqa: S608
         assert Counter(rows) == Counter((clerk_id, "clerk") for clerk_id in tokens), (
             "a deleted user is live again"
         )
+        assert not live_users(server.url)
         later = [site.me(token) for token in list(tokens.values())[:50]]
         assert {response.status_code for response in later} == {401}
     return {"users": users, "rows that are live again": 0, "responses to the clients": format_table(answers)}
@@ -150,9 +153,14 @@ def delete_during_first_requests(*, seed: int, users: int, workers: int) -> Mapp
 
 def twelve_threads_applying_one_history_end_in_the_true_row(*, seed: int) -> Mapping[str, object]:
     """One history applied by 12 threads at once, distributed or by each: the true or the deleted row."""
+    return repeat_concurrently(seed=seed, seconds=LAST_START_SECONDS)
+
+
+def repeat_concurrently(*, seed: int, seconds: float) -> Mapping[str, object]:
+    """Apply histories, twenty at a time, as long as the last twenty start within these seconds."""
     number = 0
     begin = time.monotonic()
-    while time.monotonic() - begin < LAST_START_SECONDS:
+    while time.monotonic() - begin < seconds:
         number += apply_concurrently(seed=seed + number, number=20)
     return {"histories": number, "threads": THREADS}
 
@@ -185,11 +193,15 @@ def apply_concurrently(*, seed: int, number: int) -> int:
             orders = [rng.sample(operations, len(operations)) for _ in range(THREADS)]
         run_concurrently([partial(_run_all, order) for order in orders])
         applied += 1
-        rows = list(User.objects.filter(clerk_id=clerk_id))
+        rows = list(Identity.objects.filter(clerk_id=clerk_id))
         assert len(rows) == 1
         assert (rows[0].deleted_by == DeletedBy.CLERK) == deleted
         stored = row_values(rows[0]) | {"extra": rows[0].extra}
         assert deleted or is_equal(stored, columns(states[-1]))
+        broken = find_broken_rules(run_statement)
+        assert not broken, f"the rows of a user do not fit together: {broken}"
+        verified = {(clerk_id, state.values["email"]) for state in states if state.values["email_verified"]}
+        check_address(rows[0], verified=verified)
 
     apply()
     return applied

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from typing import Any
 
 import psycopg
@@ -10,6 +11,7 @@ import psycopg
 from devclerk.fixtures import LocalClerk
 from tests.proof.invariants import expected_values
 from tests.proof.site import wait_until
+from tests.proof.tables import IDENTITY_TABLE, find_broken_rules
 
 # Users that exist at the start of the emulator were changed before this time, all others after it.
 START_MILLISECONDS = 1_735_689_600_000
@@ -23,10 +25,15 @@ def query(address: str, statement: str, *values: object) -> list[tuple[Any, ...]
 
 
 def live_users(address: str) -> dict[str, dict[str, Any]]:
-    """Return the values of each live row by Clerk id; raise AssertionError if a user has two live rows."""
+    """Return the values of each live row by Clerk id.
+
+    Raises AssertionError if a user has two live rows, or if the rows of a user do not fit together.
+    """
+    broken = find_broken_rules(partial(query, address))
+    assert not broken, f"{len(broken)} rows do not fit together: {broken[:3]}"
     rows = query(
         address,
-        f"SELECT clerk_id, {', '.join(COLUMNS)} FROM accounts_user "  # noqa: S608 - constant names
+        f"SELECT clerk_id, {', '.join(COLUMNS)} FROM {IDENTITY_TABLE} "  # noqa: S608 - constant names
         "WHERE deleted_at IS NULL AND clerk_id IS NOT NULL",
     )
     found = {clerk_id: dict(zip(COLUMNS, values, strict=True)) for clerk_id, *values in rows}

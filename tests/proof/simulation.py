@@ -18,7 +18,7 @@ from accounts.bulk.reconcile import reconcile
 from accounts.clerk.fields import is_equal
 from accounts.clerk.profiles import DEFAULT_CLAIMS
 from accounts.conf import get_clerk_api
-from accounts.models import DeletedBy, User
+from accounts.models import DeletedBy
 from devclerk.events import Change
 from devclerk.fixtures import LocalClerk
 from devclerk.tokens import ABSENT
@@ -27,6 +27,7 @@ from devclerk.wire import event_object
 from tests.proof.database_faults import FaultInjector
 from tests.proof.environment import empty_database
 from tests.proof.invariants import ALL_TABLES, InvariantChecker, expected_values, row_values, row_versions
+from tests.proof.tables import Identity, live_identities
 
 START = 1_790_000_000.0  # seconds; the clock of all histories is advanced by their steps
 USERS = 2
@@ -157,13 +158,13 @@ class Simulation:
         headers, body = self.clerk.sign_webhook(event.body, svix_id=event.svix_id, **how)
         return Client().post("/webhooks/clerk", body, content_type="application/json", headers=headers)
 
-    def row(self, clerk_id: str) -> User | None:
+    def row(self, clerk_id: str) -> Any:
         """Return the live row of the user, or None."""
-        return User.objects.live().filter(clerk_id=clerk_id).first()
+        return live_identities().filter(clerk_id=clerk_id).first()
 
     def is_deleted_by_clerk(self, clerk_id: str) -> bool:
         """Return whether the user is deleted in this database because of Clerk."""
-        deleted = User.objects.filter(clerk_id=clerk_id, deleted_by=DeletedBy.CLERK)
+        deleted = Identity.objects.filter(clerk_id=clerk_id, deleted_by=DeletedBy.CLERK)
         return self.row(clerk_id) is None and deleted.exists()
 
     def deliver(self, event: Event) -> None:
@@ -184,7 +185,7 @@ class Simulation:
             return 401
         row = self.row(token.clerk_id)
         assert row is not None, "a valid token and no row"
-        assert not User.objects.filter(clerk_id=token.clerk_id, deleted_by=DeletedBy.CLERK).exists()
+        assert not Identity.objects.filter(clerk_id=token.clerk_id, deleted_by=DeletedBy.CLERK).exists()
         return 403 if row.banned else 200
 
     def present(self, token: Token) -> None:
@@ -253,9 +254,12 @@ class Simulation:
         if not self.is_alive(user):
             assert row is None, "a live row of a user that Clerk has deleted"
         elif row is None:
-            deleted = User.objects.filter(clerk_id=user.id)
+            deleted = Identity.objects.filter(clerk_id=user.id)
             assert deleted, "no row of a user that signed up"
-            assert all(each.deleted_by == DeletedBy.LOCAL for each in deleted), "deleted, but not in Clerk"
+            # An account that is not deleted has lost its user, which counts as deleted locally.
+            assert all(each.deleted_at is None or each.deleted_by == DeletedBy.LOCAL for each in deleted), (
+                "deleted, but not in Clerk"
+            )
         else:
             assert row_values(row) == expected_values(user), f"{row_values(row)}, not {expected_values(user)}"
             assert is_equal(row.extra, expected_extra(user)), f"{row.extra}, not {expected_extra(user)}"

@@ -1,0 +1,1 @@
+"""The site of the proofs as a project with users of its own."""
