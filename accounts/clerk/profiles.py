@@ -29,8 +29,9 @@ UNSAFE_CLAIMS = frozenset({"unsafe_metadata", "unsafeMetadata"})
 # The hosts of the pictures of users. A claim may name any other address.
 IMAGE_HOSTS = ("https://img.clerk.com", "https://images.clerk.dev")
 
-# The name of a claim at the top level of the token: neither a path with dots nor a shortcode.
-_CLAIM_NAME = re.compile(r"[^\s=|,.{}]+")
+# The name of a claim at the top level of the token, such as https://example.com/email: neither a path with
+# dots (user.email) nor a shortcode.
+_CLAIM_NAME = re.compile(r"(?!\w+(\.\w+)+$)[^\s=|,{}]+")
 
 
 class Source(IntEnum):
@@ -158,7 +159,7 @@ def parse_claims_map(text: str, *, extra_fields: Collection[str] = ()) -> Claims
         if not equals or not all(_CLAIM_NAME.fullmatch(name) for name in names):
             raise ValueError(
                 f"'{part.strip()}' is not of the form field=claim or field=claim|alternative;"
-                " a claim is a name at the top level of the token, without dots and braces"
+                " a claim is a name at the top level of the token, neither a path nor a shortcode"
             )
         _check_fed_field(field, names, extra_fields=extra_fields)
         if field in mapping:
