@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from io import StringIO
 from typing import Any
 
@@ -18,7 +19,7 @@ from django.utils import timezone
 
 from accounts.clerk.profiles import Source
 from accounts.models import DeletedBy, User
-from accounts.sync import Outcome, delete_user, sync_user
+from accounts.sync import Outcome, delete_locally, delete_user, sync_user
 from tests.accounts.profiles import T, profile
 from tests.factories import UserFactory
 
@@ -226,11 +227,11 @@ def test_local_staff_are_saved_as_usual_in_django() -> None:
 
 
 @contextmanager
-def run_before_next_save(work: Callable[[], object]) -> Iterator[None]:
-    """Run `work` when Ada's row was loaded and is about to be written."""
+def run_before_next_save(work: Callable[[], object], *, username: str = ADA) -> Iterator[None]:
+    """Run `work` when the row of Ada, or of a local user, was loaded and is about to be written."""
 
     def receive(sender: type, instance: Any, **_: Any) -> None:
-        if instance.clerk_id == ADA:
+        if username in {instance.clerk_id, instance.username}:
             pre_save.disconnect(receive)
             work()
 
@@ -241,25 +242,27 @@ def run_before_next_save(work: Callable[[], object]) -> Iterator[None]:
         assert not pre_save.disconnect(receive), "the row was not saved"
 
 
-def test_new_password_from_the_admin_does_not_undo_a_deletion(ada: User) -> None:
+def test_new_password_from_the_admin_does_not_undo_a_deletion() -> None:
+    local = User.objects.create_user("local")
     client = Client()
     client.force_login(User.objects.create_superuser("helga"))
     form = {"usable_password": "true", "password1": NEW, "password2": NEW, "set-password": "x"}
-    with run_before_next_save(lambda: delete_user(ADA, at=T + 10)):
-        assert client.post(f"/admin/accounts/user/{ada.pk}/password/", form).status_code == 302
-    assert (row().deleted_by, row().check_password(NEW)) == (DeletedBy.CLERK, True)
+    with run_before_next_save(lambda: delete_locally(local), username="local"):
+        assert client.post(f"/admin/accounts/user/{local.pk}/password/", form).status_code == 302
+    local.refresh_from_db()
+    assert (local.deleted_by, local.check_password(NEW)) == (DeletedBy.LOCAL, True)
 
 
-def test_own_new_password_does_not_undo_a_ban(ada: User) -> None:
-    ada.is_staff = True
-    ada.set_password("the old one")
-    ada.save()
+def test_own_new_password_does_not_undo_a_deactivation() -> None:
+    local = User.objects.create_user("local", password="the old one", is_staff=True)
     client = Client()
-    client.force_login(ada)
+    client.force_login(local)
     form = {"old_password": "the old one", "new_password1": NEW, "new_password2": NEW}
-    with run_before_next_save(lambda: sync_user(profile(Source.WEBHOOK, T + 10, banned=True))):
+    deactivate = partial(User.objects.filter(pk=local.pk).update, is_active=False)
+    with run_before_next_save(deactivate, username="local"):
         assert client.post("/admin/password_change/", form).status_code == 302
-    assert (row().banned, row().check_password(NEW)) == (True, True)
+    local.refresh_from_db()
+    assert (local.is_active, local.check_password(NEW)) == (False, True)
 
 
 def test_changepassword_does_not_undo_a_deletion(ada: User, monkeypatch: pytest.MonkeyPatch) -> None:

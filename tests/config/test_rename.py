@@ -18,6 +18,7 @@ KEPT = {
     "CHANGELOG.md",
     "LICENSE",
     "benchmarks/README.md",
+    "benchmarks/accounts.py",
     "benchmarks/peers.py",
     "benchmarks/results.md",
     "benchmarks/results.svg",

@@ -144,7 +144,7 @@ def test_an_error_names_every_malformed_value_at_once() -> None:
 
 def test_the_example_names_every_variable_that_the_settings_read() -> None:
     source = (PROJECT / "config" / "settings.py").read_text()
-    read = set(re.findall(r'env\.[a-z]+\(\s*"([A-Z_]+)"', source))
+    read = set(re.findall(r'env\.[a-z_]+\(\s*"([A-Z_]+)"', source))
     lines, problems = read_dotenv(PROJECT / ".env.example")
 
     assert problems == []

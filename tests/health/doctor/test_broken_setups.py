@@ -223,7 +223,7 @@ UNCONFIGURED = {"errors": [{"code": "webhooks_not_configured", "detail": "", "at
 ANSWERS = [
     (Response("", status=308, headers={"Location": "https://x.example/webhooks/clerk/"}), "a redirect"),
     (Response("<h1>Log in</h1>", status=401), "401 (not from this project)"),
-    (Response("<h1>Forbidden</h1>", status=403), "firewall, proxy or hosting platform"),
+    (Response("<h1>Forbidden</h1>", status=403), "firewall, proxy or platform"),
     (Response("<h1>Not Found</h1>", status=404), "must end in /webhooks/clerk"),
     (Response("<h1>Bad Request (400)</h1>", status=400), "DJANGO_ALLOWED_HOSTS"),
     (Response("ok"), "200 (not from this project)"),
