@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
 import pytest
 from django.contrib.auth.models import Group
@@ -108,7 +109,7 @@ def test_delete_of_a_row_is_a_delete_in_the_write_database(routed: Routed, me: M
 
 
 def test_members_of_a_group_come_from_the_write_database(routed: Routed) -> None:
-    group = Group.objects.create(name="readers")
+    group: Any = Group.objects.create(name="readers")
     user = User.objects.create_user("olaf")
     user.groups.add(group)
     routed.catch_up()

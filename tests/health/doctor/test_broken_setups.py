@@ -35,8 +35,8 @@ SETUPS = [
         ERRORS,
         (
             "CLERK_CLAIMS does not parse: 'email=user.email' is not of the form field=claim or"
-            " field=claim|alternative; a claim is a name at the top level of the token, without dots and"
-            " braces"
+            " field=claim|alternative; a claim is a name at the top level of the token, neither a path nor a"
+            " shortcode"
         ),
     ),
     (
