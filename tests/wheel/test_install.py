@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import time
@@ -81,7 +80,7 @@ class Site:
                 wait_until_it_answers(address)
                 yield
             finally:
-                server.send_signal(signal.SIGINT)
+                server.terminate()  # SIGINT is ignored by children of a shell's background job
 
 
 def wait_until_it_answers(address: str) -> None:
