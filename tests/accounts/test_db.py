@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -140,17 +141,17 @@ def discard(connection: Any, *, started_at: float) -> None:
 
 
 def test_pool_is_drained_once_for_work_that_began_before(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(db, "_drained_at", WeakKeyDictionary())
-    now = 10.0
-    monkeypatch.setattr("accounts.db.time.monotonic", lambda: now)
+    drained_at: WeakKeyDictionary[Pool, float] = WeakKeyDictionary()
+    monkeypatch.setattr(db, "_drained_at", drained_at)
     pool, other = Pool(), Pool()
+    began_at = time.monotonic()
     discard(Pooled(pool), started_at=0.0)
     assert pool.drains == 1
-    discard(Pooled(pool), started_at=9.9)
+    discard(Pooled(pool), started_at=began_at)
     assert pool.drains == 1
-    discard(Pooled(other), started_at=9.9)
+    discard(Pooled(other), started_at=began_at)
     assert (pool.drains, other.drains) == (1, 1)
-    discard(Pooled(pool), started_at=10.0)
+    discard(Pooled(pool), started_at=drained_at[pool])
     assert pool.drains == 2
 
 
