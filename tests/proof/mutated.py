@@ -44,6 +44,8 @@ MODULES: dict[str, Sequence[str]] = {
     ),
     "webhooks/handlers.py": (
         "tests/webhooks/test_handlers.py",
+        "tests/webhooks/test_own_handlers.py",
+        "tests/webhooks/test_turns.py",
         "tests/webhooks/test_ledger.py",
         "tests/webhooks/test_observability.py",
         "tests/webhooks/test_own_handlers.py",
@@ -65,6 +67,7 @@ MODULES: dict[str, Sequence[str]] = {
     "accounts/clerk/tokens.py": (
         *TOKEN_TESTS,
         f"{CLERK}/test_pem.py",
+        f"{CLERK}/test_clock_skew.py",
     ),
     "accounts/clerk/jws.py": TOKEN_TESTS,
     "accounts/clerk/jwks.py": (
@@ -92,6 +95,10 @@ MODULES: dict[str, Sequence[str]] = {
     "accounts/clerk/ids.py": (f"{CLERK}/test_ids.py",),
     "accounts/clerk/base64url.py": (f"{CLERK}/test_base64url.py",),
     "webhooks/signature.py": ("tests/webhooks/test_signature.py",),
+    "webhooks/dispatch.py": (
+        "tests/webhooks/test_own_handlers.py",
+        "tests/webhooks/test_handler_failures.py",
+    ),
     "webhooks/registry.py": ("tests/webhooks/test_registry.py",),
     "webhooks/events.py": ("tests/webhooks/test_events.py",),
 }
