@@ -22,7 +22,7 @@ CLAIM = """
         (svix_id, type, clerk_id, outcome, error_code, occurred_at, received_at, attempts)
     VALUES (%s, %s, %s, %s, %s, %s, %s, 1)
     ON CONFLICT (svix_id) DO UPDATE SET attempts = {table}.attempts + 1
-    RETURNING id, attempts, outcome, handled_at IS NOT NULL
+    RETURNING id, attempts, outcome, handled_at
 """
 
 
@@ -80,8 +80,9 @@ class WebhookEventQuerySet(WriteDatabaseQuerySet["WebhookEvent"]):
                     *map(connection.ops.adapt_datetimefield_value, times),
                 ],
             )
-            pk, attempts, outcome, is_handled = cursor.fetchone()
-            return Claim(pk, attempts, outcome, bool(is_handled))  # SQLite returns a number
+            # SQLite 3.40 returns 1 for `handled_at IS NOT NULL` here, also where the column is null.
+            pk, attempts, outcome, handled_at = cursor.fetchone()
+            return Claim(pk, attempts, outcome, handled_at is not None)
 
 
 class WebhookEvent(WriteDatabaseModel):
