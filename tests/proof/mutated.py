@@ -95,10 +95,6 @@ MODULES: dict[str, Sequence[str]] = {
     "accounts/clerk/ids.py": (f"{CLERK}/test_ids.py",),
     "accounts/clerk/base64url.py": (f"{CLERK}/test_base64url.py",),
     "webhooks/signature.py": ("tests/webhooks/test_signature.py",),
-    "webhooks/dispatch.py": (
-        "tests/webhooks/test_own_handlers.py",
-        "tests/webhooks/test_handler_failures.py",
-    ),
     "webhooks/registry.py": ("tests/webhooks/test_registry.py",),
     "webhooks/events.py": ("tests/webhooks/test_events.py",),
 }
