@@ -34,7 +34,7 @@ CAUSES = (
     ),
     Cause("role .* does not exist", "it has no such user", "Correct the user in DATABASE_URL, or create it."),
     Cause(
-        "database .* does not exist",
+        "database .* does not exist|no such database",  # the latter of PgBouncer
         "the server has no such database",
         "Correct the name at the end of DATABASE_URL, or create the database.",
     ),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from urllib.parse import urlencode
 
 import pytest
 from django.db import connection
@@ -129,7 +130,9 @@ DATABASES = [
 def test_error_of_the_database_is_named_by_its_class(clerk: LocalClerk, address: str, what: str) -> None:
     if "{server}" in address:
         entry = connection.settings_dict
-        query = f"?host={entry['OPTIONS']['host']}" if "host" in entry["OPTIONS"] else ""
+        # A socket is an option of libpq; through PgBouncer its port is one too.
+        options = {name: entry["OPTIONS"][name] for name in ("host", "port") if name in entry["OPTIONS"]}
+        query = f"?{urlencode(options)}"
         place = f"postgresql://{entry['USER']}@{entry['HOST']}" + (
             f":{entry['PORT']}" if entry["PORT"] else ""
         )
