@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import subprocess
 import sys
@@ -9,12 +10,28 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from django.core.management import call_command
+from pytest_django import Settings
 from pytest_httpserver import HTTPServer
 
 from devclerk.fixtures import LocalClerk
 from tests.devclerk.receiver import Receiver
-from tests.devclerk.runs import ROOT, Start, stop
+from tests.devclerk.runs import ROOT, Run, Start, stop
 from tests.ports import free_port
+
+
+@pytest.fixture
+def run(clerk: LocalClerk, settings: Settings) -> Run:
+    """Return a function that runs an action of `devclerk` and returns its output."""
+    settings.DEBUG = True
+    port = clerk.issuer.rpartition(":")[2]
+
+    def run(*arguments: str) -> str:
+        printed = io.StringIO()
+        call_command("devclerk", *arguments, "--clerk-port", port, stdout=printed)
+        return printed.getvalue()
+
+    return run
 
 
 @pytest.fixture

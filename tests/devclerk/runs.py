@@ -1,4 +1,4 @@
-"""`make run` as a child process: its ports, its output and its end."""
+"""Runs of `devclerk`: its output, and `make run` as a child process."""
 
 from __future__ import annotations
 
@@ -7,11 +7,19 @@ import socket
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import jwt
 import pytest
 
 ROOT = Path(__file__).parent.parent.parent
 Start = Callable[..., subprocess.Popen[str]]
+Run = Callable[..., str]
+
+
+def claims_of(token: str) -> dict[str, Any]:
+    """Return the claims of a token, not verified."""
+    return dict(jwt.decode(token.strip(), options={"verify_signature": False}))
 
 
 def stop(child: subprocess.Popen[str]) -> None:

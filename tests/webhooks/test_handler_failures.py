@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import sys
 from collections.abc import Callable
 
 import psycopg
@@ -12,6 +11,7 @@ from django.contrib.auth.models import Group
 from django.core.exceptions import PermissionDenied, SuspiciousOperation
 from django.db import OperationalError, connection, transaction
 from django.http import Http404
+from django.utils import timezone
 
 from accounts.models import User
 from accounts.signals import sync_failed
@@ -20,6 +20,7 @@ from tests.webhooks.deliveries import code_of, deliver, envelope, next_id, outco
 from tests.webhooks.handler_cases import DATA, TYPE, Trouble, groups
 from tests.webhooks.trouble import address
 from webhooks import ClerkEvent, on
+from webhooks.dispatch import HandlerFailed, record_failure, run_once
 from webhooks.handlers import SyncUnavailable
 from webhooks.models import WebhookEvent
 
@@ -238,50 +239,6 @@ def test_returned_value_is_ignored_but_a_coroutine_is_a_failure(trouble: Trouble
     assert outcome_of(event, svix_id=svix_id) == "handled"
 
 
-def test_callback_that_exits_does_not_end_the_worker(record_signal: RecordSignal) -> None:
-    failures = record_signal(sync_failed)
-
-    @on(TYPE)
-    def later(event: ClerkEvent) -> None:
-        transaction.on_commit(lambda: sys.exit(1))
-
-    assert outcome_of(envelope(TYPE, DATA)) == "handled"
-    assert [failure["reason"] for failure in failures] == ["unexpected_error"]
-
-
-def test_callback_runs_after_the_commit_and_not_after_a_failure(trouble: Trouble) -> None:
-    calls: list[bool] = []
-
-    @on(TYPE)
-    def later(event: ClerkEvent) -> None:
-        transaction.on_commit(lambda: calls.append(WebhookEvent.objects.get().outcome == "handled"))
-        if trouble.is_on:
-            raise LookupError
-
-    svix_id, event = next_id(), envelope(TYPE, DATA)
-    deliver(event, svix_id=svix_id)
-    assert calls == []
-    trouble.is_on = False
-    outcome_of(event, svix_id=svix_id)
-    assert calls == [True]
-
-
-def test_callback_that_fails_is_reported_and_the_event_stays_handled(record_signal: RecordSignal) -> None:
-    failures = record_signal(sync_failed)
-
-    def fail() -> None:
-        raise LookupError
-
-    @on(TYPE)
-    def later(event: ClerkEvent) -> None:
-        transaction.on_commit(fail)
-
-    svix_id, event = next_id(), envelope(TYPE, DATA)
-    assert outcome_of(event, svix_id=svix_id) == "handled"
-    assert [failure["reason"] for failure in failures] == ["unexpected_error"]
-    assert outcome_of(event, svix_id=svix_id) == "duplicate"
-
-
 @pytest.mark.postgresql
 @pytest.mark.own_session
 def test_lost_connection_in_a_handler_is_a_failure_of_the_database(
@@ -305,3 +262,20 @@ def test_lost_connection_in_a_handler_is_a_failure_of_the_database(
     trouble.is_on = False
     assert outcome_of(event, svix_id=svix_id) == "handled"
     assert groups() == ["written"]
+
+
+def test_failure_is_recorded_at_its_own_event_that_is_not_handled() -> None:
+    mine, other, handled = next_id(), next_id(), next_id()
+    for svix_id in (mine, other, handled):
+        assert outcome_of(envelope(TYPE, DATA), svix_id=svix_id) == "ignored"
+    WebhookEvent.objects.filter(svix_id=handled).update(handled_at=timezone.now())
+    for svix_id in (mine, handled):
+        record_failure(HandlerFailed("shop.clerk_events.add", error=LookupError()), svix_id=svix_id)
+    failed = WebhookEvent.objects.exclude(failed_handler="")
+    assert [(entry.svix_id, entry.outcome) for entry in failed] == [(mine, "failed")]
+
+
+def test_handlers_do_not_join_a_transaction_of_their_caller() -> None:
+    event = ClerkEvent(type=TYPE, occurred_at=timezone.now(), instance_id=None, data=DATA, outcome=None)
+    with transaction.atomic(), pytest.raises(RuntimeError):
+        run_once([], event, svix_id=next_id())

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import jwt
 import pytest
 import requests
 
@@ -55,11 +54,6 @@ class Browser:
     def navigate(self, path: str, **params: str) -> requests.Response:
         """Follow a link to the emulator, but not its redirect."""
         return self.session.get(self.clerk.api_url + path, params=params, timeout=10, allow_redirects=False)
-
-
-def claims_of(token: str) -> dict[str, Any]:
-    """Return the claims of a token, unverified."""
-    return dict(jwt.decode(token, options={"verify_signature": False}))
 
 
 @pytest.fixture

@@ -11,7 +11,8 @@ import requests
 
 from devclerk.fixtures import LocalClerk
 from devclerk.frontend.clients import HANDSHAKES_KEPT, ClientStore
-from tests.devclerk.frontend.conftest import Browser, claims_of
+from tests.devclerk.frontend.conftest import Browser
+from tests.devclerk.runs import claims_of
 
 HANDSHAKE = "/v1/client/handshake"
 APP_PAGE = "http://127.0.0.1:3000/notes?page=2"

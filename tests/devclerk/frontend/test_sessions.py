@@ -8,7 +8,8 @@ import pytest
 import requests
 
 from devclerk.fixtures import LocalClerk
-from tests.devclerk.frontend.conftest import Browser, claims_of
+from tests.devclerk.frontend.conftest import Browser
+from tests.devclerk.runs import claims_of
 
 
 def code_of(response: requests.Response) -> str:

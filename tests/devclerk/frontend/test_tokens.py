@@ -11,7 +11,8 @@ import requests
 from accounts.clerk.keys import KeyStore
 from accounts.clerk.tokens import InvalidToken, SessionVerifier
 from devclerk.fixtures import LocalClerk
-from tests.devclerk.frontend.conftest import Browser, claims_of
+from tests.devclerk.frontend.conftest import Browser
+from tests.devclerk.runs import claims_of
 
 
 def configure(clerk: LocalClerk, **body: Any) -> None:
