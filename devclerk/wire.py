@@ -115,13 +115,7 @@ def _email_address(user: ClerkUser) -> dict[str, Any]:
         "id": stable_id(f"{user.id} {user.email}", prefix="idn"),
         "email_address": user.email,
         "reserved": False,
-        "verification": {
-            "object": "verification_otp",
-            "status": "verified" if user.email_verified else "unverified",
-            "strategy": "email_code",
-            "attempts": 1,
-            "expire_at": user.created_at + 600_000,
-        },
+        "verification": _verification(user, is_verified=user.email_verified, strategy="email_code"),
         "linked_to": [],
         "matches_sso_connection": False,
         "created_at": user.created_at,
@@ -137,15 +131,19 @@ def _phone_number(user: ClerkUser) -> dict[str, Any]:
         "reserved_for_second_factor": False,
         "default_second_factor": False,
         "reserved": False,
-        "verification": {
-            "object": "verification_otp",
-            "status": "verified" if user.phone_number_verified else "unverified",
-            "strategy": "phone_code",
-            "attempts": 1,
-            "expire_at": user.created_at + 600_000,
-        },
+        "verification": _verification(user, is_verified=user.phone_number_verified, strategy="phone_code"),
         "linked_to": [],
         "backup_codes": None,
         "created_at": user.created_at,
         "updated_at": user.updated_at,
+    }
+
+
+def _verification(user: ClerkUser, *, is_verified: bool, strategy: str) -> dict[str, Any]:
+    return {
+        "object": "verification_otp",
+        "status": "verified" if is_verified else "unverified",
+        "strategy": strategy,
+        "attempts": 1,
+        "expire_at": user.created_at + 600_000,
     }

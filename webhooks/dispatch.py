@@ -54,7 +54,7 @@ class HandlerFailed(Exception):
     """A handler raised an exception. Its text may hold values of the event, so only its class is recorded."""
 
     def __init__(self, name: str, *, error: BaseException) -> None:
-        super().__init__(name)
+        super().__init__()
         self.name, self.error = name, error
 
 
@@ -134,4 +134,4 @@ def _refuse_coroutine(returned: object) -> None:
     """Raise TypeError for the coroutine of a decorated async function: nothing would run it."""
     if iscoroutine(returned):
         returned.close()
-        raise TypeError("The handler returned a coroutine.")
+        raise TypeError  # only its class is recorded

@@ -92,8 +92,8 @@ class UserActions(admin.ModelAdmin):  # type: ignore[type-arg]
         """Mark the rows as deleted locally; they stay, with all rows that reference them."""
         effect = (
             "The rows stay, marked as deleted, with all rows that reference them. The users are not deleted"
-            " in Clerk: the next sign-in creates a new, empty row. That row is deactivated or banned if"
-            " the deleted one is."
+            " in Clerk: the next sign-in creates a new row. That row is deactivated or banned if the deleted"
+            " one is."
         )
         action = _refuse_own_account(request, _delete_locally)
         return self._confirm_and_run(request, queryset, name="delete_here", effect=effect, action=action)
