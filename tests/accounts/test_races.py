@@ -38,8 +38,16 @@ def threads() -> Iterator[ThreadPoolExecutor]:
 
 
 def with_own_connections(work: Callable[[], object]) -> object:
-    """Run `work` with the connections of this thread, and close them."""
+    """Run `work` with the connections of this thread, and close them.
+
+    A lock that was not free in five seconds, as on a machine that stands still for a while, is no fault of
+    the order: the work is done again, as Clerk delivers an event again.
+    """
     try:
+        return work()
+    except OperationalError as error:
+        if failure_reason(error) != "lock_timeout":
+            raise
         return work()
     finally:
         connections.close_all()
