@@ -191,14 +191,24 @@ def locked_transaction(*clerk_ids: str) -> Iterator[None]:
     with transaction.atomic(using=write_alias(), savepoint=False):
         connection = write_connection()
         if connection.vendor == "postgresql":
-            keys = sorted({lock_key(clerk_id) for clerk_id in clerk_ids})
             with connection.cursor() as cursor:
-                # Without parameters (the keys are integers) both statements take one round trip.
-                cursor.execute(
-                    f"SET LOCAL lock_timeout = {LOCK_TIMEOUT_MS}; "  # noqa: S608
-                    f"SELECT pg_advisory_xact_lock(key) FROM unnest(ARRAY{keys}::bigint[]) AS key"
-                )
+                cursor.execute(locking_query(*clerk_ids))
         yield
+
+
+def locking_query(*clerk_ids: str) -> str:
+    """Return a SELECT of one row that locks the Clerk ids, on PostgreSQL: Note [The lock].
+
+    It may be a subquery, so that a statement takes the locks before it does its own work and no other round
+    trip is needed. What that statement reads may be older than the locks. The timeout applies to the rest of
+    the transaction too.
+    """
+    keys = sorted({lock_key(clerk_id) for clerk_id in clerk_ids})
+    return (
+        "SELECT count(pg_advisory_xact_lock(key)) "  # noqa: S608 - integers
+        f"FROM set_config('lock_timeout', '{LOCK_TIMEOUT_MS}', true) "
+        f"LEFT JOIN unnest(ARRAY{keys}::bigint[]) AS key ON true"
+    )
 
 
 @contextmanager

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import Enum, StrEnum, auto
@@ -86,15 +87,16 @@ def decide(*, is_live: bool, deleted_by: Collection[str], source: Source) -> Dec
     return Decision.IGNORE if deleted_by and source is not Source.CLAIMS else Decision.CREATE
 
 
-def sync_user(profile: ClerkProfile, *, source: str | None = None) -> SyncResult:
+def sync_user(profile: ClerkProfile, *, source: str | None = None, is_locked: bool = False) -> SyncResult:
     """Apply a profile to the row of its user; return the row and the outcome.
 
-    `source` names the caller for observers, by default the source of the profile.
+    `source` names the caller for observers, by default the source of the profile. `is_locked` says that the
+    caller's transaction has locked the Clerk id already.
 
     Raises UserDeleted for a session of a user deleted in Clerk, django.db.Error if nothing could be stored.
     """
     source = source or _SOURCE_NAMES[profile.source]
-    with locked_transaction(profile.clerk_id):
+    with nullcontext() if is_locked else locked_transaction(profile.clerk_id):
         rows = get_rows(profile.clerk_id)
         live = next((row for row in rows if row.deleted_at is None and has_user(row)), None)
         decision = decide(
@@ -189,12 +191,14 @@ def merge_values(
     return merge(values, {field: (at, rank) for field, (at, rank) in versions.items()}, profile)
 
 
-def delete_user(clerk_id: str, *, at: int, source: Source = Source.WEBHOOK) -> Outcome:
+def delete_user(
+    clerk_id: str, *, at: int, source: Source = Source.WEBHOOK, is_locked: bool = False
+) -> Outcome:
     """Mark a user as deleted in Clerk at `at` (ms, Clerk's clock); an unknown id gets a deleted row.
 
-    Raises django.db.Error if nothing could be stored.
+    `is_locked` as in `sync_user`. Raises django.db.Error if nothing could be stored.
     """
-    with locked_transaction(clerk_id):
+    with nullcontext() if is_locked else locked_transaction(clerk_id):
         outcome = _delete(clerk_id, at=datetime.fromtimestamp(at / 1000, UTC), source=source)
     notify_synced(clerk_id, source=_SOURCE_NAMES[source], outcome=outcome)
     return outcome

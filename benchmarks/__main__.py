@@ -22,7 +22,7 @@ SUITES = (
     "benchmarks.growth:growth",
     "benchmarks.load:over_http",
     "benchmarks.first_requests:first_requests",
-    "benchmarks.deliveries:deliveries",
+    "benchmarks.cold_path:cold_path",
     "benchmarks.bulk:bulk",
     "benchmarks.startup:startup",
 )

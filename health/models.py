@@ -11,6 +11,7 @@ from django.db import OperationalError, connections, models, transaction
 from django.db.models import Exists, F, OuterRef, Q, Subquery
 
 from accounts.db import WriteDatabaseModel, WriteDatabaseQuerySet, failure_reason
+from accounts.models import get_identity_model
 from accounts.sync import Outcome
 from webhooks.models import EventOutcome, WebhookEvent
 
@@ -22,11 +23,11 @@ OUTAGE_CLOSES_AFTER = timedelta(minutes=15)
 # A request waits while failures are recorded or closed, so these statements wait for no lock (PostgreSQL).
 LOCK_TIMEOUT_MS = 500
 
-# Note [Resolved by a webhook]
-# There is rarely an open failure, so a delivery executes no statement to close one. It stores an event, and
-# code that reads or adds failures first closes those that a later event of the same user has resolved. A
-# failed delivery that succeeds on repetition keeps the time of its first arrival. Its failure closes when the
-# user has no failed delivery left.
+# Note [Resolved without a statement]
+# There is rarely an open failure, so neither a delivery nor a first request executes a statement to close
+# one. Both store a row: an event, or the user. Code that reads or adds failures first closes those that a
+# later row of the same user has resolved. A failed delivery that succeeds on repetition keeps the time of its
+# first arrival. Its failure closes when the user has no failed delivery left.
 
 # Note [One open row]
 # There are two partial unique indexes, because both databases treat NULLs as distinct: one for the row of a
@@ -87,7 +88,7 @@ class SyncFailureQuerySet(WriteDatabaseQuerySet["SyncFailure"]):
             self._set_lock_timeout()
             self.close_expired_outages(now=now)
             if clerk_ids := {each.key.clerk_id for each in fresh} - {""}:
-                self.close_resolved_by_webhook(now=now, clerk_ids=clerk_ids)
+                self.close_resolved_by_rows(now=now, clerk_ids=clerk_ids)
                 fresh = self._add_to_closed(fresh, clerk_ids=clerk_ids)
             self._upsert([each for each in fresh if each.key.clerk_id], **USER_INDEX)
             self._upsert([each for each in fresh if not each.key.clerk_id], **OUTAGE_INDEX)
@@ -101,7 +102,7 @@ class SyncFailureQuerySet(WriteDatabaseQuerySet["SyncFailure"]):
             self.open().filter(clerk_id__in=clerk_ids).update(closed_at=at)
 
     def close_resolved(self, *, now: datetime) -> bool:
-        """Close ended outages and failures that a webhook resolved; return False behind another lock.
+        """Close ended outages and failures that are resolved; return False behind another lock.
 
         In that case the rows stay open, which is a false alarm. Raises django.db.Error.
         """
@@ -111,7 +112,7 @@ class SyncFailureQuerySet(WriteDatabaseQuerySet["SyncFailure"]):
             with transaction.atomic(using=self.db):
                 self._set_lock_timeout()
                 self.close_expired_outages(now=now)
-                self.close_resolved_by_webhook(now=now)
+                self.close_resolved_by_rows(now=now)
         except OperationalError as error:
             if failure_reason(error) != "lock_timeout":
                 raise
@@ -122,18 +123,23 @@ class SyncFailureQuerySet(WriteDatabaseQuerySet["SyncFailure"]):
         """Close the outages that have not occurred for 15 minutes."""
         self.open().filter(clerk_id=None, last_at__lt=now - OUTAGE_CLOSES_AFTER).update(closed_at=now)
 
-    def close_resolved_by_webhook(self, *, now: datetime, clerk_ids: Collection[str] | None = None) -> None:
-        """Close what a webhook has resolved, for these or all users: Note [Resolved by a webhook]."""
+    def close_resolved_by_rows(self, *, now: datetime, clerk_ids: Collection[str] | None = None) -> None:
+        """Close what a webhook or a first request has resolved: Note [Resolved without a statement].
+
+        `clerk_ids` are the users to look at, by default all.
+        """
         failures = self.open().exclude(clerk_id=None)
         if clerk_ids is not None:
             failures = failures.filter(clerk_id__in=clerk_ids)
         events = WebhookEvent.objects.filter(clerk_id=OuterRef("clerk_id"))
         later = events.filter(outcome__in=list(Outcome), received_at__gt=OuterRef("last_at"))
-        newest = Subquery(later.order_by("-received_at").values("received_at")[:1])
-        resolved = failures.annotate(resolved_at=newest).exclude(resolved_at=None)
+        rows = get_identity_model().objects.filter(clerk_id=OuterRef("clerk_id"))
+        created = rows.filter(created_at__gt=OuterRef("last_at"))
         failed_deliveries = failures.filter(source="webhook", reason="unexpected_error")
         repeated = failed_deliveries.exclude(Exists(events.filter(outcome=EventOutcome.FAILED)))
-        resolved.update(closed_at=F("resolved_at"))
+        for resolving, time in ((later, "received_at"), (created, "created_at")):
+            newest = Subquery(resolving.order_by(f"-{time}").values(time)[:1])
+            failures.annotate(resolved_at=newest).exclude(resolved_at=None).update(closed_at=F("resolved_at"))
         repeated.update(closed_at=now)
 
     def _set_lock_timeout(self) -> None:

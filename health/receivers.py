@@ -1,6 +1,6 @@
 """Receivers of the signals of accounts and webhooks: they record failures, close them and count.
 
-A successful request pays at most one statement for them, a webhook none.
+A successful request pays at most one statement for them, a first request and a webhook none.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from django.utils import timezone
 from accounts.db import after_commit, retry_on_dead_connection, write_connection
 from accounts.deadline import Breaker, database_deadline
 from accounts.signals import authentication_decided, page_synced, sync_failed, user_synced
+from accounts.sync import Outcome
 from health import metrics
 from health.models import SyncFailure
 from health.recorder import recorder
@@ -55,7 +56,7 @@ def write_pending_failures(sender: object, **_: Any) -> None:
 def close_failures(sender: object, *, clerk_id: str, source: str, outcome: str, **_: Any) -> None:
     """Count the success and close the user's open failures; any outcome is a success."""
     metrics.SYNCS.labels(source, outcome).inc()
-    if source != "webhook":  # Note [Resolved by a webhook] in health.models
+    if source != "webhook" and outcome != Outcome.CREATED:  # Note [Resolved without a statement]
         after_commit(partial(_close, [clerk_id]))
 
 

@@ -45,11 +45,11 @@ class SyncUnavailable(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """The effect that an event asks for on one user; without an effect, the outcome to record."""
+    """The effect of an event on one user, and the outcome to record; with an effect it is the usual one."""
 
+    outcome: EventOutcome
     clerk_id: str | None = None
     effect: Callable[[], str] | None = None
-    outcome: EventOutcome = EventOutcome.UNCHANGED
     error_code: str = ""
 
 
@@ -98,9 +98,9 @@ def plan_effect(event: Event, *, received_at: int) -> Plan:
 
     `received_at` is in milliseconds.
     """
-    effect = EFFECTS.get(event.type)
-    if effect is None:
+    if event.type not in EFFECTS:
         return Plan(outcome=EventOutcome.IGNORED)
+    effect, usual_outcome = EFFECTS[event.type]
     try:
         profile = profile_from_user(
             event.data,
@@ -111,22 +111,27 @@ def plan_effect(event: Event, *, received_at: int) -> Plan:
         )
     except UnusableProfile as refusal:
         return Plan(outcome=EventOutcome.REJECTED, error_code=refusal.reason)
-    return Plan(clerk_id=profile.clerk_id, effect=partial(effect, profile, occurred_at=event.occurred_at))
+    return Plan(
+        clerk_id=profile.clerk_id,
+        effect=partial(effect, profile, occurred_at=event.occurred_at),
+        outcome=usual_outcome,
+    )
 
 
 def _sync_user(profile: ClerkProfile, *, occurred_at: int) -> str:
-    return sync_user(profile).outcome
+    return sync_user(profile, is_locked=True).outcome
 
 
 def _delete_user(profile: ClerkProfile, *, occurred_at: int) -> str:
-    return delete_user(profile.clerk_id, at=occurred_at)
+    return delete_user(profile.clerk_id, at=occurred_at, is_locked=True)
 
 
-# `user.created` may arrive after an update. Both hold the whole user, so the merge rule handles them alike.
-EFFECTS: dict[str, Callable[..., str]] = {
-    "user.created": _sync_user,
-    "user.updated": _sync_user,
-    "user.deleted": _delete_user,
+# The effect of each type, and the outcome that its row is inserted with. `user.created` may arrive after an
+# update: both hold the whole user, so the merge rule handles them alike.
+EFFECTS: dict[str, tuple[Callable[..., str], EventOutcome]] = {
+    "user.created": (_sync_user, EventOutcome.CREATED),
+    "user.updated": (_sync_user, EventOutcome.UNCHANGED),
+    "user.deleted": (_delete_user, EventOutcome.DELETED),
 }
 
 
@@ -158,11 +163,13 @@ def _run_handlers(event: Event, entry: WebhookEvent, *, applied: Applied) -> str
 def _apply_once(entry: WebhookEvent, *, effect: Callable[[], str] | None = None) -> Applied:
     """Record the event and apply its effect in one transaction, unless an earlier delivery succeeded."""
     with transaction.atomic(using=write_alias(), durable=True):
-        claim = WebhookEvent.objects.claim(entry)
+        # To record a failure needs no lock on the user, which may be what the failed delivery waited for.
+        locked = [entry.clerk_id] if effect and entry.clerk_id else []
+        claim = WebhookEvent.objects.claim(entry, locked=locked)
         if claim.is_done:
             return Applied(claim.outcome, is_repeat=True, is_handled=claim.is_handled)
         outcome = effect() if effect else entry.outcome
-        # A new row has the planned outcome already, so that a delivery that changes nothing needs no UPDATE.
+        # A new row has the planned outcome already, so that the usual delivery needs no UPDATE.
         if claim.attempts > 1 or outcome != claim.outcome:
             WebhookEvent.objects.filter(pk=claim.pk).update(outcome=outcome, error_code=entry.error_code)
         return Applied(outcome)

@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from django.db import connections, models
 
-from accounts.db import WriteDatabaseModel, WriteDatabaseQuerySet
+from accounts.db import WriteDatabaseModel, WriteDatabaseQuerySet, locking_query
 
 # Only an answer: the row of the event keeps the outcome of its first successful delivery.
 DUPLICATE = "duplicate"
-# A longer wait is a fault and no contention. Svix aborts after 15 s, and a failure may wait twice.
-LOCK_TIMEOUT_MS = 5000
 
 # Note [One effect per event]
 # The row and the effect are committed together. A parallel delivery of the same id waits on the unique index
 # for that commit. Then it finds the row or, after a rollback, inserts its own.
 # This is SQL because the ORM cannot insert a row or increment a counter and return which of the two it did.
+# The statement also locks the user first, which saves a round trip.
 CLAIM = """
     INSERT INTO {table}
         (svix_id, type, clerk_id, outcome, error_code, occurred_at, received_at, attempts)
-    VALUES (%s, %s, %s, %s, %s, %s, %s, 1)
+    SELECT %s, %s, %s, %s, %s, %s, %s, 1 {locks}
     ON CONFLICT (svix_id) DO UPDATE SET attempts = {table}.attempts + 1
     RETURNING id, attempts, outcome, handled_at
 """
@@ -62,19 +62,21 @@ class Claim(NamedTuple):
 class WebhookEventQuerySet(WriteDatabaseQuerySet["WebhookEvent"]):
     """A queryset that can insert or lock the row of an event."""
 
-    def claim(self, event: WebhookEvent) -> Claim:
-        """Insert the event, or increment `attempts` of its row, and return the row's state, locked.
+    def claim(self, event: WebhookEvent, *, locked: Sequence[str] = ()) -> Claim:
+        """Lock these Clerk ids; insert the event, or increment `attempts` of its row; return the row's state.
 
-        Requires a transaction. Raises django.db.Error if the lock does not come within `LOCK_TIMEOUT_MS`.
+        Requires a transaction; the row is locked until its end too. Raises django.db.Error if a lock does not
+        come within `accounts.db.LOCK_TIMEOUT_MS`.
         """
         connection = connections[self.db]
         times = [event.occurred_at, event.received_at]
+        # SQLite, whose BEGIN IMMEDIATE locks everything, needs WHERE before ON CONFLICT.
+        has_locks = connection.vendor == "postgresql"
+        locks = f"FROM ({locking_query(*locked)}) AS locks" if has_locks else "WHERE 1"
         with connection.cursor() as cursor:
-            if connection.vendor == "postgresql":
-                cursor.execute("SET LOCAL lock_timeout = %s", [LOCK_TIMEOUT_MS])
             table = connection.ops.quote_name(self.model._meta.db_table)
             cursor.execute(
-                CLAIM.format(table=table),
+                CLAIM.format(table=table, locks=locks),
                 [
                     *(event.svix_id, event.type, event.clerk_id, event.outcome, event.error_code),
                     *map(connection.ops.adapt_datetimefield_value, times),

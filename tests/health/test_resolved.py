@@ -1,4 +1,4 @@
-"""Failures that a webhook resolves: real deliveries, and the events that they store."""
+"""Failures that a webhook or a first request resolves, by the row that it stores."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from accounts.models import User
+from devclerk.fixtures import LocalClerk
 from health.models import SyncFailure
 from health.report.build import build_report
 from tests.health.rows import HOUR, MINUTE, event, failures
@@ -96,6 +97,28 @@ def test_successful_repetition_closes_the_failure_of_a_delivery() -> None:
     assert open_failures() == 1
     assert outcome_of(repeated, svix_id=svix_id) == "created"
     assert open_failures() == 0
+
+
+def test_first_request_closes_the_failures_of_the_user_at_its_time(
+    clerk: LocalClerk, clerk_settings: Settings
+) -> None:
+    person = clerk.new_person(first_name="Ada")
+    failed(person.id, at=timezone.now() - MINUTE)
+    failed("user_other", at=timezone.now() - MINUTE)
+    headers = {"Authorization": f"Bearer {clerk.mint(person)}"}
+    assert Client(headers=headers).get("/api/v1/me").status_code == 200
+    assert open_failures() == 1
+    closed = SyncFailure.objects.exclude(closed_at=None).get()
+    assert (closed.clerk_id, closed.closed_at) == (person.id, User.objects.get().created_at)
+
+
+def test_value_that_a_first_request_cannot_store_stays_a_failure(
+    clerk: LocalClerk, clerk_settings: Settings
+) -> None:
+    token = clerk.mint(clerk.new_person(first_name="Ada"), claims={"first_name": LONG})
+    headers = {"Authorization": f"Bearer {token}"}
+    assert Client(headers=headers).get("/api/v1/me").status_code == 200
+    assert open_failures() == 1
 
 
 def test_failure_after_the_webhook_is_a_new_one() -> None:

@@ -64,7 +64,7 @@ class Command(OperatorCommand):
 def _old_events(before: datetime) -> QuerySet[WebhookEvent]:
     # The newest event stays, however old: it shows that the endpoint once worked.
     newest = WebhookEvent.objects.order_by("-received_at").values("pk")[:1]
-    # A failed delivery keeps its failure open: Note [Resolved by a webhook] in health.models.
+    # A failed delivery keeps its failure open: Note [Resolved without a statement] in health.models.
     open_failures = SyncFailure.objects.open().filter(clerk_id=OuterRef("clerk_id"))
     old = WebhookEvent.objects.filter(received_at__lt=before).exclude(pk__in=newest)
     return old.exclude(Q(outcome=EventOutcome.FAILED) & Exists(open_failures))

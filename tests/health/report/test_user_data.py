@@ -24,7 +24,7 @@ NOW = timezone.now()
 
 def report_with(*, users: int, affected: int) -> Report:
     """Return the report of so many live users, of whom the first have values that cannot be stored."""
-    rows = User.objects.bulk_create(UserFactory.build_batch(users))
+    rows = User.objects.bulk_create(UserFactory.build_batch(users, created_at=NOW))
     batch = [
         failures(str(row.clerk_id), at=NOW, source=source, reason=f"unusable_field:{field}")
         for row in rows[:affected]
