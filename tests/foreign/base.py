@@ -54,6 +54,8 @@ REST_FRAMEWORK = {
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
 }
 # CONN_MAX_AGE and ATOMIC_REQUESTS keep Django's defaults.
+# The cases run on SQLite as well.
+ALLOW_SQLITE = True
 DATABASES = {"default": environ.Env.db_url_config(os.environ["FOREIGN_DATABASE_URL"])}
 # A publishable key alone, as the installation page begins: issuer and key address follow from it.
 CLERK_PUBLISHABLE_KEY = "pk_live_Y2xlcmsuZXhhbXBsZS5jb20k"

@@ -48,10 +48,10 @@ class Staging:
         path = os.pathsep.join(map(str, (cwd, self.installed)))
         return run(sys.executable, "-m", *arguments, cwd=cwd, PYTHONPATH=path, **variables)
 
-    def adopt(self, project: str, *, database: str) -> str:
-        """Run the tests of a project of `tests/foreign` and look for missing migrations."""
+    def adopt(self, project: str, *options: str, database: str) -> str:
+        """Run the tests of a project of `tests/foreign` and look for missing migrations; options of pytest."""
         variables = {"DJANGO_SETTINGS_MODULE": f"tests.foreign.{project}", "FOREIGN_DATABASE_URL": database}
-        tests = ("pytest", f"tests/foreign/{PROJECTS[project]}", "-q", "-o", "addopts=")
+        tests = ("pytest", f"tests/foreign/{PROJECTS[project]}", "-q", "-o", "addopts=", *options)
         migrations = ("django", "makemigrations", "--check", "--dry-run", *MIGRATED)
         return "".join(self.run(*command, cwd=self.copy, **variables) for command in (tests, migrations))
 

@@ -12,7 +12,8 @@ from django.db.models.functions import Lower
 
 from tests.foreign.cases.conftest import Project
 
-pytestmark = pytest.mark.django_db(transaction=True)
+# On SQLite, Django's schema editor needs a connection without a transaction and foreign keys.
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.postgresql]
 CONSTRAINTS = {
     "field": UniqueConstraint(fields=["email"], name="one_user_per_address"),
     "expression": UniqueConstraint(Lower("email"), name="one_user_per_address"),

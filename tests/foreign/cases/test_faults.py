@@ -94,12 +94,14 @@ def test_failing_receiver_fails_one_user_of_a_backfill(project: Project, failure
     assert project.users.count() == others
 
 
+@pytest.mark.postgresql
 def test_failed_update_continues_with_the_stored_row(project: Project, failures: Failures) -> None:
     """Under ATOMIC_REQUESTS too: the failure must not break the transaction of the view."""
     project.get("ada")
     ada = project.clerk.update("ada", first_name="Augusta")
     with closing(connections["default"].copy()) as other, other.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_lock(%s)", [lock_key(ada.id)])
+        other.set_autocommit(False)
+        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [lock_key(ada.id)])
         response = project.get("ada")
     assert (response.status_code, response.json()["has_profile"]) == (200, True)
     assert failures() == [(ada.id, "lock_timeout")]
@@ -175,6 +177,7 @@ def test_column_that_demands_a_value_is_a_check(
     assert "accounts.W007" not in codes()
 
 
+@pytest.mark.postgresql
 def test_ordinary_settings_of_the_database_are_warnings() -> None:
     is_atomic = connections["default"].settings_dict["ATOMIC_REQUESTS"]
     assert {"accounts.W004", "accounts.W005"} & set(codes()) == {

@@ -49,6 +49,7 @@ def test_warm_request_is_one_statement(project: Project, django_assert_num_queri
         assert getattr(signed_in.user, field.attname) == getattr(row, field.attname), field.name
 
 
+@pytest.mark.postgresql
 def test_parallel_first_requests_create_one_user(project: Project) -> None:
     new = project.clerk.new_person(email="new@example.test")
 
@@ -176,6 +177,7 @@ def test_token_of_our_issuer_is_never_left_to_the_other_class(project: Project) 
     assert (opaque.status_code, "service" in opaque.content.decode()) == (401, False)
 
 
+@pytest.mark.postgresql
 def test_view_keeps_its_own_lock_timeout(project: Project) -> None:
     from accounts.sign_in import sign_in
 
