@@ -33,7 +33,7 @@ help:
 	@echo "make check    lint, format, plain words, labels, types, import contracts, migrations, API schema, client, lock"
 	@echo "make proof    the long proofs: order, races, faults, fuzz (15 minutes at most; SEED=N repeats a run)"
 	@echo "make mutants  mutation testing with 2,000 mutants: an hour at most"
-	@echo "make bench    the benchmark beside its peers: five minutes; make bench-quick: one"
+	@echo "make bench    the benchmark beside its peers: eight minutes; make bench-quick: one"
 	@echo "make client   generate the TypeScript client from the API and build it (needs Node >= 20); OUT=DIR writes its"
 	@echo "              source into another tree"
 	@echo "make format   fix what the formatter and the linter can fix"

@@ -21,10 +21,12 @@ SUITES = (
     "benchmarks.accounts:account_requests",
     "benchmarks.growth:growth",
     "benchmarks.load:over_http",
+    "benchmarks.mixed_load:mixed_load",
     "benchmarks.first_requests:first_requests",
     "benchmarks.cold_path:cold_path",
     "benchmarks.bulk:bulk",
     "benchmarks.startup:startup",
+    "benchmarks.memory:memory",
 )
 FOLDER = Path(__file__).parent
 CHART = "Warm authenticated request, median (shorter is better)"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,6 +22,29 @@ class Answer:
     seconds: float
 
 
+@dataclass(frozen=True, slots=True)
+class Request:
+    """The bytes of a request."""
+
+    data: bytes
+
+    @classmethod
+    def get(cls, path: str, *, authorization: str) -> Request:
+        """Return a GET request."""
+        return cls._build("GET", path, {"Authorization": authorization})
+
+    @classmethod
+    def post(cls, path: str, body: bytes, *, headers: Mapping[str, str]) -> Request:
+        """Return a POST request with a body."""
+        return cls._build("POST", path, {**headers, "Content-Length": str(len(body))}, body)
+
+    @classmethod
+    def _build(cls, method: str, path: str, headers: Mapping[str, str], body: bytes = b"") -> Request:
+        lines = [f"{method} {path} HTTP/1.1", "Host: localhost"]
+        lines += [f"{name}: {value}" for name, value in headers.items()]
+        return cls("\r\n".join([*lines, "", ""]).encode() + body)
+
+
 class Client:
     """One keep-alive connection with minimal HTTP parsing, so that the client costs little."""
 
@@ -29,12 +52,10 @@ class Client:
         self._socket = socket.create_connection(address, timeout=TIMEOUT_SECONDS)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
-    def get(self, path: str, *, authorization: str) -> Answer:
-        """Send a GET request; raise ConnectionError if the server closes the connection."""
+    def send(self, request: Request) -> Answer:
+        """Send a request; raise ConnectionError if the server closes the connection."""
         started = time.perf_counter()
-        self._socket.sendall(
-            f"GET {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: {authorization}\r\n\r\n".encode()
-        )
+        self._socket.sendall(request.data)
         head, body = self._receive_until(b"\r\n\r\n")
         length = int(head.lower().partition(b"content-length:")[2].split(None, 1)[0])
         while len(body) < length:
@@ -66,8 +87,8 @@ class Load:
         self._clients = [Client(address) for _ in range(clients)]
         self._pool = ThreadPoolExecutor(clients)
 
-    def send(self, requests: Sequence[tuple[str, str]]) -> list[Answer]:
-        """Send each (path, Authorization) and return the responses in order; adjacent ones are concurrent."""
+    def send(self, requests: Sequence[Request]) -> list[Answer]:
+        """Send each request and return the responses in order; adjacent ones are concurrent."""
         count = len(self._clients)
         shares = [requests[number::count] for number in range(count)]
         answered = self._pool.map(_send_all, self._clients, shares)
@@ -91,5 +112,5 @@ def load_on(address: tuple[str, int], *, clients: int) -> Iterator[Load]:
         load.close()
 
 
-def _send_all(client: Client, requests: Sequence[tuple[str, str]]) -> list[Answer]:
-    return [client.get(path, authorization=authorization) for path, authorization in requests]
+def _send_all(client: Client, requests: Sequence[Request]) -> list[Answer]:
+    return [client.send(request) for request in requests]

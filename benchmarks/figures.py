@@ -56,6 +56,7 @@ class Effort:
     growth_rounds: int
     pages: int
     delivery_rounds: int
+    mixed_seconds: int
     starts: int
 
 
@@ -67,6 +68,7 @@ FULL = Effort(
     growth_rounds=120,
     pages=20,
     delivery_rounds=40,
+    mixed_seconds=60,
     starts=9,
 )
 QUICK = Effort(
@@ -77,6 +79,7 @@ QUICK = Effort(
     growth_rounds=30,
     pages=6,
     delivery_rounds=10,
+    mixed_seconds=6,
     starts=3,
 )
 

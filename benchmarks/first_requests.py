@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 
-from benchmarks.clients import load_on
+from benchmarks.clients import Request, load_on
 from benchmarks.correctness import OK
 from benchmarks.environment import USERS, Environment
 from benchmarks.figures import Effort, Figure, Section
@@ -23,8 +23,9 @@ def first_requests(environment: Environment, effort: Effort) -> Section:
     # Adjacent requests are sent at the same time.
     callers = [user for user in new_users for _ in range(2)]
     path = installed_peers()[0].path
-    with gunicorn() as address, load_on(address, clients=THREADS) as load:
-        answers = load.send([(path, f"Bearer {environment.session_of(user)}") for user in callers])
+    with gunicorn() as server, load_on(server.address, clients=THREADS) as load:
+        tokens = [environment.session_of(user) for user in callers]
+        answers = load.send([Request.get(path, authorization=f"Bearer {token}") for token in tokens])
     errors = sum(
         answer.status != OK or clerk_id_in(answer.body) != user.id
         for user, answer in zip(callers, answers, strict=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from benchmarks.clients import Answer, Load, load_on
+from benchmarks.clients import Answer, Load, Request, load_on
 from benchmarks.correctness import OK, WrongAnswer
 from benchmarks.environment import CredentialPool, Environment
 from benchmarks.figures import Effort, Figure, Section, microseconds
@@ -20,7 +20,7 @@ def over_http(environment: Environment, effort: Effort) -> Section:
     """Send bursts of requests to each peer in turns."""
     pool = CredentialPool(environment)
     answers: dict[str, list[Answer]] = {each.name: [] for each in installed_peers()}
-    with gunicorn() as address, load_on(address, clients=CLIENTS) as load:
+    with gunicorn() as server, load_on(server.address, clients=CLIENTS) as load:
         actions = {
             each.name: partial(_send_burst, load, each, pool, answers[each.name])
             for each in installed_peers()
@@ -51,7 +51,8 @@ def over_http(environment: Environment, effort: Effort) -> Section:
 
 
 def _send_burst(load: Load, peer: Peer, pool: CredentialPool, answers: list[Answer], turn: int) -> None:
-    requests = [(peer.path, peer.header(pool[number])) for number in range(turn, turn + BURST_REQUESTS)]
+    turns = range(turn, turn + BURST_REQUESTS)
+    requests = [Request.get(peer.path, authorization=peer.header(pool[number])) for number in turns]
     received = load.send(requests)
     if any(answer.status != OK for answer in received):
         raise WrongAnswer(f"{peer.label} refused a valid credential under load.")

@@ -25,7 +25,7 @@ def startup(environment: Environment, effort: Effort) -> Section:
                 goal="P6",
                 what="`manage.py check` relative to a site without this project",
                 value=ratio(series["ours"], series["baseline"]),
-                at_most=1.25,
+                at_most=1.20,
             )
         ],
         head=("site", "p50 ms"),
