@@ -14,13 +14,13 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import requests
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey, RSAPublicNumbers
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
-from jwt.algorithms import RSAAlgorithm
 from requests.adapters import HTTPAdapter
 from urllib3.exceptions import HTTPError
 from urllib3.exceptions import TimeoutError as PoolTimeoutError
 
+from accounts.clerk.base64url import decode_base64url
 from accounts.clerk.outgoing import NOT_FROM_CLERK, USER_AGENT, read_error
 
 FETCH_TIMEOUT_SECONDS = 2.0  # for the whole fetch
@@ -216,10 +216,15 @@ def _usable_key(entry: Any) -> RSAPublicKey | None:
     if not fits:
         return None
     try:
-        key = RSAAlgorithm.from_jwk({"kty": "RSA", "n": entry.get("n"), "e": entry.get("e")})
-    except Exception:  # noqa: BLE001 - the library raises many kinds; this entry is no usable key
+        key = RSAPublicNumbers(_decode_number(entry["e"]), _decode_number(entry["n"])).public_key()
+    except Exception:  # noqa: BLE001 - values of any type and size; this entry is no usable key
         return None
-    return key if isinstance(key, RSAPublicKey) and is_sound(key) else None
+    return key if is_sound(key) else None
+
+
+def _decode_number(text: str) -> int:
+    """Return a number of a JSON Web Key (RFC 7518, section 6.3.1); padding is accepted."""
+    return int.from_bytes(decode_base64url(text.rstrip("=")))
 
 
 def is_sound(key: RSAPublicKey) -> bool:
