@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 
 from benchmarks.database_router import use_database
@@ -13,17 +14,22 @@ from benchmarks.peers import installed_peers
 from benchmarks.users import insert_users
 
 REPEAT = 20
+BATCH_ROWS = 1_000_000
 CALLERS = 200  # spread over the whole table
 
 
 def growth(environment: Environment, effort: Effort) -> Section:
     """Send warm requests to the databases of each size in turns."""
     for size in effort.sizes:
-        _create_database(environment, size)
+        create_database(environment, size)
+    return compare_sizes(environment, sizes=effort.sizes, rounds=effort.growth_rounds)
+
+
+def compare_sizes(environment: Environment, *, sizes: Sequence[int], rounds: int) -> Section:
+    """Compare the databases of these sizes, the smallest first."""
     site = Site()
     pools = {
-        str(size): CredentialPool(environment, numbers=range(0, size, size // CALLERS))
-        for size in effort.sizes
+        str(size): CredentialPool(environment, numbers=range(0, size, size // CALLERS)) for size in sizes
     }
 
     def refresh() -> None:
@@ -32,19 +38,19 @@ def growth(environment: Environment, effort: Effort) -> Section:
 
     actions = {name: partial(_send, site, name, pool) for name, pool in pools.items()}
     take_turns(actions, rounds=1, repeat=CALLERS, before_round=refresh)  # to warm up
-    series = take_turns(actions, rounds=effort.growth_rounds, repeat=REPEAT, before_round=refresh)
-    smallest, largest = (series[str(size)] for size in (effort.sizes[0], effort.sizes[-1]))
+    series = take_turns(actions, rounds=rounds, repeat=REPEAT, before_round=refresh)
+    smallest, largest = (series[str(size)] for size in (sizes[0], sizes[-1]))
     return Section(
         title="Warm request by the size of the table",
         figures=[
             Figure(
                 goal="P4",
-                what=f"warm request with {effort.sizes[-1]:,} rows relative to one with {effort.sizes[0]:,}",
+                what=f"warm request with {sizes[-1]:,} rows relative to one with {sizes[0]:,}",
                 value=ratio(largest, smallest),
                 at_most=1.10,
             )
         ],
-        head=("rows", "p50 us", "p99 us", f"of {effort.sizes[0]:,}"),
+        head=("rows", "p50 us", "p99 us", f"of {sizes[0]:,}"),
         rows=[
             [f"{int(name):,}", microseconds(own.p50), microseconds(own.p99), f"{ratio(own, smallest):.2f}"]
             for name, own in series.items()
@@ -52,7 +58,7 @@ def growth(environment: Environment, effort: Effort) -> Section:
     )
 
 
-def _create_database(environment: Environment, size: int) -> None:
+def create_database(environment: Environment, size: int) -> None:
     """Copy the database with its thousand users and add users up to `size`."""
     from django.db import connections  # noqa: PLC0415 - after the settings are ready
 
@@ -61,7 +67,8 @@ def _create_database(environment: Environment, size: int) -> None:
         connection.execute(f"CREATE DATABASE users_{size} TEMPLATE postgres".encode())
     with environment.connect(f"users_{size}") as connection:
         connection.execute("DROP INDEX peers_clerk_id")
-        insert_users(connection, start=USERS, stop=size)
+        for start in range(USERS, size, BATCH_ROWS):
+            insert_users(connection, start=start, stop=min(start + BATCH_ROWS, size))
         connection.execute("VACUUM ANALYZE")
 
 

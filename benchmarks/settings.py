@@ -37,7 +37,7 @@ LOGGING["handlers"]["console"]["stream"] = Path(os.devnull).open("w")  # noqa: S
 # One database for each table size, on the same server.
 DATABASES = {
     **DATABASES,
-    **{str(size): {**DATABASES["default"], "NAME": f"users_{size}"} for size in FULL.sizes},
+    **{str(size): {**DATABASES["default"], "NAME": f"users_{size}"} for size in (*FULL.sizes, 10_000_000)},
 }
 DATABASE_ROUTERS = ["benchmarks.database_router.Router"]
 
