@@ -38,9 +38,7 @@ def gunicorn(*, threads: int = THREADS, **variables: str) -> Iterator[Server]:
         options = ["--worker-class", "gthread", "--threads", str(threads), "--keep-alive", "75"]
         bound = ["--bind", f"fd://{listener.fileno()}", "--log-level", "error"]
         environment = {**os.environ, **variables}
-        server = subprocess.Popen(
-            [*command, *options, *bound], pass_fds=[listener.fileno()], env=environment
-        )
+        server = subprocess.Popen([*command, *options, *bound], pass_fds=[listener.fileno()], env=environment)
         try:
             yield Server(listener.getsockname()[:2], server.pid)
         finally:

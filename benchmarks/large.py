@@ -99,9 +99,7 @@ def _reconcile(address: str) -> None:
     from django.utils import timezone  # noqa: PLC0415
 
     api = import_module("accounts.clerk.api").ClerkAPI(SECRET_KEY, base_url=address)
-    found = import_module("accounts.bulk.reconcile").reconcile(
-        api, clock=timezone.now, report=lambda _: None
-    )
+    found = import_module("accounts.bulk.reconcile").reconcile(api, clock=timezone.now, report=lambda _: None)
     sys.stdout.write(f"{json.dumps(found.as_json())[:300]}\n")
 
 

@@ -37,9 +37,7 @@ def memory(environment: Environment, effort: Effort) -> Section:
 
 def _measure(site: str, *, environment: Environment) -> float:
     pool = CredentialPool(environment)
-    requests = [
-        Request.get("/me", authorization=f"Bearer {pool[turn].session}") for turn in range(REQUESTS)
-    ]
+    requests = [Request.get("/me", authorization=f"Bearer {pool[turn].session}") for turn in range(REQUESTS)]
     variables = {"DJANGO_SETTINGS_MODULE": "benchmarks.memory_settings", "MEMORY_SITE": site}
     with gunicorn(threads=THREADS, **variables) as server, load_on(server.address, clients=CLIENTS) as load:
         statuses = {answer.status for answer in load.send(requests)}

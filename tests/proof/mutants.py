@@ -79,7 +79,7 @@ def main(names: Sequence[str]) -> int:
     modules = [module for module in MODULES if not names or any(name in module for name in names)]
     deadline = time.monotonic() + TIME_LIMIT_SECONDS
     with ThreadPoolExecutor(CONCURRENT_MODULES) as pool:
-        scores = list(pool.map(partial(run_mutants, deadline=deadline), modules))
+        scores = list(pool.map(partial(try_mutants, deadline=deadline), modules))
     text, unexplained = report(scores, reasons=tomllib.loads(REASONS.read_text())["survivor"])
     if names:
         print(text)
@@ -90,6 +90,15 @@ def main(names: Sequence[str]) -> int:
         f"below {MINIMUM_SCORE:.0%} or unfinished: {', '.join(short) or 'none'}; not explained: {unexplained}"
     )
     return 1 if short or unexplained else 0
+
+
+def try_mutants(module: str, *, deadline: float) -> Score:
+    """Do as `run_mutants`; a module whose tests cannot run counts as not checked, and the others go on."""
+    try:
+        return run_mutants(module, deadline=deadline)
+    except RuntimeError as error:
+        print(f"{module}: {error}", flush=True)
+        return Score(module=module, results=Counter({NOT_CHECKED: 1}))
 
 
 def run_mutants(module: str, *, deadline: float) -> Score:

@@ -99,5 +99,9 @@ MODULES: dict[str, Sequence[str]] = {
     "webhooks/events.py": ("tests/webhooks/test_events.py",),
 }
 # Tests in a project with its own user model, for what the tests above leave undetected.
-ACCOUNT_TESTS: dict[str, Sequence[str]] = {"accounts/sync.py": ("tests/foreign/cases",)}
-ACCOUNT_SETTINGS = "tests.foreign.mail"
+ACCOUNT_TESTS: dict[str, Sequence[str]] = {
+    "accounts/sync.py": tuple(
+        f"tests/foreign/cases/test_{name}.py" for name in ("sign_in", "events", "columns", "faults")
+    )
+}
+ACCOUNT_SETTINGS = "tests.proof.mail_settings"
