@@ -1,7 +1,7 @@
-"""P4 with ten million rows: the warm request, the admin, the report and `reconcile_users`, with their memory.
+"""P4 with ten million rows: warm requests, the admin, the report and `reconcile_users`, with their memory.
 
-`python -m benchmarks.large [ROWS]` takes about an hour and ten gibibytes of disk; nothing else runs it. ROWS is
-10000000 or a size of `benchmarks.figures.FULL`.
+`python -m benchmarks.large [ROWS]` takes about an hour and ten gibibytes of disk; nothing else runs it. ROWS
+is 10000000 or a size of `benchmarks.figures.FULL`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from benchmarks.environment import Environment, prepared_environment
+from benchmarks.correctness import OK, WrongAnswer
+from benchmarks.environment import prepared_environment
 from tests.ports import free_port
 from tests.waiting import wait_until
 
@@ -84,7 +85,8 @@ def _open_page(path: str) -> Callable[[], object]:
             if "_auth_user_id" not in client.session:
                 staff = {"is_staff": True, "is_superuser": True}
                 client.force_login(User.objects.get_or_create(username="operator", defaults=staff)[0])
-            assert client.get(path).status_code == 200
+            if client.get(path).status_code != OK:
+                raise WrongAnswer(f"{path} was refused.")
 
     return open_page
 

@@ -1,4 +1,4 @@
-"""Settings of the sites whose memory is compared: that of the baseline, with more and more of this project."""
+"""Settings of the sites whose memory is compared: the baseline, with more and more of this project."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""URLs of the sites whose memory is compared: one view, which executes one statement, and what is installed."""
+"""URLs of the sites whose memory is compared: a view that executes one statement, and what is installed."""
 
 from __future__ import annotations
 

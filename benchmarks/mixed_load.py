@@ -55,7 +55,7 @@ def mixed_load(environment: Environment, effort: Effort) -> Section:
         figures=[
             Figure(
                 goal="P8",
-                what="p99 of warm requests beside 5 % first requests and 5 % webhooks, relative to them alone",
+                what="p99 of warm requests beside 5 % first requests and 5 % webhooks, relative to alone",
                 value=_quantile(warm["mixed"], 0.99) / _quantile(warm["alone"], 0.99),
                 at_most=1.5,
             )

@@ -1,4 +1,4 @@
-"""The project `tests.foreign.mail` on the packages of this folder, without the apps that have their labels."""
+"""The project `tests.foreign.mail` on the packages of this folder, without apps that have their labels."""
 
 from tests.foreign.mail import *  # noqa: F403 - as settings files do
 from tests.foreign.mail import INSTALLED_APPS
