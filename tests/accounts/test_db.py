@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import time
+from contextlib import suppress
 from typing import Any
 from weakref import WeakKeyDictionary
 
 import pytest
-from django.db import DatabaseError, OperationalError, connections, router
+from django.db import DatabaseError, OperationalError, connection, connections, router, transaction
 from django.http import HttpRequest, HttpResponse
 
 from accounts import db
@@ -15,13 +17,20 @@ from accounts.db import (
     LOCK_NOT_AVAILABLE,
     READ_ONLY_TRANSACTION,
     UserNotCreated,
+    after_commit,
     discard_connection,
     failure_reason,
+    lock_key,
+    locking_query,
     outside_atomic_requests,
+    restart_deadline,
     retry_on_dead_connection,
+    start_deadline,
     write_connection,
 )
+from accounts.deadline import DEADLINE_SECONDS, Breaker, current_deadline, database_deadline
 from accounts.models import User
+from tests.clock import Clock
 from tests.factories import UserFactory
 
 
@@ -160,3 +169,93 @@ def test_discarded_connection_is_closed(pool: Pool | None) -> None:
     connection = Pooled(pool)
     discard(connection, started_at=0.0)
     assert connection.closed == 1
+
+
+def test_lock_key_is_the_same_in_all_versions() -> None:
+    assert lock_key("user_1") == -3397321138307163681
+    assert lock_key("user_2") != lock_key("user_1")
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.postgresql
+@pytest.mark.parametrize("clerk_ids", [(), ("user_1",), ("user_2", "user_1", "user_2")])
+def test_locking_query_locks_each_id_once_and_sets_the_timeout(clerk_ids: tuple[str, ...]) -> None:
+    held = (
+        "SELECT (classid::bigint << 32) + objid::bigint FROM pg_locks"
+        " WHERE locktype = 'advisory' AND pid = pg_backend_pid()"
+    )
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(locking_query(*clerk_ids))
+        assert len(cursor.fetchall()) == 1
+        cursor.execute(held)
+        assert sorted(key for (key,) in cursor.fetchall()) == sorted(map(lock_key, set(clerk_ids)))
+        cursor.execute("SHOW lock_timeout")
+        assert cursor.fetchone() == ("5s",)
+    keys = sorted(map(lock_key, set(clerk_ids)))
+    assert f"ARRAY{keys}" in locking_query(*clerk_ids)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_callback_runs_after_the_commit_or_at_once() -> None:
+    calls: list[str] = []
+    with transaction.atomic():
+        after_commit(lambda: calls.append("later"))
+        assert calls == []
+    assert calls == ["later"]
+    after_commit(lambda: calls.append("at once"))
+    assert calls == ["later", "at once"]
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("is_atomic", [True, False])
+def test_error_of_a_callback_is_logged_by_its_class(
+    caplog: pytest.LogCaptureFixture, *, is_atomic: bool
+) -> None:
+    def fail() -> None:
+        raise LookupError("ada@example.test")
+
+    with transaction.atomic() if is_atomic else suppress():
+        after_commit(fail)
+    (record,) = [each for each in caplog.records if each.name == "accounts.db"]
+    assert (record.levelno, record.getMessage()) == (logging.ERROR, "Unexpected error after a commit")
+    assert "LookupError" in str(record.__dict__)
+    assert "ada@" not in str(record.__dict__)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_only_an_answer_of_the_database_closes_the_breaker() -> None:
+    clock = Clock()
+    breaker = Breaker("test", clock=clock)
+    breaker.open()
+    clock.now += 2
+    with database_deadline(breaker), suppress(OperationalError):
+        retry_on_dead_connection(fail_in_the_database)
+    assert breaker.is_open
+    clock.now += 2
+    with database_deadline(breaker):
+        assert retry_on_dead_connection(User.objects.count) == 0
+    assert not breaker.is_open
+
+
+def fail_in_the_database() -> None:
+    raise failure(sqlstate="XX000")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_deadline_starts_with_the_first_use_and_may_be_replaced() -> None:
+    start_deadline()
+    restart_deadline(seconds=2)
+    assert current_deadline() is None
+    with database_deadline():
+        assert seconds_left() < 0
+        start_deadline()
+        assert DEADLINE_SECONDS - 1 < seconds_left() <= DEADLINE_SECONDS
+        restart_deadline(seconds=2)
+        assert 1 < seconds_left() <= 2
+    assert current_deadline() is None
+
+
+def seconds_left() -> float:
+    deadline = current_deadline()
+    assert deadline
+    return deadline.ends_at - time.monotonic()
