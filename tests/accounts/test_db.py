@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -214,7 +214,7 @@ def test_error_of_a_callback_is_logged_by_its_class(
     def fail() -> None:
         raise LookupError("ada@example.test")
 
-    with transaction.atomic() if is_atomic else suppress():
+    with transaction.atomic() if is_atomic else nullcontext():
         after_commit(fail)
     (record,) = [each for each in caplog.records if each.name == "accounts.db"]
     assert (record.levelno, record.getMessage()) == (logging.ERROR, "Unexpected error after a commit")
