@@ -1,7 +1,7 @@
 """Run the long proofs: `python -m tests.proof [NAME ...] [--seed N]`.
 
 A proof is a function `claim(*, seed) -> figures` that raises an exception if its claim is false. It has its
-own process, throwaway PostgreSQL and time limit; two run at a time. The same seed generates the same cases. A
+own process, throwaway PostgreSQL and time limit; three run at a time. The same seed generates the same cases. A
 name is a module (`races`) or one claim of it (`keys.a_misbehaving_jwks_address_affects_no_known_key`).
 """
 
@@ -24,7 +24,7 @@ from importlib import import_module
 
 DEFAULT_MINUTES = 15.0
 # How many proofs run at a time: most of them wait.
-LANES = 2
+LANES = 3
 Claim = Callable[..., Mapping[str, object]]
 
 
