@@ -51,6 +51,7 @@ def test_unknown_ages_and_no_factor_are_refused(level: Any, ages: FactorAges | N
     [
         *((name, name) for name in ("strict_mfa", "strict", "moderate", "lax")),
         (("second_factor", 30), {"level": "second_factor", "afterMinutes": 30}),
+        (("first_factor", 1), {"level": "first_factor", "afterMinutes": 1}),
     ],
 )
 def test_hint_is_what_the_frontend_hook_expects(level: Any, wanted: object) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from accounts.clerk.times import plausible_milliseconds, to_milliseconds
+from accounts.clerk.times import parse_http_date, plausible_milliseconds, to_milliseconds
 
 
 @pytest.mark.parametrize(
@@ -37,3 +37,19 @@ def test_time_is_plausible_up_to_five_minutes_ahead(moment: object, expected: in
 )
 def test_seconds_are_recognised_by_their_size(moment: float, milliseconds: float) -> None:
     assert to_milliseconds(moment) == milliseconds
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("Thu, 26 Nov 2026 12:00:00 GMT", 1_795_694_400.0),
+        ("Thu, 26 Nov 2026 12:00:00 +0100", 1_795_690_800.0),
+        ("Thu, 26 Nov 2026 12:00:00 -0000", None),  # no time zone
+        ("Thu, 26 Nov 99999999999999999999 12:00:00 GMT", None),
+        ("tomorrow", None),
+        ("", None),
+        (None, None),
+    ],
+)
+def test_http_date_is_in_seconds_or_missing(text: str | None, seconds: float | None) -> None:
+    assert parse_http_date(text) == seconds
