@@ -17,7 +17,7 @@ from django.conf import settings as django_settings
 from django.core.exceptions import ImproperlyConfigured
 from django.core.signals import setting_changed
 
-from accounts.clerk.api import ClerkAPI
+from accounts.clerk.api import DEFAULT_URL, ClerkAPI
 from accounts.clerk.fields import parse_extra_fields
 from accounts.clerk.instance import InstanceGuard
 from accounts.clerk.jwks import check_address, fetch_document, keys_of_pem
@@ -34,7 +34,7 @@ DEFAULTS: Mapping[str, Any] = MappingProxyType(
         "CLERK_PUBLISHABLE_KEY": "",
         "CLERK_JWT_KEY": "",
         "CLERK_SECRET_KEY": "",
-        "CLERK_API_URL": "https://api.clerk.com",
+        "CLERK_API_URL": DEFAULT_URL,
         "CLERK_WEBHOOK_SIGNING_SECRET": (),
         "CLERK_INSTANCE_ID": "",
         "CLERK_AUTHORIZED_PARTIES": None,
@@ -128,7 +128,7 @@ def get_verifier() -> SessionVerifier:
     return SessionVerifier(
         keys=get_key_source(),
         issuer=get_issuers(),
-        authorized_parties=_get_authorized_parties(),
+        authorized_parties=get_authorized_parties(),
         audience=settings.CLERK_AUDIENCE or None,
         leeway=settings.CLERK_CLOCK_SKEW_SECONDS,
         allow_missing_azp=settings.CLERK_ALLOW_MISSING_AZP,
@@ -138,10 +138,20 @@ def get_verifier() -> SessionVerifier:
     )
 
 
-def _get_authorized_parties() -> Collection[str] | None:
+def get_authorized_parties() -> Collection[str] | None:
     """Return the origins allowed in `azp`, in debug with every loopback origin; None allows any."""
     parties: Collection[str] | None = settings.CLERK_AUTHORIZED_PARTIES
     return OriginsAndLoopback(parties) if settings.DEBUG and parties is not None else parties
+
+
+def get_malformed_variables() -> set[str]:
+    """Return the variables whose values cannot be used; a check names each with its fault."""
+    return {variable for variable, _ in settings.ENV_PROBLEMS}
+
+
+def is_database_malformed() -> bool:
+    """Return whether the address of the database is malformed: DATABASES then has a placeholder."""
+    return bool({"DATABASE_URL", "DATABASE_URL_FILE"} & get_malformed_variables())
 
 
 def get_issuers() -> tuple[str, ...]:
@@ -202,8 +212,12 @@ def _read_verifying_keys() -> Collection[RSAPublicKey]:
 
 
 _BUILT: tuple[Any, ...] = (
-    *(get_key_source, get_verifier, get_claims_map, get_extra_fields),
-    *(_build_clerk_api, _get_instance_guard),
+    get_key_source,
+    get_verifier,
+    get_claims_map,
+    get_extra_fields,
+    _build_clerk_api,
+    _get_instance_guard,
 )
 
 

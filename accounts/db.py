@@ -8,10 +8,11 @@ their managers return a `WriteDatabaseQuerySet`, and both use `router.db_for_wri
 alias that the caller names takes precedence.
 
 Note [The lock]
-All code that writes a user first takes a lock on the Clerk id: on PostgreSQL an advisory lock that ends with
-the transaction, on SQLite the write lock that BEGIN IMMEDIATE has taken. The partial unique constraint alone
-would let a first request overtake a deletion and create the user again. READ COMMITTED makes the SELECT after
-the lock see what the previous holder wrote; a system check refuses any other level.
+All code that creates, syncs, deletes, restores or links a user first takes a lock on the Clerk id: on
+PostgreSQL an advisory lock that ends with the transaction, on SQLite the write lock that BEGIN IMMEDIATE has
+taken. The partial unique constraint alone would let a first request overtake a deletion and create the user
+again. READ COMMITTED makes the SELECT after the lock see what the previous holder wrote; a system check
+refuses any other level.
 
 Note [The pool after a restart of the server]
 A pool lends connections without a check, which would double the statements of a warm request. After a

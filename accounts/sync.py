@@ -76,9 +76,10 @@ class RestoreRefused(Exception):
 def decide(*, is_live: bool, deleted_by: Collection[str], source: Source) -> Decision:
     """Return the effect of a profile on the rows of its Clerk id; single users and pages use this rule.
 
-    `is_live` says whether a live row exists; `deleted_by` holds the `DeletedBy` of each deleted row. Deleted
-    in Clerk is final: a session is refused, other sources are ignored. After a local deletion only a sign-in
-    creates a new row.
+    `is_live` says whether a live row with a user exists; `deleted_by` holds the column of each other row. It
+    is empty for a row whose user the project has deleted, which counts as deleted locally. Deleted in Clerk
+    is final: a session is refused, other sources are ignored. After a local deletion only a sign-in creates a
+    new row.
     """
     if is_live:
         return Decision.UPDATE
@@ -101,8 +102,7 @@ def sync_user(profile: ClerkProfile, *, source: str | None = None, is_locked: bo
         live = next((row for row in rows if row.deleted_at is None and has_user(row)), None)
         decision = decide(
             is_live=live is not None,
-            # A live row whose user the project has deleted counts as deleted locally.
-            deleted_by=[row.deleted_by or DeletedBy.LOCAL for row in rows if row is not live],
+            deleted_by=[row.deleted_by for row in rows if row is not live],
             source=profile.source,
         )
         result = SyncResult(None, Outcome.STALE)
@@ -142,19 +142,12 @@ def _create(profile: ClerkProfile, *, rows: Sequence[Any]) -> SyncResult:
     model = get_identity_model()
     fresh = build_identity(profile, predecessor=rows[0] if rows else None)
     if any(row.deleted_at is None for row in rows):
-        _close_without_user(profile.clerk_id)
+        _delete_live(clerk_id=profile.clerk_id)  # the project has deleted its user
     fields = {field.attname: getattr(fresh, field.attname) for field in model._meta.concrete_fields}
     identity, is_created = model.objects.update_or_create(
         clerk_id=profile.clerk_id, deleted_at=None, defaults={}, create_defaults=fields
     )
     return SyncResult(identity, Outcome.CREATED, create_user(identity) if is_created else ())
-
-
-def _close_without_user(clerk_id: str) -> None:
-    """Mark the live row, whose user the project has deleted, as deleted locally."""
-    now = timezone.now()
-    live = get_identity_model().objects.live().filter(clerk_id=clerk_id)
-    live.update(deleted_at=now, deleted_by=DeletedBy.LOCAL, updated_at=now)
 
 
 def build_identity(profile: ClerkProfile, *, predecessor: Any = None) -> Any:
@@ -235,14 +228,15 @@ def delete_locally(identity: AbstractClerkIdentity) -> Outcome:
     Returns STALE if the row was already deleted. Raises django.db.Error.
     """
     with locked_transaction(identity.clerk_id or str(identity.pk)):
-        now = timezone.now()
-        changed = (
-            get_identity_model()
-            .objects.live()
-            .filter(pk=identity.pk)
-            .update(deleted_at=now, deleted_by=DeletedBy.LOCAL, updated_at=now)
-        )
-    return Outcome.DELETED if changed else Outcome.STALE
+        is_deleted = _delete_live(pk=identity.pk)
+    return Outcome.DELETED if is_deleted else Outcome.STALE
+
+
+def _delete_live(**which: object) -> bool:
+    """Mark the live row as deleted locally; return False if it is not live."""
+    now = timezone.now()
+    live = get_identity_model().objects.live().filter(**which)
+    return bool(live.update(deleted_at=now, deleted_by=DeletedBy.LOCAL, updated_at=now))
 
 
 def restore_user(identity: AbstractClerkIdentity, *, at: int) -> Any:

@@ -7,11 +7,13 @@ from collections.abc import Iterator
 from django.conf import settings
 from django.core.checks import CheckMessage, Warning, register
 
+from accounts.conf import get_malformed_variables
+
 
 @register("config")
 def check_hosts(**_: object) -> Iterator[CheckMessage]:
     """Check which hosts are served outside debug."""
-    if settings.DEBUG or "DJANGO_ALLOWED_HOSTS" in {variable for variable, _ in settings.ENV_PROBLEMS}:
+    if settings.DEBUG or "DJANGO_ALLOWED_HOSTS" in get_malformed_variables():
         return
     if not settings.ALLOWED_HOSTS:
         yield Warning(

@@ -1,4 +1,4 @@
-"""Headers that cannot be read, taken off before Django sees the request.
+"""Headers that cannot be read, removed before Django sees the request.
 
 Django reads Content-Type while it builds the request, before any middleware: what it stumbles over there is
 answered by the server, without an id or the envelope, and logged with the address. The escapes of a cookie

@@ -12,9 +12,9 @@ from django.core.management.utils import get_random_secret_key
 
 from accounts.clerk.origins import LOOPBACK_ORIGIN
 from accounts.clerk.outgoing import VERSION
-from accounts.clerk.profiles import DEFAULT_CLAIMS, IMAGE_HOSTS
+from accounts.clerk.profiles import IMAGE_HOSTS
 from accounts.clerk.publishable import frontend_api
-from accounts.conf import LIMITS
+from accounts.conf import DEFAULTS, LIMITS
 from config.env import Environment
 from config.logging import logging_config
 from config.values import comma_separated
@@ -183,7 +183,7 @@ CLERK_JWKS_URL = env.url(
 )
 CLERK_JWT_KEY = env.secret("CLERK_JWT_KEY")
 CLERK_SECRET_KEY = env.secret("CLERK_SECRET_KEY")
-CLERK_API_URL = env.url("CLERK_API_URL", default="https://api.clerk.com")
+CLERK_API_URL = env.url("CLERK_API_URL", default=DEFAULTS["CLERK_API_URL"])
 CLERK_WEBHOOK_SIGNING_SECRET = comma_separated(env.secret("CLERK_WEBHOOK_SIGNING_SECRET"))
 CLERK_INSTANCE_ID = env.text("CLERK_INSTANCE_ID")
 CLERK_AUTHORIZED_PARTIES: tuple[str, ...] | None = (
@@ -191,15 +191,21 @@ CLERK_AUTHORIZED_PARTIES: tuple[str, ...] | None = (
 )
 CLERK_AUDIENCE = env.text("CLERK_AUDIENCE")
 CLERK_CLOCK_SKEW_SECONDS = env.integer(
-    "CLERK_CLOCK_SKEW_SECONDS", default=5, **LIMITS["CLERK_CLOCK_SKEW_SECONDS"]
+    "CLERK_CLOCK_SKEW_SECONDS",
+    default=DEFAULTS["CLERK_CLOCK_SKEW_SECONDS"],
+    **LIMITS["CLERK_CLOCK_SKEW_SECONDS"],
 )
 CLERK_ALLOW_MISSING_AZP = env.flag("CLERK_ALLOW_MISSING_AZP")
 CLERK_ALLOW_TEMPLATE_TOKENS = env.flag("CLERK_ALLOW_TEMPLATE_TOKENS")
 CLERK_ALLOW_PENDING_SESSIONS = env.flag("CLERK_ALLOW_PENDING_SESSIONS")
-CLERK_ALLOW_IMPERSONATION = env.flag("CLERK_ALLOW_IMPERSONATION", default=True)
-CLERK_CLAIMS = env.text("CLERK_CLAIMS", default=DEFAULT_CLAIMS)
+CLERK_ALLOW_IMPERSONATION = env.flag(
+    "CLERK_ALLOW_IMPERSONATION", default=DEFAULTS["CLERK_ALLOW_IMPERSONATION"]
+)
+CLERK_CLAIMS = env.text("CLERK_CLAIMS", default=DEFAULTS["CLERK_CLAIMS"])
 CLERK_EXTRA_FIELDS = env.comma_separated("CLERK_EXTRA_FIELDS")
-CLERK_IGNORE_FOREIGN_TOKENS = env.flag("CLERK_IGNORE_FOREIGN_TOKENS", default=True)
+CLERK_IGNORE_FOREIGN_TOKENS = env.flag(
+    "CLERK_IGNORE_FOREIGN_TOKENS", default=DEFAULTS["CLERK_IGNORE_FOREIGN_TOKENS"]
+)
 
 # Audit log and limits of logins
 CLIENT_ADDRESS_HEADER = env.header("CLIENT_ADDRESS_HEADER")
@@ -208,17 +214,23 @@ CLIENT_ADDRESS_HEADER = env.header("CLIENT_ADDRESS_HEADER")
 HEALTH_TOKEN = env.secret("HEALTH_TOKEN")
 HEALTH_PORT = env.integer("HEALTH_PORT", default=0, low=1, high=65_535)  # 0: no listener
 HEALTH_MISSED_WEBHOOK_MINUTES = env.number(
-    "HEALTH_MISSED_WEBHOOK_MINUTES", default=10, **LIMITS["HEALTH_MISSED_WEBHOOK_MINUTES"]
+    "HEALTH_MISSED_WEBHOOK_MINUTES",
+    default=DEFAULTS["HEALTH_MISSED_WEBHOOK_MINUTES"],
+    **LIMITS["HEALTH_MISSED_WEBHOOK_MINUTES"],
 )
 HEALTH_WEBHOOK_LAG_SECONDS = env.integer(
-    "HEALTH_WEBHOOK_LAG_SECONDS", default=300, **LIMITS["HEALTH_WEBHOOK_LAG_SECONDS"]
+    "HEALTH_WEBHOOK_LAG_SECONDS",
+    default=DEFAULTS["HEALTH_WEBHOOK_LAG_SECONDS"],
+    **LIMITS["HEALTH_WEBHOOK_LAG_SECONDS"],
 )
 # prometheus-client reads the environment itself and does not check the folder.
 os.environ.pop("PROMETHEUS_MULTIPROC_DIR", None)
 if _series := env.folder("PROMETHEUS_MULTIPROC_DIR"):
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = _series
 HEALTH_KEYS_STALE_SECONDS = env.integer(
-    "HEALTH_KEYS_STALE_SECONDS", default=3600, **LIMITS["HEALTH_KEYS_STALE_SECONDS"]
+    "HEALTH_KEYS_STALE_SECONDS",
+    default=DEFAULTS["HEALTH_KEYS_STALE_SECONDS"],
+    **LIMITS["HEALTH_KEYS_STALE_SECONDS"],
 )
 
 # API

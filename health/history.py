@@ -7,8 +7,9 @@ from typing import Any
 from django.contrib import admin
 from django.db.models import Count, Model, OuterRef, QuerySet, Subquery
 from django.db.models.functions import Coalesce
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
@@ -30,6 +31,13 @@ class HistoryAdmin(IdentityAdmin):
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         """Add the links."""
         return (*super().get_readonly_fields(request, obj), *LINKS)
+
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """Close the resolved failures, which are not counted, and return the list."""
+        SyncFailure.objects.close_resolved(now=timezone.now())
+        return super().changelist_view(request, extra_context)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         """Annotate each user with the number of open failures, in the same statement."""

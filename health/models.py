@@ -25,9 +25,10 @@ LOCK_TIMEOUT_MS = 500
 
 # Note [Resolved without a statement]
 # There is rarely an open failure, so neither a delivery nor a first request executes a statement to close
-# one. Both store a row: an event, or the user. Code that reads or adds failures first closes those that a
-# later row of the same user has resolved. A failed delivery that succeeds on repetition keeps the time of its
-# first arrival. Its failure closes when the user has no failed delivery left.
+# one. Both store a row: an event, or the user. The report, the lists of the admin, `prune_history` and code
+# that adds failures first close those that a later row of the same user has resolved. A failed delivery that
+# succeeds on repetition keeps the time of its first arrival. Its failure closes when the user has no failed
+# delivery left.
 
 # Note [One open row]
 # There are two partial unique indexes, because both databases treat NULLs as distinct: one for the row of a
@@ -133,7 +134,7 @@ class SyncFailureQuerySet(WriteDatabaseQuerySet["SyncFailure"]):
             failures = failures.filter(clerk_id__in=clerk_ids)
         events = WebhookEvent.objects.filter(clerk_id=OuterRef("clerk_id"))
         later = events.filter(outcome__in=list(Outcome), received_at__gt=OuterRef("last_at"))
-        rows = get_identity_model().objects.filter(clerk_id=OuterRef("clerk_id"))
+        rows = get_identity_model().objects.live_or_deleted().filter(clerk_id=OuterRef("clerk_id"))
         created = rows.filter(created_at__gt=OuterRef("last_at"))
         failed_deliveries = failures.filter(source="webhook", reason="unexpected_error")
         repeated = failed_deliveries.exclude(Exists(events.filter(outcome=EventOutcome.FAILED)))

@@ -1,6 +1,6 @@
 """Receivers of the signals of accounts and webhooks: they record failures, close them and count.
 
-A successful request pays at most one statement for them, a first request and a webhook none.
+While no failure is open, a successful sync pays one statement for them, a first request and a webhook none.
 """
 
 from __future__ import annotations
@@ -16,13 +16,14 @@ from django.db import Error
 from django.dispatch import receiver
 from django.utils import timezone
 
-from accounts.db import after_commit, retry_on_dead_connection, write_connection
+from accounts.db import retry_on_dead_connection, write_connection
 from accounts.deadline import Breaker, database_deadline
 from accounts.signals import authentication_decided, page_synced, sync_failed, user_synced
 from accounts.sync import Outcome
 from health import metrics
 from health.models import SyncFailure
 from health.recorder import recorder
+from webhooks.models import DUPLICATE
 from webhooks.signals import webhook_received
 
 logger = logging.getLogger(__name__)
@@ -54,10 +55,13 @@ def write_pending_failures(sender: object, **_: Any) -> None:
 
 @receiver(user_synced, dispatch_uid=__name__)
 def close_failures(sender: object, *, clerk_id: str, source: str, outcome: str, **_: Any) -> None:
-    """Count the success and close the user's open failures; any outcome is a success."""
+    """Count the success, and close the user's open failures unless a stored row resolves them.
+
+    Any outcome is a success.
+    """
     metrics.SYNCS.labels(source, outcome).inc()
     if source != "webhook" and outcome != Outcome.CREATED:  # Note [Resolved without a statement]
-        after_commit(partial(_close, [clerk_id]))
+        _close([clerk_id])
 
 
 @receiver(page_synced, dispatch_uid=__name__)
@@ -65,14 +69,14 @@ def close_failures_of_page(sender: object, *, source: str, outcomes: Mapping[str
     """Count a page of successes and close the open failures of its users with one statement."""
     for outcome, count in Counter(outcomes.values()).items():
         metrics.SYNCS.labels(source, outcome).inc(count)
-    after_commit(partial(_close, list(outcomes)))
+    _close(list(outcomes))
 
 
 @receiver(webhook_received, dispatch_uid=__name__)
 def count_webhook(sender: object, *, event_type: str, outcome: str, lag_seconds: float, **_: Any) -> None:
     """Count the delivery; only a first delivery has a meaningful lag."""
     metrics.WEBHOOKS.labels(metrics.event_label(event_type), outcome).inc()
-    if outcome != "duplicate":
+    if outcome != DUPLICATE:
         metrics.WEBHOOK_LAG.observe(max(lag_seconds, 0.0))
 
 

@@ -13,8 +13,9 @@ from accounts.db import WriteDatabaseModel, WriteDatabaseQuerySet, locking_query
 DUPLICATE = "duplicate"
 
 # Note [One effect per event]
-# The row and the effect are committed together. A parallel delivery of the same id waits on the unique index
-# for that commit. Then it finds the row or, after a rollback, inserts its own.
+# The row and the effect are committed together. A parallel delivery of the same id waits for that commit: at
+# the lock on the user, or without a user at the unique index. Then it finds the row or, after a rollback,
+# inserts its own.
 # This is SQL because the ORM cannot insert a row or increment a counter and return which of the two it did.
 # The statement also locks the user first, which saves a round trip.
 CLAIM = """

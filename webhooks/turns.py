@@ -1,4 +1,4 @@
-"""One delivery for each user at a time, so that a lock on one user does not hold every thread."""
+"""One delivery for each user at a time, so that a lock on one user does not block every thread."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from django.utils import timezone
 from accounts.adapter import create_user, write_user
 from accounts.clerk.profiles import FIELDS, ClerkProfile
 from accounts.db import failure_reason, locked_transaction
-from accounts.models import DeletedBy, get_identity_model, is_user_model
+from accounts.models import get_identity_model, is_user_model
 from accounts.notifications import notify_failed, notify_page_synced, notify_unusable_fields
 from accounts.sync import (
     Decision,
@@ -108,8 +108,7 @@ def _plan_user(plan: _Plan, profile: ClerkProfile, rows: list[_Row]) -> Outcome:
     live = next((row for row in rows if _is_live(row)), None)
     decision = decide(
         is_live=live is not None,
-        # A live row whose user the project has deleted counts as deleted locally.
-        deleted_by=[row["deleted_by"] or DeletedBy.LOCAL for row in rows if row is not live],
+        deleted_by=[row["deleted_by"] for row in rows if row is not live],
         source=profile.source,
     )
     if decision is Decision.CREATE:

@@ -80,7 +80,7 @@ def get_unfinished_run(kind: str) -> SyncRun | None:
 
 
 @contextmanager
-def record_run(run: SyncRun, *, clock: Clock) -> Iterator[SyncRun]:
+def record_run(run: SyncRun, *, clock: Clock) -> Iterator[None]:
     """Save the run as running, and at the end of the block as done, failed or interrupted.
 
     The caller holds the lock, so other runs of this kind that are stored as running were killed: they become
@@ -91,7 +91,7 @@ def record_run(run: SyncRun, *, clock: Clock) -> Iterator[SyncRun]:
     killed = SyncRun.objects.filter(kind=run.kind, status=SyncRun.Status.RUNNING).exclude(pk=run.pk)
     killed.update(status=SyncRun.Status.INTERRUPTED, finished_at=clock())
     try:
-        yield run
+        yield
     except BaseException as error:
         is_stopped = isinstance(error, KeyboardInterrupt)
         run.status = SyncRun.Status.INTERRUPTED if is_stopped else SyncRun.Status.FAILED

@@ -34,7 +34,7 @@ EMPTY: dict[str, Any] = {
 }
 
 
-# What lets a deleted user sign in again, or act, after a restoration; and when the user was last here.
+# What lets a deleted user sign in again, or act, after a restoration; and the time of the last sign-in.
 NO_RIGHTS: dict[str, Any] = {"is_staff": False, "is_superuser": False, "last_login": None}
 
 

@@ -12,7 +12,7 @@ from django.core.checks import CheckMessage, Error, Tags, Warning, register
 from django.db import connections, router
 
 from accounts.apps import AccountsConfig
-from accounts.conf import settings
+from accounts.conf import is_database_malformed, settings
 from accounts.db import WriteDatabaseModel, write_alias
 from accounts.models import User, get_identity_model
 
@@ -23,7 +23,6 @@ MAY_CHANGE_TABLES = """
 """
 
 LABEL = AccountsConfig.label
-ADDRESS_VARIABLES = frozenset({"DATABASE_URL", "DATABASE_URL_FILE"})
 
 
 @register(LABEL)
@@ -32,8 +31,8 @@ def check_database(**_: object) -> list[CheckMessage]:
     database = settings.DATABASES.get(write_alias())
     if database is None:
         return []  # check_routers reports it
-    if any(variable in ADDRESS_VARIABLES for variable, _ in settings.ENV_PROBLEMS):
-        return []  # another check reports the address; the entry is only what replaces it
+    if is_database_malformed():
+        return []  # another check reports it
     is_sqlite = database["ENGINE"].endswith(".sqlite3")
     return [
         *(_check_sqlite() if is_sqlite else _check_postgresql(database)),

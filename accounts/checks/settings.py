@@ -19,7 +19,7 @@ from accounts.clerk.keys import pem_keys
 from accounts.clerk.origins import is_origin
 from accounts.clerk.profiles import PRIMARY_ADDRESS_CLAIMS, parse_claims_map
 from accounts.clerk.publishable import frontend_api, is_secret_key
-from accounts.conf import DEFAULTS, LIMITS, LISTS, settings
+from accounts.conf import DEFAULTS, LIMITS, LISTS, get_malformed_variables, settings
 
 LABEL = AccountsConfig.label
 LOOPBACK_NAMES = re.compile(r"(.*\.)?(localhost|localdomain)|localhost[46]|ip6-(localhost|loopback)")
@@ -96,7 +96,7 @@ def _is_list_of_texts(value: object) -> bool:
 def _check_verification() -> Iterator[CheckMessage]:
     if settings.CLERK_ISSUER and (settings.CLERK_JWKS_URL or settings.CLERK_JWT_KEY):
         return
-    if settings.CLERK_PUBLISHABLE_KEY or KEY_VARIABLES & {variable for variable, _ in settings.ENV_PROBLEMS}:
+    if settings.CLERK_PUBLISHABLE_KEY or KEY_VARIABLES & get_malformed_variables():
         return  # another check reports the malformed value
     yield Error(
         "No session token can be verified: the issuer or its keys are not set.",

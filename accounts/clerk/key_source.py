@@ -26,7 +26,6 @@ class KeysStatus:
 
     mode: str
     age_seconds: float | None = None
-    stale: bool = False
     held: bool = False
     last_error: str | None = None
     fetches: Mapping[str, int] = field(default_factory=dict)

@@ -25,8 +25,7 @@ from accounts.clerk.unknown_kids import UnknownKids
 
 __all__ = ["KeySource", "KeyStore", "KeysStatus", "KeysUnavailable", "PemKeys", "pem_keys"]
 
-FRESH_SECONDS = 600.0
-REFRESH_AFTER_SECONDS = 480.0  # before they are stale
+REFRESH_AFTER_SECONDS = 480.0
 MAX_AGE_SECONDS = 24 * 3600.0
 MAX_WAIT_SECONDS = 2.0
 RETRY_SECONDS = 30.0
@@ -132,7 +131,6 @@ class KeyStore:
         return KeysStatus(
             mode="jwks",
             age_seconds=age,
-            stale=age is not None and age > FRESH_SECONDS,
             held=snapshot is not None,
             last_error=self._last_error,
             fetches=dict(self._results),

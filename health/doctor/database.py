@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from django.db import DatabaseError, connections
 
-from accounts.conf import settings
+from accounts.conf import is_database_malformed
 from accounts.db import write_alias
 from accounts.models import SyncRun
 from health.checks import NotReady, database_check
@@ -88,7 +88,7 @@ CAUSES = (
 
 def examine_database() -> Iterator[Finding]:
     """Ask the database as the readiness probe does, and name the class of its error."""
-    if any(variable.startswith("DATABASE_URL") for variable, _ in settings.ENV_PROBLEMS):
+    if is_database_malformed():
         yield ok("The database was not examined, because DATABASE_URL is malformed: see above.")
         return
     try:

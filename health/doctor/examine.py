@@ -9,7 +9,7 @@ from django.db import DatabaseError
 
 from accounts.apps import AccountsConfig
 from accounts.bulk.runs import Clock
-from accounts.conf import settings
+from accounts.conf import is_database_malformed, settings
 from health.doctor.database import examine_backfill, examine_database
 from health.doctor.findings import Finding, Level, error, ok, warning
 from health.doctor.instance import examine_instance
@@ -53,7 +53,7 @@ def _examine_stored() -> Iterator[Finding]:
     """Examine the database, and what it stores if it can be used."""
     findings = list(examine_database())
     yield from findings
-    if any(finding.level is Level.ERROR for finding in findings) or _is_unexamined():
+    if any(finding.level is Level.ERROR for finding in findings) or is_database_malformed():
         return
     try:
         if settings.CLERK_WEBHOOK_SIGNING_SECRET:
@@ -65,7 +65,3 @@ def _examine_stored() -> Iterator[Finding]:
             why="Queries of requests will fail as well.",
             to_do="Read the log of the database.",
         )
-
-
-def _is_unexamined() -> bool:
-    return any(variable.startswith("DATABASE_URL") for variable, _ in settings.ENV_PROBLEMS)

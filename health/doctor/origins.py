@@ -6,21 +6,19 @@ from collections.abc import Iterator
 
 from django.conf import settings as django_settings
 
-from accounts.clerk.origins import OriginsAndLoopback
 from accounts.clerk.publishable import frontend_api
-from accounts.conf import get_issuers, settings
+from accounts.conf import get_authorized_parties, get_issuers, settings
 from health.doctor.findings import Finding, ok, warning
 
 
 def examine_origins() -> Iterator[Finding]:
     """Compare the origins that CORS allows with those whose tokens are accepted."""
-    parties = settings.CLERK_AUTHORIZED_PARTIES
+    accepted = get_authorized_parties()
     allowed = getattr(django_settings, "CORS_ALLOWED_ORIGINS", None)
-    if parties is None or allowed is None:
+    if accepted is None or allowed is None:
         return  # a check warns that any origin is accepted, or another program answers preflights
-    accepted = OriginsAndLoopback(parties) if settings.DEBUG else parties
     refused = [origin for origin in allowed if origin not in accepted]
-    blocked = [origin for origin in parties if origin not in allowed]
+    blocked = [origin for origin in settings.CLERK_AUTHORIZED_PARTIES if origin not in allowed]
     if refused:
         yield warning(
             f"CORS_ALLOWED_ORIGINS has origins that CLERK_AUTHORIZED_PARTIES lacks: {', '.join(refused)}.",

@@ -1,8 +1,8 @@
 """Run the long proofs: `python -m tests.proof [NAME ...] [--seed N]`.
 
 A proof is a function `claim(*, seed) -> figures` that raises an exception if its claim is false. It has its
-own process, throwaway PostgreSQL and time limit; three run at a time. The same seed generates the same cases. A
-name is a module (`races`) or one claim of it (`keys.a_misbehaving_jwks_address_affects_no_known_key`).
+own process, throwaway PostgreSQL and time limit; three run at a time. The same seed generates the same cases.
+A name is a module (`races`) or one claim of it (`keys.a_misbehaving_jwks_address_affects_no_known_key`).
 """
 
 from __future__ import annotations

@@ -49,7 +49,7 @@ class Staging:
         return run(sys.executable, "-m", *arguments, cwd=cwd, PYTHONPATH=path, **variables)
 
     def adopt(self, project: str, *options: str, database: str) -> str:
-        """Run the tests of a project of `tests/foreign` and look for missing migrations; options of pytest."""
+        """Run the tests of a project of `tests/foreign` with options; look for missing migrations."""
         variables = {"DJANGO_SETTINGS_MODULE": f"tests.foreign.{project}", "FOREIGN_DATABASE_URL": database}
         tests = ("pytest", f"tests/foreign/{PROJECTS[project]}", "-q", "-o", "addopts=", *options)
         migrations = ("django", "makemigrations", "--check", "--dry-run", *MIGRATED)

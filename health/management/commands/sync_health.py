@@ -13,7 +13,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.core.serializers.json import DjangoJSONEncoder
 from django.utils import timezone
 
-from accounts.conf import get_key_source, settings
+from accounts.conf import get_key_source, is_database_malformed
 from health.report.build import Report, build_report
 from health.report.facts import KeyFacts
 
@@ -51,8 +51,7 @@ class Command(BaseCommand):
 
 
 def _missing_settings() -> str:
-    # The settings replace a malformed address by a placeholder, whose rows would be the wrong ones.
-    if {"DATABASE_URL", "DATABASE_URL_FILE"} & {variable for variable, _ in settings.ENV_PROBLEMS}:
+    if is_database_malformed():
         return "database"
     try:
         get_key_source()

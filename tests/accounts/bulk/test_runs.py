@@ -35,7 +35,8 @@ def test_second_run_of_a_kind_is_refused() -> None:
 def test_killed_run_does_not_stay_running() -> None:
     killed = SyncRun.objects.create(kind=SyncRun.Kind.BACKFILL)
     other = SyncRun.objects.create(kind=SyncRun.Kind.RECONCILE)
-    with record_run(SyncRun(kind=SyncRun.Kind.BACKFILL), clock=timezone.now) as run:
+    run = SyncRun(kind=SyncRun.Kind.BACKFILL)
+    with record_run(run, clock=timezone.now):
         pass
     for each in (killed, other, run):
         each.refresh_from_db()

@@ -5,14 +5,19 @@ from __future__ import annotations
 import os
 import re
 import time
+from datetime import timedelta
 
 import pytest
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
 from accounts.models import User
+from health.models import SyncFailure
 from tests.config.admin.pages import EVENTS, FAILURES, USERS, change_page
+from tests.factories import UserFactory
+from tests.health.rows import failures
 
 pytestmark = [pytest.mark.django_db, pytest.mark.postgresql]
 ROWS = int(os.environ.get("USERS", "60000"))
@@ -112,3 +117,33 @@ def _plan(sql: str) -> str:
     with connection.cursor() as cursor:
         cursor.execute(f"EXPLAIN {sql}")
         return f"{sql}\n" + "\n".join(line for (line,) in cursor.fetchall())
+
+
+def test_failures_are_resolved_with_indexes() -> None:
+    fill_tables(ROWS)
+    user = User.objects.live().get(clerk_id=CLERK_ID)
+    hour = timedelta(hours=1)
+    failure = failures(CLERK_ID, at=user.created_at - hour, reason="unusable_field:email")
+    SyncFailure.objects.record([failure], now=user.created_at - hour)
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE health_syncfailure")
+    with CaptureQueriesContext(connection) as captured:
+        assert SyncFailure.objects.close_resolved(now=timezone.now())
+    plans = [_plan(each["sql"]) for each in captured if each["sql"].startswith('UPDATE "health_syncfailure"')]
+    assert len(plans) == 4
+    assert not [plan for plan in plans if "Seq Scan on accounts_user" in plan or "created_at_" in plan]
+    assert not SyncFailure.objects.open().exists()
+
+
+def test_list_counts_no_failure_that_is_resolved(client: Client) -> None:
+    user = UserFactory.create()
+    SyncFailure.objects.record(
+        [
+            failures(
+                str(user.clerk_id), at=user.created_at - timedelta(hours=1), reason="unusable_field:email"
+            )
+        ],
+        now=user.created_at,
+    )
+    assert ">1</a>" not in client.get(USERS).content.decode()
+    assert not SyncFailure.objects.open().exists()
