@@ -197,6 +197,8 @@ def _handle_failure(entry: WebhookEvent, *, error: Exception, is_stored: bool) -
         with suppress(Error):
             retry_on_dead_connection(partial(_apply_once, entry))
     _notify_received(entry, outcome=EventOutcome.FAILED)
+    if isinstance(error, TurnNotFree) and (is_stored or entry.clerk_id is None):
+        return  # an earlier delivery of this very event is in progress, and records its own failure
     sync_failed.send_robust(WebhookEvent, clerk_id=entry.clerk_id, source="webhook", reason=entry.error_code)
 
 

@@ -1,4 +1,4 @@
-"""One delivery for each user at a time, so that a lock on one user does not block every thread."""
+"""One delivery for each user or event at a time, so that a lock or a slow handler blocks one thread alone."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ MAX_TURN_SECONDS = 2.0
 
 
 class TurnNotFree(Exception):
-    """An earlier delivery for the same user is waiting for the database."""
+    """An earlier delivery with the same key is still waiting, for the database or for a handler."""
 
 
 class Turns:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import requests
 from django.contrib.auth.models import Group
-from django.db import connection, transaction
+from django.db import connection, connections, transaction
 
 from accounts import deadline
 from accounts.deadline import DEADLINE_SECONDS
@@ -102,6 +104,38 @@ def test_callback_has_its_own_time() -> None:
 
     assert outcome_of(envelope(TYPE, DATA)) == "handled"
     assert groups() == ["written"]
+
+
+@pytest.mark.postgresql
+@pytest.mark.parametrize(
+    ("kind", "data", "outcome"), [(TYPE, DATA, "handled"), ("user.created", user_data(), "created")]
+)
+def test_repeat_while_its_handler_runs_is_no_failure(
+    record_signal: RecordSignal, kind: str, data: object, outcome: str
+) -> None:
+    failures, started, goes_on = record_signal(sync_failed), threading.Event(), threading.Event()
+
+    @on(kind)
+    def slow(event: ClerkEvent) -> None:
+        started.set()
+        assert goes_on.wait(20)
+
+    svix_id, event = next_id(), envelope(kind, data)
+
+    def deliver_first() -> str:
+        try:
+            return outcome_of(event, svix_id=svix_id)
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(1) as threads:
+        first = threads.submit(deliver_first)
+        assert started.wait(20)
+        assert deliver(event, svix_id=svix_id).status_code == 503
+        goes_on.set()
+        assert first.result() == outcome
+    assert failures == []
+    assert outcome_of(event, svix_id=svix_id) == "duplicate"
 
 
 @pytest.mark.postgresql
