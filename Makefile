@@ -30,7 +30,7 @@ help:
 	@echo "make digests  write the newest digest of each base image into the files that name it (docker or skopeo)"
 	@echo "make audit    ask osv.dev for known vulnerabilities of each locked package, of Python and npm"
 	@echo "make licences write docs/licences.md: the licence of each locked package"
-	@echo "make check    lint, format, plain words, labels, types, import contracts, migrations, API schema, client, lock"
+	@echo "make check    lint, format, words, labels, types, import contracts, dependencies, migrations, API schema, lock, client"
 	@echo "make proof    the long proofs: order, races, faults, fuzz (15 minutes at most; SEED=N repeats a run)"
 	@echo "make mutants  mutation testing with 2,000 mutants: an hour at most"
 	@echo "make bench    the benchmark beside its peers: eight minutes; make bench-quick: one"
