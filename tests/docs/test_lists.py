@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
+from typing import Any
 
+import pytest
 from django.core.management import get_commands, load_command_class
 from django.urls import resolve
+from django.utils import timezone
 
+from accounts.bulk.drift import DriftReport
 from accounts.bulk.linking import Verdict
 from accounts.clerk.fields import COLUMNS
 from accounts.conf import DEFAULTS
@@ -15,6 +20,7 @@ from devclerk.fixtures import LocalClerk
 from devclerk.tokens import Fault
 from devclerk.users import seeded_users
 from health import metrics
+from health.report.build import build_report
 from tests.docs.documents import ROOT, blocks, first_cells, prose, section, words
 from tests.docs.names import PACKAGES, error_codes, health_codes, named, variables
 from webhooks.handlers import EFFECTS
@@ -87,6 +93,23 @@ def test_each_health_answer_is_explained_and_nothing_else() -> None:
     listed = words("\n".join(first_cells(section(OPERATIONS, "Each health answer"))), form=CODE)
 
     assert listed - {"code"} == health_codes()
+
+
+@pytest.mark.django_db
+def test_the_keys_of_the_json_documents_are_listed() -> None:
+    text = section(OPERATIONS, "The JSON of report and reconciliation")
+    report, drift = build_report(now=timezone.now()).as_dict(), DriftReport().as_json()
+
+    assert words("\n".join(first_cells(text)), form=CODE) == {*report, *drift}
+    assert {key for document in (report, drift) for key in iter_keys(document)} <= words(text, form=CODE)
+
+
+def iter_keys(document: dict[str, Any]) -> Iterator[str]:
+    """Yield the keys of an object and of the objects in it."""
+    for key, value in document.items():
+        yield key
+        if isinstance(value, dict):
+            yield from iter_keys(value)
 
 
 def test_each_word_of_readiness_is_explained() -> None:
