@@ -108,9 +108,8 @@ class Control:
         event_type = body.get("type")
         if event_type not in EVENT_TYPES:
             raise ValueError(f"the type must be one of {', '.join(EVENT_TYPES)}.")
-        # A deletion carries no time of its own, the other events that of the last change.
-        at = now_ms() if event_type == "user.deleted" else user.updated_at
-        self._emulator.record_change(Change(type=event_type, user=user, at=at, faults=_pop_faults(body)))
+        change = Change(type=event_type, user=user, at=now_ms(), faults=_pop_faults(body))
+        self._emulator.record_change(change)
         return self._answer_change(user)
 
     def _send_other_event(self, body: Body) -> Answer:

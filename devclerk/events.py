@@ -24,7 +24,10 @@ NO_FAULTS = Faults()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """One event about one user, at `at` (ms). All deliveries of an event share its `svix_id`."""
+    """One event about one user, at `at` (ms), which may be after the user's last change.
+
+    All deliveries of an event share its `svix_id`.
+    """
 
     type: str
     user: ClerkUser

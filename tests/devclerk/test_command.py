@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import time
 
 import pytest
 from django.core.management import CommandError, call_command
@@ -89,6 +90,41 @@ def test_send_changes_nothing(run: Run, clerk: LocalClerk, receiver: Receiver, e
     assert clerk.person("ada") == before
 
 
+@pytest.mark.parametrize(
+    ("event_type", "name"),
+    [
+        *((event_type, "ada") for event_type in ("user.created", "user.updated", "user.deleted")),
+        *(("organization.created", "acme"), ("session.ended", "sess_1")),
+    ],
+)
+def test_the_time_of_a_sent_event_is_now(
+    run: Run, clerk: LocalClerk, receiver: Receiver, event_type: str, name: str
+) -> None:
+    before = time.time_ns() // 1_000_000
+    run("send", event_type, name, "--duplicate", "2")
+    for delivery in receiver.wait(2):
+        assert before <= delivery.event["timestamp"] <= time.time_ns() // 1_000_000
+
+
+def test_the_user_of_a_sent_event_keeps_its_times(run: Run, clerk: LocalClerk, receiver: Receiver) -> None:
+    run("send", "user.updated", "ada")
+    assert receiver.wait(1)[0].event["data"]["updated_at"] == clerk.person("ada").updated_at
+
+
+@pytest.mark.parametrize(("event_type", "name"), [("user.updated", "ada"), ("organization.created", "acme")])
+def test_send_fails_without_an_address_for_webhooks(run: Run, event_type: str, name: str) -> None:
+    with pytest.raises(CommandError, match=r"No webhook is sent: .* --webhook-url http://") as caught:
+        run("send", event_type, name)
+    assert caught.value.returncode == 1
+
+
+@pytest.mark.parametrize("action", ["create", "update", "ban", "unban", "delete"])
+def test_a_change_names_the_option_for_webhooks(run: Run, action: str) -> None:
+    printed = run(action, "bob" if action == "create" else "ada")
+    assert "No webhook is sent: " in printed
+    assert "--webhook-url http://" in printed
+
+
 def test_other_events_are_sent_with_the_data_of_an_organization(run: Run, receiver: Receiver) -> None:
     printed = run("send", "organization.created", "acme", "--duplicate", "5", "--data", '{"name": "ACME"}')
     assert printed.startswith("organization.created acme\n")
@@ -123,8 +159,9 @@ def test_other_events_have_the_object_and_its_id(
     assert receiver.wait(1)[0].event["data"].items() >= data.items()
 
 
-def test_a_dropped_webhook_is_reported(run: Run, receiver: Receiver) -> None:
-    assert "No webhook is sent." in run("update", "ada", "--drop")
+@pytest.mark.parametrize("action", [["update"], ["send", "user.updated"]])
+def test_a_dropped_webhook_is_reported(run: Run, receiver: Receiver, action: list[str]) -> None:
+    assert "No webhook is sent.\n" in run(*action, "ada", "--drop")
     assert receiver.received == []
 
 

@@ -20,6 +20,10 @@ from devclerk.serve import PortTaken, serve
 from devclerk.up import StartFailed, up
 
 CLERK_PORT = 8001
+NO_ADDRESS = (
+    "No webhook is sent: the emulator has no address for webhooks. Start it with `manage.py devclerk serve "
+    "--webhook-url http://127.0.0.1:8000/webhooks/clerk`."
+)
 
 
 class Command(BaseCommand):
@@ -95,18 +99,21 @@ class Command(BaseCommand):
                 answer = client.change_user(name, action, faults)
         subject = f"{answer['person']['id']} ({answer['person']['handle']})" if "person" in answer else name
         self.stdout.write(f"{answer['type']} {subject}")
-        late = bool(options["delay"] or options["reorder"])
-        self._print_attempts(client, answer, late=late, copies=options["duplicate"])
+        self._print_attempts(client, answer, options)
 
-    def _print_attempts(self, client: Client, answer: Mapping[str, Any], *, late: bool, copies: int) -> None:
+    def _print_attempts(self, client: Client, answer: Mapping[str, Any], options: Mapping[str, Any]) -> None:
         svix_id = answer["svix_id"]
-        if not answer["sent"]:
+        if options["drop"]:
             self.stdout.write("No webhook is sent.")
-        elif late:
+        elif not answer["sent"]:
+            if options["action"] == "send":
+                raise CommandError(NO_ADDRESS)
+            self.stdout.write(NO_ADDRESS)
+        elif options["delay"] or options["reorder"]:
             self.stdout.write(f"The webhook {svix_id} will be late, as requested.")
         else:
             none_yet = [{"status": None, "answer": "no answer yet"}]
-            for attempt in client.wait_for_attempts(svix_id, count=copies) or none_yet:
+            for attempt in client.wait_for_attempts(svix_id, count=options["duplicate"]) or none_yet:
                 self.stdout.write(f"webhook {svix_id}: {attempt['status'] or ''} {attempt['answer']}".strip())
 
     def _print_users(self, answer: Mapping[str, Any]) -> None:
