@@ -9,40 +9,23 @@ Note [What an external_id proves]
 A UUID that is the key of a row can only have been copied from it. A small number can be the key of a row by
 chance, or come from another system. So with any other key than a UUID the verified address must agree, unless
 the operator confirms that Clerk's `external_id` holds these keys.
-
-Note [Compare addresses by ASCII case]
-In Unicode the lower case of the Kelvin sign is k. So a user who verified mar\u212a@example.com would get the
-row of mark@example.com. The database has its own rules of case, and only finds the rows to compare.
 """
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from string import ascii_lowercase, ascii_uppercase
 from typing import Any
 
-from django.contrib.auth import get_user_model
-from django.core.exceptions import ValidationError
 from django.db import models
 
-from accounts.adapter import (
-    find_users_by_address,
-    find_users_by_key,
-    get_email_column,
-    get_identity,
-    is_staff,
-    link_user,
-    lock_user,
-)
-from accounts.bulk.pages import iter_pages
+from accounts.adapter import get_email_column, get_identity, is_staff, link_user, lock_user
+from accounts.bulk.matching import ClerkUser, PageRows, fold, get_key_field, iter_users
 from accounts.bulk.runs import Clock
 from accounts.clerk.api import ClerkAPI
-from accounts.clerk.profiles import ClerkProfile
 from accounts.db import locked_transaction
-from accounts.models import get_identity_model
 from accounts.sync import build_identity, get_rows, sync_user
 
 
@@ -58,10 +41,8 @@ class Verdict(StrEnum):
     DELETED_ROW = "row_is_deleted"
     HAS_ROW = "clerk_user_has_a_row"
     DELETED_USER = "clerk_user_was_deleted_here"
+    UNVERIFIED = "address_not_verified"
     CHANGED = "changed_meanwhile"
-
-
-_LOWER_CASE = str.maketrans(ascii_uppercase, ascii_lowercase)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,12 +60,11 @@ class Decision:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ClerkUser:
-    """A Clerk user with what identifies a row: an `external_id` that is a primary key, a verified address."""
+class Plan:
+    """The decisions, and the number of users in Clerk that match no row and have none."""
 
-    profile: ClerkProfile
-    external_id: Any
-    address: str | None
+    decisions: list[Decision]
+    unmatched: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,42 +77,33 @@ class LinkOptions:
     @property
     def is_key_proof(self) -> bool:
         """Return whether an `external_id` that is a primary key links without the address."""
-        return self.external_id_is_key or isinstance(_get_key_field(), models.UUIDField)
+        return self.external_id_is_key or isinstance(get_key_field(), models.UUIDField)
 
 
-class _PageRows:
-    """The users that match the Clerk users of a page: by key and by address; and which of those have rows."""
-
-    def __init__(self, clerk_users: Sequence[ClerkUser]) -> None:
-        self.by_key = find_users_by_key([each.external_id for each in clerk_users if each.external_id])
-        self.by_address: defaultdict[str | None, list[Any]] = defaultdict(list)
-        # By the database's rules of case.
-        for user, address in find_users_by_address(each.address for each in clerk_users if each.address):
-            self.by_address[_fold(address)].append(user)
-        clerk_ids = [each.profile.clerk_id for each in clerk_users]
-        rows = get_identity_model().objects.live_or_deleted().filter(clerk_id__in=clerk_ids)
-        found = list(rows.values_list("clerk_id", "deleted_at"))
-        self.live = {clerk_id for clerk_id, deleted_at in found if deleted_at is None}
-        self.deleted = {clerk_id for clerk_id, _ in found} - self.live
-
-
-def decide(api: ClerkAPI, *, clock: Clock, options: LinkOptions) -> list[Decision]:
+def decide(api: ClerkAPI, *, clock: Clock, options: LinkOptions) -> Plan:
     """Return a decision for each Clerk user with a row to link; write nothing.
 
     Users without a matching row, and users that are linked already, need no decision. Raises
     ClerkAPIError and django.db.Error.
     """
     decisions: list[Decision] = []
+    without_row = 0
     clerk_ids_by_row: defaultdict[Any, set[str]] = defaultdict(set)
-    for users in _iter_users(api, clock=clock):
-        rows = _PageRows(users)
+    for users in iter_users(api, clock=clock):
+        rows = PageRows(users)
         for user in users:
+            clerk_id = user.profile.clerk_id
             for row in rows.by_address.get(user.address, []):
-                clerk_ids_by_row[row.pk].add(user.profile.clerk_id)
+                clerk_ids_by_row[row.pk].add(clerk_id)
             decision = _decide_for_user(user, rows=rows, options=options)
+            if clerk_id not in rows.live | rows.deleted:
+                without_row += 1
+                decision = decision or _decide_for_unverified(user, rows=rows)
             if decision:
                 decisions.append(decision)
-    return list(_resolve_conflicts(decisions, clerk_ids_by_row=clerk_ids_by_row))
+    resolved = _resolve_conflicts(decisions, clerk_ids_by_row=clerk_ids_by_row)
+    decided = sum(each.verdict not in {Verdict.HAS_ROW, Verdict.DELETED_USER} for each in resolved)
+    return Plan(decisions=resolved, unmatched=without_row - decided)
 
 
 def link(
@@ -145,7 +116,7 @@ def link(
     """
     wanted = {decision.clerk_id: decision for decision in decisions if decision.is_link}
     linked = set()
-    for users in _iter_users(api, clock=clock) if wanted else ():
+    for users in iter_users(api, clock=clock) if wanted else ():
         for user in users:
             decision = wanted.get(user.profile.clerk_id)
             if decision and _link(user, decision=decision, options=options):
@@ -156,49 +127,7 @@ def link(
     ]
 
 
-def _iter_users(api: ClerkAPI, *, clock: Clock) -> Iterator[list[ClerkUser]]:
-    # Entries without a usable id are left out; backfill and reconcile report them.
-    for page in iter_pages(api, clock=clock):
-        yield [
-            ClerkUser(
-                profile=profile,
-                external_id=_parse_key(page.external_ids[profile.clerk_id]),
-                address=_get_verified_address(profile),
-            )
-            for profile in page.profiles
-        ]
-
-
-def _get_verified_address(profile: ClerkProfile) -> str | None:
-    email = profile.values.get("email")
-    is_verified = profile.values.get("email_verified") is True
-    return _fold(email) if isinstance(email, str) and email and is_verified else None
-
-
-def _parse_key(text: object) -> Any:
-    """Parse a primary key as Django prints it; other spellings of a key are ids of other systems."""
-    if not isinstance(text, str) or "\x00" in text:
-        return None
-    try:
-        key = _get_key_field().clean(text, None)
-    except ValidationError:
-        return None
-    return key if str(key) == text else None
-
-
-def _get_key_field() -> Any:
-    field: Any = get_user_model()._meta.pk
-    while field.remote_field:  # a model that inherits the table of another one
-        field = field.target_field
-    return field
-
-
-def _fold(address: str) -> str:
-    """Return the address in the form that is compared: Note [Compare addresses by ASCII case]."""
-    return address.translate(_LOWER_CASE)
-
-
-def _decide_for_user(user: ClerkUser, *, rows: _PageRows, options: LinkOptions) -> Decision | None:
+def _decide_for_user(user: ClerkUser, *, rows: PageRows, options: LinkOptions) -> Decision | None:
     by_key = rows.by_key.get(user.external_id)
     matches = rows.by_address.get(user.address, [])
     if by_key is not None and (options.is_key_proof or by_key in matches):
@@ -221,6 +150,15 @@ def _decide_for_user(user: ClerkUser, *, rows: _PageRows, options: LinkOptions) 
     return Decision(clerk_id=user.profile.clerk_id, verdict=verdict, row=row)
 
 
+def _decide_for_unverified(user: ClerkUser, *, rows: PageRows) -> Decision | None:
+    """Report rows with the unverified address of a user: `backfill_users` would create a duplicate."""
+    matches = [row for row in rows.by_address.get(user.unverified_address, []) if not _has_clerk_id(row)]
+    if not matches:
+        return None
+    row = matches[0].pk if len(matches) == 1 else None
+    return Decision(clerk_id=user.profile.clerk_id, verdict=Verdict.UNVERIFIED, row=row)
+
+
 def _get_refusal(row: Any) -> Verdict | None:
     """Return why this row may not be linked to any Clerk user, or None if it may."""
     if is_staff(row):
@@ -228,17 +166,24 @@ def _get_refusal(row: Any) -> Verdict | None:
     identity = get_identity(row)
     if identity is not None and identity.deleted_at is not None:
         return Verdict.DELETED_ROW
-    return Verdict.OTHER_CLERK_ID if identity is not None and identity.clerk_id is not None else None
+    return Verdict.OTHER_CLERK_ID if _has_clerk_id(row) else None
+
+
+def _has_clerk_id(row: Any) -> bool:
+    identity = get_identity(row)
+    return identity is not None and identity.clerk_id is not None
 
 
 def _resolve_conflicts(
     decisions: Sequence[Decision], *, clerk_ids_by_row: Mapping[Any, set[str]]
-) -> Iterator[Decision]:
-    """Yield the decisions; links of one row to several Clerk users become `SEVERAL_USERS`.
+) -> list[Decision]:
+    """Return the decisions; links of one row to several Clerk users become `SEVERAL_USERS`.
 
-    `clerk_ids_by_row` holds the Clerk users that have the address of a row. An `external_id` takes precedence
-    over an address, since only a system that knew the row can have written it.
+    `clerk_ids_by_row` holds the Clerk users that have the verified address of a row. An `external_id` takes
+    precedence over an address, since only a system that knew the row can have written it. An unverified
+    address counts only while no other Clerk user is linked to the row.
     """
+    resolved = []
     links_by_key: Counter[Any] = Counter(
         decision.row for decision in decisions if decision.verdict == Verdict.BY_EXTERNAL_ID
     )
@@ -249,7 +194,9 @@ def _resolve_conflicts(
             Verdict.BY_EXTERNAL_ID: by_key > 1,
             Verdict.BY_EMAIL: by_key > 0 or by_address > 1,
         }.get(decision.verdict, False)
-        yield replace(decision, verdict=Verdict.SEVERAL_USERS) if is_conflict else decision
+        resolved.append(replace(decision, verdict=Verdict.SEVERAL_USERS) if is_conflict else decision)
+    linked = {each.row for each in resolved if each.is_link}
+    return [each for each in resolved if each.verdict != Verdict.UNVERIFIED or each.row not in linked]
 
 
 def _link(user: ClerkUser, *, decision: Decision, options: LinkOptions) -> bool:
@@ -268,7 +215,7 @@ def _link(user: ClerkUser, *, decision: Decision, options: LinkOptions) -> bool:
 
 def _still_matches(user: ClerkUser, *, row: Any, verdict: Verdict, options: LinkOptions) -> bool:
     column = get_email_column()
-    has_address = user.address is not None and user.address == _fold((column and getattr(row, column)) or "")
+    has_address = user.address is not None and user.address == fold((column and getattr(row, column)) or "")
     if verdict == Verdict.BY_EXTERNAL_ID:
         return user.external_id == row.pk and (options.is_key_proof or has_address)
     return has_address

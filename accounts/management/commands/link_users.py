@@ -38,16 +38,20 @@ class Command(OperatorCommand):
         """Decide, link if `apply`, and print the decisions."""
         api = get_clerk_api()
         options = LinkOptions(external_id_is_key=external_id_is_pk, keep_passwords=keep_passwords)
-        decisions = decide(api, clock=timezone.now, options=options)
+        plan = decide(api, clock=timezone.now, options=options)
+        decisions = plan.decisions
         if apply:
             decisions = link(api, decisions, clock=timezone.now, options=options)
         undecided = sum(not decision.is_link for decision in decisions)
         if json:
-            self.print_json(
-                {"applied": apply, "undecided": undecided, "decisions": [*map(_as_json, decisions)]}
-            )
+            report = {"applied": apply, "undecided": undecided, "unmatched": plan.unmatched}
+            self.print_json(report | {"decisions": [*map(_as_json, decisions)]})
         else:
             self._print(decisions, apply=apply)
+            self.stdout.write(
+                f"{plan.unmatched} users in Clerk match no user of this database: `backfill_users` creates a"
+                " row for each of them, and for each undecided user without a row."
+            )
         return SOME_LEFT if undecided else FINE
 
     def _print(self, decisions: Sequence[Decision], *, apply: bool) -> None:
@@ -56,7 +60,8 @@ class Command(OperatorCommand):
             state = ("linked" if apply else "would link") if decision.is_link else "undecided:"
             self.stdout.write(f"{decision.clerk_id}  {row}  {state} {decision.verdict}")
         counts = Counter(decision.verdict for decision in decisions)
-        self.print_counts({verdict: counts[verdict] for verdict in Verdict})
+        if counts:
+            self.print_counts({verdict: counts[verdict] for verdict in Verdict if verdict in counts})
         if not apply:
             self.stdout.write("Nothing was written. Run the command with --apply to link the users above.")
 

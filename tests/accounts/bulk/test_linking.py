@@ -114,10 +114,63 @@ def test_second_run_has_no_decisions(clerk: LocalClerk) -> None:
     assert link_users("--apply") == (0, {})
 
 
-def test_unverified_address_does_not_link(clerk: LocalClerk) -> None:
-    old = create_user("alan@example.test")
-    assert link_users("--apply") == (0, {})
+@pytest.mark.parametrize("flags", [{}, {"is_staff": True}])
+def test_unverified_address_is_undecided(clerk: LocalClerk, flags: dict[str, bool]) -> None:
+    old = create_user("Alan@example.test", **flags)
+    assert link_users("--apply") == (1, {clerk.person("alan").id: "address_not_verified"})
     assert get_clerk_id(old) is None
+
+
+def test_unverified_address_of_several_rows_is_undecided(clerk: LocalClerk) -> None:
+    create_user("alan@example.test")
+    create_user("ALAN@example.test")
+    _, report = run_json("link_users")
+    (decision,) = report["decisions"]
+    assert (decision["reason"], decision["user_id"]) == ("address_not_verified", None)
+
+
+def test_unverified_address_does_not_keep_another_clerk_user_from_the_row(clerk: LocalClerk) -> None:
+    old = create_user("ada@example.test")
+    clerk.new_person(email="ada@example.test", email_verified=False)
+    for _ in range(2):
+        assert link_users("--apply")[0] == 0
+    assert get_clerk_id(old) == clerk.person("ada").id
+
+
+def test_external_id_links_in_spite_of_an_unverified_address(clerk: LocalClerk) -> None:
+    old = create_user("new@example.test")
+    new = clerk.new_person(external_id=str(old.pk), email="new@example.test", email_verified=False)
+    assert link_users("--apply") == (0, {new.id: "by_external_id"})
+
+
+def test_unverified_address_of_a_clerk_user_with_a_row_needs_no_decision(clerk: LocalClerk) -> None:
+    User.objects.create_user("met", clerk_id=clerk.person("alan").id)
+    create_user("alan@example.test")
+    mallory = clerk.person("mallory")
+    clerk.update(mallory, email_verified=False)
+    delete_user(mallory.id, at=mallory.updated_at + 1000)
+    create_user("mallory@example.test")
+    assert link_users("--apply") == (0, {})
+
+
+def test_output_ends_with_the_users_for_whom_backfill_creates_a_row(clerk: LocalClerk) -> None:
+    create_user("ada@example.test")
+    create_user("alan@example.test")
+    User.objects.create_user("met", clerk_id=clerk.person("yuki").id)
+    layla = clerk.person("layla")
+    delete_user(layla.id, at=layla.updated_at + 1000)
+    for arguments in ([], ["--apply"]):
+        output = StringIO()
+        with pytest.raises(SystemExit):
+            call_command("link_users", *arguments, stdout=output)
+        assert "\nby_verified_email: 1, address_not_verified: 1\n" in output.getvalue()
+        last = output.getvalue().splitlines()[-1]
+        assert last.startswith(
+            "5 users in Clerk match no user of this database: `backfill_users` creates a row"
+        )
+    status, report = run_json("backfill_users", "--dry-run")
+    assert (status, report["created"]) == (0, 6)  # and for alan, who is undecided
+    assert run_json("link_users")[1]["unmatched"] == 5
 
 
 @pytest.mark.parametrize("flag", ["is_staff", "is_superuser"])
