@@ -3,6 +3,7 @@ from __future__ import annotations
 from importlib import import_module
 
 from django.apps import AppConfig, apps
+from django.core.exceptions import ImproperlyConfigured
 
 
 class AccountsConfig(AppConfig):
@@ -17,3 +18,14 @@ class AccountsConfig(AppConfig):
         if apps.is_installed("drf_spectacular"):
             # drf-spectacular knows the extensions that have been imported.
             import_module(f"{self.name}.openapi")
+
+
+def require_installed(*packages: str, app: str) -> None:
+    """Raise ImproperlyConfigured unless these packages of ours, which `app` needs, are installed as apps.
+
+    Otherwise the error is a RuntimeError about a model without an `app_label`.
+    """
+    for package in packages:
+        name = AccountsConfig.name.removesuffix("accounts") + package
+        if not apps.is_installed(name):
+            raise ImproperlyConfigured(f'"{app}" needs "{name}" in INSTALLED_APPS.')

@@ -4,12 +4,19 @@ from importlib import import_module
 
 from django.apps import AppConfig
 
+from accounts.apps import require_installed
+
 
 class HealthConfig(AppConfig):
     name = __package__
     # In the wheel, where the packages are below `clerk_sync`, the label begins with `clerk_`.
     label = name.replace("clerk_sync.", "clerk_")
     default_auto_field = "django.db.models.BigAutoField"
+
+    def import_models(self) -> None:
+        """Import the models, which refer to those of other apps. Raises ImproperlyConfigured."""
+        require_installed("accounts", "webhooks", app=self.name)
+        super().import_models()
 
     def ready(self) -> None:
         import_module(f"{self.name}.receivers")

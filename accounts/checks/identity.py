@@ -60,7 +60,8 @@ def _check_user_fields() -> Iterator[CheckMessage]:
         if not can_feed(field, column=column):
             yield Error(
                 f"CLERK_USER_FIELDS maps {field!r} to {column!r}, which cannot be written.",
-                hint=f"The fields of Clerk are {', '.join(FIELDS)}. The column must be one of your user"
+                hint="The key is Clerk's field, the value your column."
+                f" The fields of Clerk are {', '.join(FIELDS)}. The column must be one of your user"
                 " model, a text for a text or a boolean for a boolean, and none of the rights.",
                 id=f"{LABEL}.E018",
             )

@@ -100,7 +100,8 @@ def _check_verification() -> Iterator[CheckMessage]:
         return  # another check reports the malformed value
     yield Error(
         "No session token can be verified: the issuer or its keys are not set.",
-        hint="Set CLERK_PUBLISHABLE_KEY, or CLERK_ISSUER together with CLERK_JWKS_URL or CLERK_JWT_KEY.",
+        hint="Set CLERK_PUBLISHABLE_KEY, or CLERK_ISSUER together with CLERK_JWKS_URL or CLERK_JWT_KEY. If"
+        " they are set only with DEBUG, tests need `manage.py test --debug-mode`.",
         id=f"{LABEL}.E002",
     )
 
@@ -149,7 +150,8 @@ def _check_addresses() -> Iterator[CheckMessage]:
         if not settings.DEBUG and address and not _is_trustworthy(address):
             yield Error(
                 f"{name} is plain http or on this machine: an attacker can sign in as any user.",
-                hint="Use the https address of Clerk; DJANGO_DEBUG=true allows the local Clerk emulator.",
+                hint="Use the https address of Clerk. DEBUG (in a clone DJANGO_DEBUG=true, in tests"
+                " `manage.py test --debug-mode`) allows the local Clerk emulator.",
                 id=f"{LABEL}.E007",
             )
     try:
@@ -219,7 +221,7 @@ def _check_keys() -> Iterator[CheckMessage]:
         )
     if not settings.DEBUG and (publishable.startswith("pk_test_") or secret.startswith("sk_test_")):
         yield Warning(
-            "The keys of a Clerk development instance are in use with DJANGO_DEBUG off.",
+            "The keys of a Clerk development instance are in use with DEBUG off.",
             hint="Use the pk_live_ and sk_live_ keys of the production instance.",
             id=f"{LABEL}.W002",
         )

@@ -117,6 +117,13 @@ def test_e007_address_is_plain_http_or_loopback(ids: Configure, name: str, addre
     assert ids(**{name: address})[0] == "accounts.E007"
 
 
+@pytest.mark.parametrize("changes", [{"CLERK_API_URL": "http://127.0.0.1:8001"}, {"CLERK_ISSUER": ""}])
+def test_hint_names_the_option_of_the_test_runner(ids: Configure, changes: dict[str, str]) -> None:
+    ids(**{"CLERK_PUBLISHABLE_KEY": ""} | changes)
+    (message,) = run_checks(tags=["accounts"])
+    assert "--debug-mode" in str(message.hint)
+
+
 @pytest.mark.parametrize(
     "address", ["https://8.8.8.8", "https://[2001:db8::1]", "https://mylocalhost.example"]
 )
