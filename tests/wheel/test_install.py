@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,14 +25,7 @@ SETTINGS = """
 INSTALLED_APPS += ["accounts", "api", "drf_spectacular"]
 REST_FRAMEWORK["DEFAULT_SCHEMA_CLASS"] = "drf_spectacular.openapi.AutoSchema"
 """
-URLS = """
-from mysite.views import whoami
-
-urlpatterns += [path("whoami", whoami)]
-"""
-USER = (
-    "from django.contrib.auth.models import User; User.objects.create_user('old', email='yuki@example.test')"
-)
+USER = "from django.contrib.auth.models import User; User.objects.create_user('old', email='{}@example.test')"
 START_SECONDS = 60
 
 
@@ -104,13 +98,14 @@ def site(staging: Staging, tmp_path_factory: pytest.TempPathFactory) -> Site:
     site = Site(folder=folder, installed=staging.installed, port=free_port(), clerk_port=free_port())
     site.run("django-admin startproject mysite . && mkdir accounts api && touch {accounts,api}/__init__.py")
     for block in blocks(PAGE, language="python"):
+        if block.excuse is not None:
+            continue
         name, _, text = block.text.partition("\n")
         file = find_file(site, name.removeprefix("# "))
         with file.open("a") as stream:
             stream.write(site.with_ports(text))
-    for name, text in (("settings.py", SETTINGS), ("urls.py", URLS)):
-        with (folder / "mysite" / name).open("a") as stream:
-            stream.write(text)
+    with (folder / "mysite/settings.py").open("a") as stream:
+        stream.write(SETTINGS)
     shutil.copy(Path(__file__).parent / "project/test_project.py", folder)
     return site
 
@@ -126,26 +121,51 @@ def shown(start: str) -> Block:
     return block
 
 
+def emulator(site: Site, *, webhooks: bool) -> AbstractContextManager[None]:
+    """Run the emulator as the page shows it, with or without webhooks."""
+    commands = [block.text for block in blocks(PAGE, language="sh") if "devclerk serve" in block.text]
+    (command,) = [command for command in commands if ("--webhook-url" in command) is webhooks]
+    arguments = shlex.split(site.with_ports(command))[2:]
+    address = f"http://127.0.0.1:{site.clerk_port}/_dev/people"
+    return site.serve(*arguments, "--port", str(site.clerk_port), address=address)
+
+
+def undo(site: Site, name: str) -> None:
+    """Delete the row of a user of the emulator, as the page shows it."""
+    (block,) = [block for block in blocks(PAGE, language="python") if block.excuse is not None]
+    users = requests.get(f"http://127.0.0.1:{site.clerk_port}/_dev/people", timeout=5).json()["people"]
+    (clerk_id,) = [user["id"] for user in users if user["handle"] == name]
+    lines = block.text.replace("user_...", clerk_id)
+    site.run(f"python manage.py shell -c {shlex.quote(lines)}")
+
+
 def test_the_commands_of_the_page_work_in_a_fresh_project(site: Site) -> None:
     migrated = site.run(shown("python manage.py check").text)
-    site.run(f'python manage.py shell -c "{USER}"')
-    serve = ("devclerk", "serve", "--port", str(site.clerk_port))
+    site.run(f'python manage.py shell -c "{USER.format("ada")}"')
     runserver = ("runserver", "--noreload", f"127.0.0.1:{site.port}")
-    with ExitStack() as servers:
-        clerk = f"http://127.0.0.1:{site.clerk_port}/_dev/people"
-        servers.enter_context(site.serve(*serve, address=clerk))
+    with emulator(site, webhooks=False):
         linked = site.run(shown("python manage.py link_users").text)
+        site.run(f'python manage.py shell -c "{USER.format("yuki").replace("old", "late")}"')
+        undo(site, "yuki")
+        late = site.run("python manage.py link_users --apply")
+    with ExitStack() as servers:
+        servers.enter_context(emulator(site, webhooks=True))
         api = f"http://127.0.0.1:{site.port}/health/live"
         servers.enter_context(site.serve(*runserver, address=api))
         answer = site.run(shown("token=").text)
+        webhook = site.run(shown("python manage.py devclerk update").text)
         doctor = site.run(shown("python manage.py clerk_doctor").text)
     tests = site.run(shown("python -m pytest").text)
+    django_tests = site.run(f"{shown('python manage.py test').text.strip()} 2>&1")
 
     assert all(f"Applying {label}.0001_initial... OK" in migrated for label in MIGRATED)
     assert linked.count("by_verified_email") >= 2
+    assert "  linked by_verified_email" in late
     assert '"clerk_id":"user_' in answer
+    assert '200 {"outcome": "updated"}' in webhook
     assert "errors: read them" in doctor or "CLERK_" in doctor
     assert " passed" in tests
+    assert "System check identified no issues" in django_tests
 
 
 def test_no_migration_is_missing_and_the_schema_has_the_token(site: Site) -> None:
