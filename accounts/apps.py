@@ -20,12 +20,11 @@ class AccountsConfig(AppConfig):
             import_module(f"{self.name}.openapi")
 
 
-def require_installed(*packages: str, app: str) -> None:
-    """Raise ImproperlyConfigured unless these packages of ours, which `app` needs, are installed as apps.
+def require_installed(*names: str, app: str) -> None:
+    """Raise ImproperlyConfigured unless the apps with these names, which `app` needs, are installed.
 
     Otherwise the error is a RuntimeError about a model without an `app_label`.
     """
-    for package in packages:
-        name = AccountsConfig.name.removesuffix("accounts") + package
+    for name in names:
         if not apps.is_installed(name):
             raise ImproperlyConfigured(f'"{app}" needs "{name}" in INSTALLED_APPS.')

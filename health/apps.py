@@ -4,7 +4,9 @@ from importlib import import_module
 
 from django.apps import AppConfig
 
-from accounts.apps import require_installed
+# Modules, not classes: Django looks for the only AppConfig in this one.
+from accounts import apps as accounts_apps
+from webhooks import apps as webhooks_apps
 
 
 class HealthConfig(AppConfig):
@@ -15,7 +17,9 @@ class HealthConfig(AppConfig):
 
     def import_models(self) -> None:
         """Import the models, which refer to those of other apps. Raises ImproperlyConfigured."""
-        require_installed("accounts", "webhooks", app=self.name)
+        accounts_apps.require_installed(
+            accounts_apps.AccountsConfig.name, webhooks_apps.WebhooksConfig.name, app=self.name
+        )
         super().import_models()
 
     def ready(self) -> None:

@@ -3,7 +3,8 @@ from __future__ import annotations
 from django.apps import AppConfig
 from django.utils.module_loading import autodiscover_modules
 
-from accounts.apps import require_installed
+# Modules, not classes: Django looks for the only AppConfig in this one.
+from accounts import apps as accounts_apps
 
 
 class WebhooksConfig(AppConfig):
@@ -14,7 +15,7 @@ class WebhooksConfig(AppConfig):
 
     def import_models(self) -> None:
         """Import the models, which refer to those of other apps. Raises ImproperlyConfigured."""
-        require_installed("accounts", app=self.name)
+        accounts_apps.require_installed(accounts_apps.AccountsConfig.name, app=self.name)
         super().import_models()
 
     def ready(self) -> None:
