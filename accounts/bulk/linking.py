@@ -14,7 +14,7 @@ the operator confirms that Clerk's `external_id` holds these keys.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
@@ -41,7 +41,6 @@ class Verdict(StrEnum):
     DELETED_ROW = "row_is_deleted"
     HAS_ROW = "clerk_user_has_a_row"
     DELETED_USER = "clerk_user_was_deleted_here"
-    UNVERIFIED = "address_not_verified"
     CHANGED = "changed_meanwhile"
 
 
@@ -61,9 +60,15 @@ class Decision:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """The decisions, and the number of users in Clerk that match no row and have none."""
+    """The decisions about all users in Clerk.
+
+    `unverified` pairs the Clerk id of a user with the key of a row that has the user's address, which is not
+    verified in Clerk: it decides nothing. `unmatched` is the number of users in Clerk that match no row and
+    have none.
+    """
 
     decisions: list[Decision]
+    unverified: list[tuple[str, Any]]
     unmatched: int
 
 
@@ -87,6 +92,7 @@ def decide(api: ClerkAPI, *, clock: Clock, options: LinkOptions) -> Plan:
     ClerkAPIError and django.db.Error.
     """
     decisions: list[Decision] = []
+    unverified: list[tuple[str, Any]] = []
     without_row = 0
     clerk_ids_by_row: defaultdict[Any, set[str]] = defaultdict(set)
     for users in iter_users(api, clock=clock):
@@ -96,14 +102,18 @@ def decide(api: ClerkAPI, *, clock: Clock, options: LinkOptions) -> Plan:
             for row in rows.by_address.get(user.address, []):
                 clerk_ids_by_row[row.pk].add(clerk_id)
             decision = _decide_for_user(user, rows=rows, options=options)
-            if clerk_id not in rows.live | rows.deleted:
-                without_row += 1
-                decision = decision or _decide_for_unverified(user, rows=rows)
             if decision:
                 decisions.append(decision)
-    resolved = _resolve_conflicts(decisions, clerk_ids_by_row=clerk_ids_by_row)
-    decided = sum(each.verdict not in {Verdict.HAS_ROW, Verdict.DELETED_USER} for each in resolved)
-    return Plan(decisions=resolved, unmatched=without_row - decided)
+            if clerk_id not in rows.live | rows.deleted:
+                without_row += not decision
+                unverified += [] if decision else _find_unverified(user, rows=rows)
+    decisions = list(_resolve_conflicts(decisions, clerk_ids_by_row=clerk_ids_by_row))
+    linked = {each.row for each in decisions if each.is_link}
+    return Plan(
+        decisions=decisions,
+        unverified=[(clerk_id, row) for clerk_id, row in unverified if row not in linked],
+        unmatched=without_row,
+    )
 
 
 def link(
@@ -150,13 +160,10 @@ def _decide_for_user(user: ClerkUser, *, rows: PageRows, options: LinkOptions) -
     return Decision(clerk_id=user.profile.clerk_id, verdict=verdict, row=row)
 
 
-def _decide_for_unverified(user: ClerkUser, *, rows: PageRows) -> Decision | None:
-    """Report rows with the unverified address of a user: `backfill_users` would create a duplicate."""
-    matches = [row for row in rows.by_address.get(user.unverified_address, []) if not _has_clerk_id(row)]
-    if not matches:
-        return None
-    row = matches[0].pk if len(matches) == 1 else None
-    return Decision(clerk_id=user.profile.clerk_id, verdict=Verdict.UNVERIFIED, row=row)
+def _find_unverified(user: ClerkUser, *, rows: PageRows) -> list[tuple[str, Any]]:
+    """Return the rows with the unverified address of a user: `backfill_users` would create a duplicate."""
+    matches = rows.by_address.get(user.unverified_address, [])
+    return [(user.profile.clerk_id, row.pk) for row in matches if not _has_clerk_id(row)]
 
 
 def _get_refusal(row: Any) -> Verdict | None:
@@ -176,14 +183,12 @@ def _has_clerk_id(row: Any) -> bool:
 
 def _resolve_conflicts(
     decisions: Sequence[Decision], *, clerk_ids_by_row: Mapping[Any, set[str]]
-) -> list[Decision]:
-    """Return the decisions; links of one row to several Clerk users become `SEVERAL_USERS`.
+) -> Iterator[Decision]:
+    """Yield the decisions; links of one row to several Clerk users become `SEVERAL_USERS`.
 
     `clerk_ids_by_row` holds the Clerk users that have the verified address of a row. An `external_id` takes
-    precedence over an address, since only a system that knew the row can have written it. An unverified
-    address counts only while no other Clerk user is linked to the row.
+    precedence over an address, since only a system that knew the row can have written it.
     """
-    resolved = []
     links_by_key: Counter[Any] = Counter(
         decision.row for decision in decisions if decision.verdict == Verdict.BY_EXTERNAL_ID
     )
@@ -194,9 +199,7 @@ def _resolve_conflicts(
             Verdict.BY_EXTERNAL_ID: by_key > 1,
             Verdict.BY_EMAIL: by_key > 0 or by_address > 1,
         }.get(decision.verdict, False)
-        resolved.append(replace(decision, verdict=Verdict.SEVERAL_USERS) if is_conflict else decision)
-    linked = {each.row for each in resolved if each.is_link}
-    return [each for each in resolved if each.verdict != Verdict.UNVERIFIED or each.row not in linked]
+        yield replace(decision, verdict=Verdict.SEVERAL_USERS) if is_conflict else decision
 
 
 def _link(user: ClerkUser, *, decision: Decision, options: LinkOptions) -> bool:

@@ -44,10 +44,19 @@ class Command(OperatorCommand):
             decisions = link(api, decisions, clock=timezone.now, options=options)
         undecided = sum(not decision.is_link for decision in decisions)
         if json:
-            report = {"applied": apply, "undecided": undecided, "unmatched": plan.unmatched}
-            self.print_json(report | {"decisions": [*map(_as_json, decisions)]})
+            self.print_json(
+                {
+                    "applied": apply,
+                    "undecided": undecided,
+                    "unmatched": plan.unmatched,
+                    "decisions": [*map(_as_json, decisions)],
+                    "unverified": [{"clerk_id": each, "user_id": str(row)} for each, row in plan.unverified],
+                }
+            )
         else:
             self._print(decisions, apply=apply)
+            for clerk_id, row in plan.unverified:
+                self.stdout.write(f"{clerk_id}  {row}  not linked: address_not_verified")
             self.stdout.write(
                 f"{plan.unmatched} users in Clerk match no user of this database: `backfill_users` creates a"
                 " row for each of them, and for each undecided user without a row."

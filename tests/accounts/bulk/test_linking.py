@@ -115,18 +115,18 @@ def test_second_run_has_no_decisions(clerk: LocalClerk) -> None:
 
 
 @pytest.mark.parametrize("flags", [{}, {"is_staff": True}])
-def test_unverified_address_is_undecided(clerk: LocalClerk, flags: dict[str, bool]) -> None:
+def test_unverified_address_does_not_link_and_is_named(clerk: LocalClerk, flags: dict[str, bool]) -> None:
     old = create_user("Alan@example.test", **flags)
-    assert link_users("--apply") == (1, {clerk.person("alan").id: "address_not_verified"})
+    assert link_users("--apply") == (0, {})
+    (found,) = run_json("link_users")[1]["unverified"]
+    assert found == {"clerk_id": clerk.person("alan").id, "user_id": str(old.pk)}
     assert get_clerk_id(old) is None
 
 
-def test_unverified_address_of_several_rows_is_undecided(clerk: LocalClerk) -> None:
-    create_user("alan@example.test")
-    create_user("ALAN@example.test")
+def test_unverified_address_of_several_rows_names_each(clerk: LocalClerk) -> None:
+    rows = [create_user("alan@example.test"), create_user("ALAN@example.test")]
     _, report = run_json("link_users")
-    (decision,) = report["decisions"]
-    assert (decision["reason"], decision["user_id"]) == ("address_not_verified", None)
+    assert {each["user_id"] for each in report["unverified"]} == {str(row.pk) for row in rows}
 
 
 def test_unverified_address_does_not_keep_another_clerk_user_from_the_row(clerk: LocalClerk) -> None:
@@ -161,16 +161,16 @@ def test_output_ends_with_the_users_for_whom_backfill_creates_a_row(clerk: Local
     delete_user(layla.id, at=layla.updated_at + 1000)
     for arguments in ([], ["--apply"]):
         output = StringIO()
-        with pytest.raises(SystemExit):
-            call_command("link_users", *arguments, stdout=output)
-        assert "\nby_verified_email: 1, address_not_verified: 1\n" in output.getvalue()
+        call_command("link_users", *arguments, stdout=output)
+        assert "\nby_verified_email: 1\n" in output.getvalue()
+        assert output.getvalue().count("  not linked: address_not_verified\n") == 1
         last = output.getvalue().splitlines()[-1]
         assert last.startswith(
-            "5 users in Clerk match no user of this database: `backfill_users` creates a row"
+            "6 users in Clerk match no user of this database: `backfill_users` creates a row"
         )
     status, report = run_json("backfill_users", "--dry-run")
-    assert (status, report["created"]) == (0, 6)  # and for alan, who is undecided
-    assert run_json("link_users")[1]["unmatched"] == 5
+    assert (status, report["created"]) == (0, 6)
+    assert run_json("link_users")[1]["unmatched"] == 6
 
 
 @pytest.mark.parametrize("flag", ["is_staff", "is_superuser"])
