@@ -28,6 +28,11 @@ class ClerkAccount(AbstractClerkIdentity):
     is_staff = models.BooleanField(default=False, editable=False)
 
     JOINED = ("user",)
+    # A warm request decides by none of these, and PostgreSQL plans a join of fewer columns sooner.
+    UNREAD = (
+        *AbstractClerkIdentity.UNREAD,
+        *("created_at", "updated_at", "deleted_at", "deleted_by", "restored_at", "created_via", "is_staff"),
+    )
 
     class Meta:
         swappable = "CLERK_IDENTITY_MODEL"

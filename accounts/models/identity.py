@@ -87,9 +87,9 @@ class IdentityManager(models.Manager[I]):
     def by_clerk_id(self, clerk_id: str, *, with_extra: bool = False) -> I | None:
         """Return the live identity with this Clerk id, or None, with one statement on the write database.
 
-        Note [The prepared look-up] in `accounts.lookup` explains why it is compiled once. `field_versions`
-        and, without `with_extra`, `extra` are deferred: a second statement loads a deferred column when it is
-        read. Raises django.db.Error.
+        Note [The prepared look-up] in `accounts.lookup` explains why it is compiled once. The columns of
+        `UNREAD` and, without `with_extra`, `extra` are deferred: a second statement loads a deferred column
+        when it is read. Raises django.db.Error.
         """
         lookup = _prepare_lookup(self.model, with_extra=with_extra)
         identity: I | None = lookup.fetch(clerk_id, using=self._db or write_alias())
@@ -131,8 +131,9 @@ class AbstractClerkIdentity(WriteDatabaseModel):
         *("extra", "clerk_id", "is_active", "updated_at", "deleted_at", "deleted_by", "restored_at"),
         "field_versions",
     )
-    # What the look-up of a warm request joins.
+    # What the look-up of a warm request joins, and the columns that it leaves out.
     JOINED: ClassVar[tuple[str, ...]] = ()
+    UNREAD: ClassVar[tuple[str, ...]] = ("field_versions",)
 
     objects: ClassVar[IdentityManager[Any]] = IdentityManager()
 
@@ -214,6 +215,6 @@ class AbstractClerkIdentity(WriteDatabaseModel):
 
 @cache
 def _prepare_lookup(model: type[Any], *, with_extra: bool) -> PreparedLookup[Any]:
-    rows = model.objects.live().filter(clerk_id="?").defer("field_versions")
+    rows = model.objects.live().filter(clerk_id="?").defer(*model.UNREAD)
     rows = rows if with_extra else rows.defer("extra")
     return PreparedLookup(rows.select_related(*model.JOINED) if model.JOINED else rows)
