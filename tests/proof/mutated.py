@@ -31,6 +31,7 @@ MODULES: dict[str, Sequence[str]] = {
         "tests/accounts/test_restoration.py",
         "tests/accounts/test_signals.py",
         "tests/accounts/test_races.py",
+        "tests/test_cold_path.py",
     ),
     "accounts/db.py": (
         "tests/accounts/test_db.py",
@@ -101,7 +102,7 @@ MODULES: dict[str, Sequence[str]] = {
 # Tests in a project with its own user model, for what the tests above leave undetected.
 ACCOUNT_TESTS: dict[str, Sequence[str]] = {
     "accounts/sync.py": tuple(
-        f"tests/foreign/cases/test_{name}.py" for name in ("sign_in", "events", "columns", "faults")
+        f"tests/foreign/cases/test_{name}.py" for name in ("sign_in", "events", "columns", "faults", "admin")
     )
 }
 ACCOUNT_SETTINGS = "tests.proof.mail_settings"

@@ -201,6 +201,15 @@ def test_other_entry_is_skipped(keyring: Keyring, changes: dict[str, Any]) -> No
     assert list(usable_keys({"keys": [entry(keyring, **changes), other]})) == ["other"]
 
 
+def test_numbers_of_a_key_may_be_padded_and_nothing_else(keyring: Keyring) -> None:
+    modulus = entry(keyring)["n"]
+    padding = "=" * (-len(modulus) % 4)
+    assert padding
+    for text in (modulus + padding, f"={modulus}", f"{modulus} ", f"{modulus}\n"):
+        document = {"keys": [entry(keyring, n=text), entry(keyring, kid="other")]}
+        assert (keyring.kid in usable_keys(document)) is (text == modulus + padding)
+
+
 def test_private_key_is_read_as_its_public_half(keyring: Keyring) -> None:
     numbers = rsa_key(65537, 2048).private_numbers()
 
