@@ -70,7 +70,13 @@ MODULES: dict[str, Sequence[str]] = {
         f"{CLERK}/test_pem.py",
         f"{CLERK}/test_clock_skew.py",
     ),
-    "accounts/clerk/jws.py": TOKEN_TESTS,
+    "accounts/clerk/jws.py": (
+        *TOKEN_TESTS,
+        f"{CLERK}/test_foreign_tokens.py",
+        f"{CLERK}/test_unexpected.py",
+        f"{CLERK}/test_clock_skew.py",
+        "tests/accounts/test_unexpected.py",
+    ),
     "accounts/clerk/jwks.py": (
         f"{CLERK}/test_jwks.py",
         f"{CLERK}/test_jwks_tls.py",
