@@ -49,8 +49,11 @@ MODULES: dict[str, Sequence[str]] = {
         "tests/webhooks/test_turns.py",
         "tests/webhooks/test_ledger.py",
         "tests/webhooks/test_observability.py",
-        "tests/webhooks/test_own_handlers.py",
         "tests/webhooks/test_handler_failures.py",
+        "tests/webhooks/test_handler_time.py",
+        "tests/webhooks/test_parallel_handlers.py",
+        "tests/routers/test_events.py",
+        "tests/test_cold_path.py",
     ),
     "webhooks/dispatch.py": (
         "tests/webhooks/test_own_handlers.py",

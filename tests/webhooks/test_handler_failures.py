@@ -23,6 +23,7 @@ from webhooks import ClerkEvent, on
 from webhooks.dispatch import HandlerFailed, record_failure, run_once
 from webhooks.handlers import SyncUnavailable
 from webhooks.models import WebhookEvent
+from webhooks.signals import webhook_received
 
 pytestmark = pytest.mark.django_db(transaction=True)
 HERE = "tests.webhooks.test_handler_failures"
@@ -40,6 +41,19 @@ def add_group(trouble: Trouble) -> Callable[[ClerkEvent], None]:
             raise LookupError("canary-93ad")
 
     return add_group
+
+
+@pytest.mark.usefixtures("add_group")
+def test_failure_is_logged_and_observed_by_its_class(
+    record_signal: RecordSignal, caplog: pytest.LogCaptureFixture
+) -> None:
+    received, failures = record_signal(webhook_received), record_signal(sync_failed)
+    assert deliver(envelope(TYPE, DATA)).status_code == 503
+    (record,) = [each for each in caplog.records if each.getMessage() == "Webhook event handled"]
+    assert (record.levelno, record.__dict__["error_code"]) == (logging.ERROR, "LookupError")
+    assert record.__dict__["outcome"] == "failed"
+    assert [(each["sender"], each["outcome"]) for each in received] == [(WebhookEvent, "failed")]
+    assert [each["sender"] for each in failures] == [WebhookEvent]
 
 
 def test_failed_handler_is_503_and_the_repeat_runs_the_handlers_alone(

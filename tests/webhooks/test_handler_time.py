@@ -115,6 +115,10 @@ def test_repeat_while_its_handler_runs_is_no_failure(
 ) -> None:
     failures, started, goes_on = record_signal(sync_failed), threading.Event(), threading.Event()
 
+    @on("user.updated")
+    def quick(event: ClerkEvent) -> None:
+        """Another event, whose handler waits for no other one."""
+
     @on(kind)
     def slow(event: ClerkEvent) -> None:
         started.set()
@@ -132,6 +136,7 @@ def test_repeat_while_its_handler_runs_is_no_failure(
         first = threads.submit(deliver_first)
         assert started.wait(20)
         assert deliver(event, svix_id=svix_id).status_code == 503
+        assert outcome_of(envelope("user.updated", user_data(id="user_2"))) == "created"
         goes_on.set()
         assert first.result() == outcome
     assert failures == []

@@ -6,13 +6,14 @@ import logging
 import socket
 import time
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, LiteralString
 
 import psycopg
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
+from accounts.db import lock_key
 from accounts.models import User
 from accounts.signals import sync_failed
 from tests.webhooks.conftest import RecordSignal
@@ -169,10 +170,18 @@ def test_failed_event_can_become_unchanged() -> None:
 
 
 @pytest.mark.postgresql
-def test_lock_timeout_is_503_with_its_own_code() -> None:
+@pytest.mark.parametrize(
+    "lock",
+    [
+        "LOCK TABLE accounts_user IN ACCESS EXCLUSIVE MODE",
+        f"SELECT pg_advisory_xact_lock({lock_key('user_1')})",
+    ],
+    ids=["table", "user"],
+)
+def test_lock_timeout_is_503_with_its_own_code(lock: LiteralString) -> None:
     event, svix_id = envelope("user.created", user_data()), next_id()
     with psycopg.connect(address()) as other:
-        other.execute("LOCK TABLE accounts_user IN ACCESS EXCLUSIVE MODE")
+        other.execute(lock)
         assert code_of(deliver(event, svix_id=svix_id)) == "sync_unavailable"
     entry = WebhookEvent.objects.get()
     assert (entry.outcome, entry.error_code) == ("failed", "lock_timeout")

@@ -11,7 +11,9 @@ from django.db import connections
 
 from accounts.db import lock_key
 from accounts.models import User
+from accounts.signals import sync_failed
 from tests.clock import Clock
+from tests.webhooks.conftest import RecordSignal
 from tests.webhooks.deliveries import code_of, deliver, envelope, outcome_of, user_data
 from tests.webhooks.trouble import address
 from webhooks.turns import MAX_TURN_SECONDS, TurnNotFree, Turns
@@ -30,7 +32,8 @@ def deliver_update(number: int) -> str:
 
 @pytest.mark.postgresql
 @pytest.mark.django_db(transaction=True)
-def test_one_delivery_waits_for_a_lock_and_the_others_are_refused() -> None:
+def test_one_delivery_waits_for_a_lock_and_the_others_are_refused(record_signal: RecordSignal) -> None:
+    failures = record_signal(sync_failed)
     with psycopg.connect(address()) as other, ThreadPoolExecutor(THREADS) as threads:
         other.execute("SELECT pg_advisory_xact_lock(%s)", [lock_key("user_1")])
         waiting: set[Future[str]] = {threads.submit(deliver_update, number) for number in range(THREADS)}
@@ -44,6 +47,7 @@ def test_one_delivery_waits_for_a_lock_and_the_others_are_refused() -> None:
         (last,) = waiting
         assert last.result() == "ok"
     assert refused == ["sync_unavailable"] * (THREADS - 1)
+    assert [failure["reason"] for failure in failures] == ["lock_timeout"] * (THREADS - 1)
     assert User.objects.filter(clerk_id="user_1").count() == 1
 
 
