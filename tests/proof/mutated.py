@@ -57,6 +57,7 @@ MODULES: dict[str, Sequence[str]] = {
     ),
     "webhooks/dispatch.py": (
         "tests/webhooks/test_own_handlers.py",
+        "tests/webhooks/test_handler_callbacks.py",
         "tests/webhooks/test_handler_failures.py",
         "tests/webhooks/test_handler_time.py",
         "tests/webhooks/test_parallel_handlers.py",
