@@ -73,6 +73,8 @@ MODULES: dict[str, Sequence[str]] = {
         *TOKEN_TESTS,
         f"{CLERK}/test_pem.py",
         f"{CLERK}/test_clock_skew.py",
+        f"{CLERK}/test_issuers.py",
+        f"{CLERK}/test_unexpected.py",
     ),
     "accounts/clerk/jws.py": (
         *TOKEN_TESTS,
