@@ -78,6 +78,7 @@ MODULES: dict[str, Sequence[str]] = {
     ),
     "accounts/clerk/jws.py": (
         *TOKEN_TESTS,
+        f"{CLERK}/test_pem.py",
         f"{CLERK}/test_foreign_tokens.py",
         f"{CLERK}/test_unexpected.py",
         f"{CLERK}/test_clock_skew.py",
