@@ -8,6 +8,7 @@ from django.test import Client
 from pytest_django import Settings
 
 from accounts.models import ClerkAccount, DeletedBy
+from accounts.sync import restore_user
 from tests.foreign.cases.conftest import Project
 from tests.waiting import wait_until
 from tests.webhooks.deliveries import deliver, envelope, next_id, now, outcome_of
@@ -43,6 +44,16 @@ def test_ban_refuses_and_leaves_the_user_alone(project: Project) -> None:
     assert project.send("user.updated", banned) == "updated"
     assert project.get("ada").status_code == 403
     assert project.user_of("ada").is_active
+
+
+def test_restored_account_without_a_user_gets_one(project: Project) -> None:
+    ada = project.clerk.person("ada")
+    assert project.send("user.deleted", ada) == "deleted"
+    account = ClerkAccount.objects.get()
+    assert account.user is None
+    restored = restore_user(account, at=now() + 1)
+    assert project.user_of("ada") == restored.user
+    assert project.get("ada").status_code == 200
 
 
 @pytest.mark.parametrize("kind", ["user.updated", "user.deleted"])
