@@ -80,7 +80,7 @@ PROOFS: tuple[Proof, ...] = (
     Proof("guided.the_token_parser_raises_only_refusals", 120),
     Proof("guided.the_envelope_parser_raises_only_refusals", 120),
     Proof("differential.we_accept_only_what_all_accept", 120),
-    Proof("adoption.each_project_adopts_the_wheel", 400),
+    Proof("adoption.each_project_adopts_the_wheel", 600),
     Proof("members.every_step_keeps_the_invariants", 200, settings=MEMBER_SITE),
     Proof("members.twelve_threads_applying_one_history_end_in_the_true_rows", 150, settings=MEMBER_SITE),
     Proof("members.concurrent_first_requests_create_one_user_each", 150, settings=MEMBER_SITE),
