@@ -148,8 +148,8 @@ def retry_on_dead_connection(work: Callable[[], T]) -> T:
     Raises what `work` raises, django.db.Error without a connection, and DeadlinePassed at the end of the
     block's `database_deadline`.
     """
-    start_deadline()
     connection = write_connection()
+    _start_deadline(connection)
     if connection.in_atomic_block:
         return _run(work)
     # A pool lends a connection per request, perhaps a dead one; `work` may have returned it when it fails.
@@ -161,7 +161,7 @@ def retry_on_dead_connection(work: Callable[[], T]) -> T:
         if not (getattr(held, "closed", False) or _sqlstate(error) == READ_ONLY_TRANSACTION):
             raise
     # A connection that the deadline has cut says nothing about the server: this raises DeadlinePassed.
-    start_deadline()
+    _start_deadline(connection)
     discard_connection(connection, started_at=started_at)
     return _run(work)
 
@@ -235,15 +235,19 @@ def start_deadline() -> None:
 
     Connects to no database. Raises DeadlinePassed at its end, and while the breaker of the block is open.
     """
-    deadline = current_deadline()
-    if deadline is not None:
-        deadline.start(write_connection())
+    _start_deadline(write_connection())
 
 
 def restart_deadline(*, seconds: float) -> None:
     """Limit the rest of the block to `seconds` from now, without its breaker, if it has a deadline."""
     replace_deadline(seconds=seconds)
     start_deadline()
+
+
+def _start_deadline(connection: BaseDatabaseWrapper) -> None:
+    deadline = current_deadline()
+    if deadline is not None:
+        deadline.start(connection)
 
 
 def _run(work: Callable[[], T]) -> T:
