@@ -32,7 +32,7 @@ help:
 	@echo "make licences write docs/licences.md: the licence of each locked package"
 	@echo "make check    lint, format, words, labels, types, import contracts, dependencies, migrations, API schema, lock, client"
 	@echo "make proof    the long proofs: order, races, faults, fuzz (15 minutes at most; SEED=N repeats a run)"
-	@echo "make mutants  mutation testing with 2,000 mutants: an hour at most"
+	@echo "make mutants  mutation testing with 3,400 mutants: an hour at most"
 	@echo "make bench    the benchmark beside its peers: eight minutes; make bench-quick: one"
 	@echo "make client   generate the TypeScript client from the API and build it (needs Node >= 20); OUT=DIR writes its"
 	@echo "              source into another tree"

@@ -1,8 +1,8 @@
-"""Mutation testing: `make mutants` makes some 2,000 small changes and counts those that a test detects.
+"""Mutation testing: `make mutants` makes some 3,400 small changes and counts those that a test detects.
 
 mutmut creates the mutants and runs only the tests of the changed module, in a copy of this tree, on a
-throwaway PostgreSQL; two modules at a time. tests/proof/mutants.md has the score, and each survivor with its
-reason from tests/proof/survivors.toml.
+throwaway PostgreSQL; three modules at a time. tests/proof/mutants.md has the score, and each survivor with
+its reason from tests/proof/survivors.toml.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ ROOT = Path(__file__).parent.parent.parent
 REPORT, REASONS = Path(__file__).with_name("mutants.md"), Path(__file__).with_name("survivors.toml")
 MINIMUM_SCORE = 0.90
 TIME_LIMIT_SECONDS = 3600
-CONCURRENT_MODULES = 2
+CONCURRENT_MODULES = 3
 # The results of mutmut that count as detected: a test failed or did not end.
 DETECTED = {"killed", "timeout", "suspicious", "segfault"}
 NOT_CHECKED = "not checked"

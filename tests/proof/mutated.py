@@ -13,7 +13,7 @@ TOKEN_TESTS = (
     f"{CLERK}/test_token_signatures.py",
     f"{CLERK}/test_token_texts.py",
 )
-# The tests of each module, the slowest module first, so that both workers end at about the same time.
+# The tests of each module, the slowest module first, so that all workers end at about the same time.
 MODULES: dict[str, Sequence[str]] = {
     "accounts/clerk/keys.py": (
         f"{CLERK}/test_failing_jwks.py",
@@ -53,6 +53,7 @@ MODULES: dict[str, Sequence[str]] = {
         "tests/webhooks/test_handler_time.py",
         "tests/webhooks/test_parallel_handlers.py",
         "tests/routers/test_events.py",
+        "tests/accounts/test_extra_fields.py",
         "tests/test_cold_path.py",
     ),
     "webhooks/dispatch.py": (
