@@ -111,8 +111,10 @@ def test_callback_has_its_own_time() -> None:
     ("kind", "data", "outcome"), [(TYPE, DATA, "handled"), ("user.created", user_data(), "created")]
 )
 def test_repeat_while_its_handler_runs_is_no_failure(
-    record_signal: RecordSignal, kind: str, data: object, outcome: str
+    record_signal: RecordSignal, monkeypatch: pytest.MonkeyPatch, kind: str, data: object, outcome: str
 ) -> None:
+    for module in (dispatch, handlers):
+        monkeypatch.setattr(module, "HANDLERS_SECONDS", 30)
     failures, started, goes_on = record_signal(sync_failed), threading.Event(), threading.Event()
 
     @on("user.updated")
