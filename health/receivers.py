@@ -60,7 +60,8 @@ def close_failures(sender: object, *, clerk_id: str, source: str, outcome: str, 
     Any outcome is a success.
     """
     metrics.SYNCS.labels(source, outcome).inc()
-    if source != "webhook" and outcome != Outcome.CREATED:  # Note [Resolved without a statement]
+    is_first_request = source == "request" and outcome == Outcome.CREATED
+    if source != "webhook" and not is_first_request:  # Note [Resolved without a statement]
         _close([clerk_id])
 
 

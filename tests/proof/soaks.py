@@ -55,8 +55,9 @@ def soak(*, seed: int, seconds: float, max_growth: float = MAX_GROWTH) -> Mappin
     before, after = samples[quarter : 2 * quarter], samples[-quarter:]
     growth = mean(each.memory for each in after) / mean(each.memory for each in before) - 1
     assert growth <= max_growth, f"{growth:.1%} more memory: {_format_memory(samples)}"
-    # A thread opens its connection to the database with its first request, which may come late.
-    for name, noise in (("threads", WORKERS), ("files", WORKERS * THREADS)):
+    # A thread starts, and opens its connection to the database, with its first request, which may come late.
+    noise = WORKERS * THREADS
+    for name in ("threads", "files"):
         most_before = max(getattr(each, name) for each in before)
         most_after = max(getattr(each, name) for each in after)
         assert most_after <= most_before + noise, f"{name}: {most_before}, then {most_after}"
