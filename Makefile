@@ -63,7 +63,7 @@ test: $(CLERK_NODE)
 test-latest: $(CLERK_NODE)
 	@.ci/venv-latest
 	@.ci/client build
-	@.ci/example install
+	@VENV=.venv-latest .ci/example install
 	@.venv-latest/bin/python -m tests
 
 image:

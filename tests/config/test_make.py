@@ -14,7 +14,7 @@ import pytest
 from tests.ports import free_port
 
 PROJECT = Path(__file__).parent.parent.parent
-TOOLS = ("sh", "cat", "cksum", "dirname")
+TOOLS = ("sh", "cat", "cksum", "dirname", "find")
 
 
 @pytest.fixture
@@ -179,3 +179,34 @@ def test_make_run_checks_the_ports_first(tmp_path: Path) -> None:
     assert done.returncode != 0
     assert "PORT must be a port number" in done.stderr
     assert not (tmp_path / ".venv").exists()
+
+
+@pytest.mark.parametrize("folder", [".venv", ".venv-latest"])
+def test_the_example_uses_the_environment_that_is_named(machine: Path, folder: str) -> None:
+    for package in ("examples/nextjs", "clients/typescript"):
+        (machine / package / "node_modules").mkdir(parents=True)
+        for name in ("package.json", "package-lock.json"):
+            (machine / package / name).write_text("{}")
+    (machine / "examples/nextjs/api").mkdir()
+    (machine / folder / "bin").mkdir(parents=True)
+    add_program(machine, "node", text="#!/bin/sh\n")
+    add_program(machine, "npm", text="#!/bin/sh\n")
+    add_program(machine, f"../{folder}/bin/python", text='#!/bin/sh\necho "$@"\n')
+    variables = {} if folder == ".venv" else {"VENV": folder}
+
+    status, output = run(machine, ".ci/example", "install", **variables)
+
+    assert status == 0, output
+    assert "manage.py spectacular" in output
+
+
+def test_the_newest_versions_are_tested_without_those_of_the_lock() -> None:
+    make = shutil.which("make")
+    assert make
+
+    lines = subprocess.run(
+        [make, "--dry-run", "test-latest"], cwd=PROJECT, check=True, capture_output=True, text=True
+    ).stdout
+
+    assert "VENV=.venv-latest .ci/example install" in lines
+    assert ".venv/" not in lines

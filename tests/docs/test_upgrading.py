@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -153,7 +154,7 @@ def assert_base_is_this_version(shop: Path) -> None:
 
 def run_the_app(shop: Path) -> None:
     """Write the migration of the app and run its tests on the merged code."""
-    (shop / ".venv").symlink_to(ROOT / ".venv")
+    (shop / ".venv").symlink_to(sys.prefix)
     run(shop, "env", *VARIABLES, ".venv/bin/python", "manage.py", "makemigrations", "memos")
     done = run(shop, ".venv/bin/python", "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/memos")
     assert "1 passed" in done.stdout
