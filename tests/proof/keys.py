@@ -90,6 +90,8 @@ def break_jwks_address(*, seed: int, workers: int, seconds: float, broken: list[
             recovered = wait_until(lambda: _are_all_ok(site, clerk), what="the recovery")
             time.sleep(2 * RETRY_AT_START_SECONDS)  # a worker without requests fetches by itself
             fetches_before = keys.asked
+            # Before the load: one fetch with a good answer would make an unknown key 401, rightly.
+            keys.behave = BROKEN[broken[0]]
             with Load(requests_by_kind, clients=6, seed=seed) as with_keys:
                 for name in broken:
                     keys.behave = BROKEN[name]
