@@ -38,6 +38,18 @@ export async function within<T>(
   }
 }
 
+const requests = new WeakMap<ReadableStream, Request[]>();
+
+/** Keep a request as long as the body of its response, and return the response.
+ *
+ * Node refers weakly to a request: once it is collected, the abort of the signal that it was created with has no
+ * effect on the body. */
+export function keepWithBody(request: Request, response: Response): Response {
+  const { body } = response;
+  if (body) requests.set(body, [...(requests.get(body) ?? []), request]);
+  return response;
+}
+
 // React Native, and Safari before 15.4, drop the reason.
 const reasons = new WeakMap<AbortSignal, unknown>();
 

@@ -1,4 +1,4 @@
-import { unlessAborted, within } from "./abort.js";
+import { keepWithBody, unlessAborted, within } from "./abort.js";
 import {
   isFetchFailure,
   isTransientStatus,
@@ -58,8 +58,8 @@ export function patientFetch(send: Send, defaults: Required<Patience>): Fetch {
     const isJson = options.parseAs === "json";
     const until = Date.now() + budget;
     const late = () => new TimeoutError(request, budget);
-    return within(request.signal, budget, late, !isJson, (signal) =>
-      send(request, { retries, timeout, until, signal, isJson }),
+    return within(request.signal, budget, late, !isJson, async (signal) =>
+      keepWithBody(request, await send(request, { retries, timeout, until, signal, isJson })),
     );
   };
 }
@@ -102,7 +102,8 @@ function getDelay(result: Result, attempt: number): number | undefined {
 function sendOnce(fetch: Fetch, request: Request, { timeout, signal, isJson }: Call): Promise<Response> {
   const late = () => new TimeoutError(request, timeout);
   return within(signal, timeout, late, !isJson, async (limit) => {
-    const response = await markingFetch(fetch)(new Request(request, { signal: limit }));
+    const attempt = new Request(request, { signal: limit });
+    const response = keepWithBody(attempt, await markingFetch(fetch)(attempt));
     return isJson ? readText(response) : response;
   });
 }

@@ -1,3 +1,5 @@
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import { describe, expect, it } from "vitest";
 import { createApiClient, createServerApiClient, createUserEndpoints, type Patience } from "../src/index.js";
 import { Relay, type Step } from "./relay.js";
@@ -15,6 +17,11 @@ async function browserOf(patience: Patience, ...script: Step[]) {
   const [relay, token] = [await Relay.start(...script), await mintToken(await createUser())];
   const client = createApiClient({ baseUrl: relay.url, getToken: async () => token, ...patience });
   return { relay, client, users: createUserEndpoints(client) };
+}
+
+function collectGarbage(): void {
+  setFlagsFromString("--expose-gc");
+  runInNewContext("gc")();
 }
 
 /** Return how many milliseconds a call takes to reject, and with what. */
@@ -49,12 +56,14 @@ describe("on a server", () => {
   });
 
   it("a call ends after two seconds also when the body hangs", async () => {
-    const { users } = await serverOf({}, "stall");
+    const { users, relay } = await serverOf({}, "stall");
+    setTimeout(collectGarbage, 1000);
 
     const { error, ms } = await timed(users.me);
 
     expect(error).toMatchObject({ name: "TimeoutError" });
     expect(ms).toBeLessThan(2500);
+    await waitUntil(() => relay.seen[0]?.abandoned === true);
   });
 
   it("a call ends after two seconds also when getToken hangs", async () => {
@@ -199,6 +208,7 @@ describe("a body that the caller reads itself", () => {
     await reader.read();
     await new Promise((resolve) => setTimeout(resolve, 800));
     expect(relay.seen[0]?.abandoned).toBe(false);
+    collectGarbage();
     stop.abort();
 
     await rejectionOf(reader.read());
