@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 from tests.postgres import ThrowawayPostgres
 from tests.proof.clients import Load, format_slowest, format_table
-from tests.proof.deadlines import is_warm
+from tests.proof.deadlines import wait_until_warm
 from tests.proof.environment import clerk_instance
 from tests.proof.outages import RETRY_SECONDS, build_requests
 from tests.proof.rows import wait_for_consistency
@@ -34,7 +34,7 @@ def promote_standby(*, seed: int, workers: int) -> Mapping[str, object]:
             status_of_standby = _readiness(Site(clerk, database=standby.url, workers=1))
             assert status_of_standby == {"status": "database_read_only"}, status_of_standby
             with Load(build_requests(site, clerk), clients=8, seed=seed) as load:
-                wait_until(lambda: is_warm(load.answers, workers=workers), what="responses of warm workers")
+                wait_until_warm(site, load)
                 down = time.monotonic()
                 primary.stop()
                 time.sleep(1)

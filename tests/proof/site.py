@@ -127,6 +127,12 @@ class Site:
         except FileNotFoundError:
             return []
 
+    def has_loaded(self, extension: str) -> bool:
+        """Return whether each worker has loaded an extension module of this name."""
+        maps = [Path(f"/proc/{pid}/maps").read_text() for pid in self.workers()]
+        # Uvicorn has one more child, the resource tracker.
+        return sum(f"/{extension}." in each for each in maps) >= self._workers
+
     def is_ready(self) -> bool:
         """Return whether the readiness probe succeeds."""
         return self.get("/health/ready").status_code == 200
