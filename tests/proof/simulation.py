@@ -181,7 +181,7 @@ class Simulation:
 
     def expected(self, token: Token, *, was_deleted: bool) -> int:
         """Return the expected status of a token that was just presented."""
-        if self.now // 1000 > token.expires_at + LEEWAY_SECONDS or was_deleted:
+        if self.now // 1000 >= token.expires_at + LEEWAY_SECONDS or was_deleted:
             return 401
         row = self.row(token.clerk_id)
         assert row is not None, "a valid token and no row"
