@@ -24,7 +24,7 @@ from importlib import import_module
 
 DEFAULT_MINUTES = 15.0
 # How many proofs run at a time: most of them wait.
-LANES = 3
+LANES = 4
 Claim = Callable[..., Mapping[str, object]]
 
 
@@ -44,8 +44,16 @@ class Proof:
 
 # A project with users of its own, each with a `ClerkAccount`.
 MEMBER_SITE = "tests.proof.member_site.settings"
-# All of them take a quarter of an hour together; the single limits stop a proof that hangs.
+# All of them take a quarter of an hour together; the single limits stop a proof that hangs. First those that
+# measure deadlines, then the longest, which uses a whole processor.
 PROOFS: tuple[Proof, ...] = (
+    Proof("deadlines.a_stopped_server_costs_a_request_six_seconds", 120),
+    Proof("deadlines.a_stopped_server_behind_a_pool_costs_the_same", 220),
+    Proof("deadlines.a_locked_table_costs_a_request_six_seconds", 150),
+    Proof("outages.a_restarted_database_gives_only_200_and_503", 240),
+    Proof("outages.a_restarted_database_under_uvicorn_gives_only_200_and_503", 200),
+    Proof("outages.a_server_killed_during_a_webhook_loses_nothing", 240),
+    Proof("adoption.each_project_adopts_the_wheel", 600),
     Proof("histories.every_step_keeps_the_invariants", 300),
     Proof("races.twelve_threads_applying_one_history_end_in_the_true_row", 200),
     Proof("races.concurrent_first_requests_create_one_row_each", 200),
@@ -53,14 +61,8 @@ PROOFS: tuple[Proof, ...] = (
     Proof("races.no_first_request_revives_a_deleted_user", 200),
     Proof("backfills.a_backfill_killed_twenty_times_ends_like_an_undisturbed_one", 300),
     Proof("backfills.two_backfills_with_live_traffic_end_in_the_true_rows", 240),
-    Proof("outages.a_restarted_database_gives_only_200_and_503", 240),
-    Proof("outages.a_restarted_database_under_uvicorn_gives_only_200_and_503", 200),
-    Proof("outages.a_server_killed_during_a_webhook_loses_nothing", 240),
     Proof("databases.a_database_that_fails_at_writes_gives_503_only_to_writes", 200),
     Proof("databases.a_lock_held_elsewhere_is_503_after_five_seconds", 200),
-    Proof("deadlines.a_stopped_server_costs_a_request_six_seconds", 120),
-    Proof("deadlines.a_stopped_server_behind_a_pool_costs_the_same", 220),
-    Proof("deadlines.a_locked_table_costs_a_request_six_seconds", 150),
     Proof("failovers.a_promoted_standby_serves_every_request", 90, alone=True),
     Proof("probes.a_locked_ledger_stops_no_probe_and_no_user", 90, alone=True),
     Proof("probes.preloaded_workers_always_get_keys", 150),
@@ -80,7 +82,6 @@ PROOFS: tuple[Proof, ...] = (
     Proof("guided.the_token_parser_raises_only_refusals", 120),
     Proof("guided.the_envelope_parser_raises_only_refusals", 120),
     Proof("differential.we_accept_only_what_all_accept", 120),
-    Proof("adoption.each_project_adopts_the_wheel", 600),
     Proof("members.every_step_keeps_the_invariants", 200, settings=MEMBER_SITE),
     Proof("members.twelve_threads_applying_one_history_end_in_the_true_rows", 150, settings=MEMBER_SITE),
     Proof("members.concurrent_first_requests_create_one_user_each", 150, settings=MEMBER_SITE),
