@@ -12,7 +12,7 @@ While a connection is opened, there is no socket yet that could be shut. The lim
 
 Note [The breaker]
 Without a breaker every request waits for the whole limit, all threads of a process wait, and requests that
-need no database wait behind them. So the first request that meets its deadline opens the breaker of its kind.
+need no database wait behind them. So the first request whose deadline passes opens the breaker of its kind.
 Requests are then refused at once, except for one trial per second with a shorter limit. The first success
 closes the breaker. Waiting for a connection of a busy pool does not open it: the database answers.
 """
@@ -104,7 +104,7 @@ class Deadline:
         self._breaker, self._seconds = breaker, seconds
         self._lock = threading.Lock()
         self._connection: BaseDatabaseWrapper | None = None
-        self._is_met = self._is_answered = False
+        self._has_passed = self._is_answered = False
         self.ends_at = 0.0
 
     def start(self, connection: BaseDatabaseWrapper) -> None:
@@ -121,14 +121,14 @@ class Deadline:
             raise DeadlinePassed
 
     def record_answer(self) -> None:
-        """Record that the database has answered: a success, if the deadline is not met later."""
+        """Record that the database has answered: a success, unless the deadline passes later."""
         self._is_answered = True
 
     def cut(self) -> None:
         """End the wait for a statement. Called in the thread of the watchdog, again and again."""
         with self._lock:
             if self._connection is not None and _shut(self._connection.connection):
-                self._is_met = True
+                self._has_passed = True
 
     def end(self) -> None:
         """Stop limiting the connection, and draw the conclusion for the next requests."""
@@ -138,7 +138,7 @@ class Deadline:
         with self._lock:
             connection, self._connection = self._connection, None
         vars(connection).pop("get_new_connection", None)
-        if self._is_met:
+        if self._has_passed:
             if not connection.in_atomic_block:
                 with suppress(Error):
                     connection.close()
@@ -166,7 +166,7 @@ class Deadline:
             return type(connection).get_new_connection(connection, {**conn_params, "connect_timeout": limit})
         except Exception:
             if time.monotonic() - begin > limit - 0.2:
-                self._is_met = True
+                self._has_passed = True
             raise
 
 

@@ -68,7 +68,7 @@ def run_once(handlers: Sequence[Handler], event: ClerkEvent, *, svix_id: str) ->
     return retry_on_dead_connection(run)
 
 
-def record_failure(failure: HandlerFailed, *, svix_id: str) -> None:
+def record_handler_failure(failure: HandlerFailed, *, svix_id: str) -> None:
     """Store the names of the handler and of its exception, unless the event was handled meanwhile."""
     log_unexpected(logger, "A webhook handler failed", error=failure.error)
     rows = WebhookEvent.objects.filter(svix_id=svix_id, handled_at=None)

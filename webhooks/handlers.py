@@ -28,7 +28,7 @@ from accounts.db import (
 )
 from accounts.signals import sync_failed
 from accounts.sync import delete_user, sync_user
-from webhooks.dispatch import HANDLERS_SECONDS, HandlerFailed, record_failure, run_once
+from webhooks.dispatch import HANDLERS_SECONDS, HandlerFailed, record_handler_failure, run_once
 from webhooks.events import Event
 from webhooks.models import DUPLICATE, EventOutcome, WebhookEvent
 from webhooks.registry import ClerkEvent, registry
@@ -178,7 +178,7 @@ def _apply_once(entry: WebhookEvent, *, effect: Callable[[], str] | None = None)
 def _handle_failed_handler(entry: WebhookEvent, *, failure: HandlerFailed) -> None:
     """Record the failure of a project's handler, log it and notify observers. Our effect stays."""
     entry.error_code = type(failure.error).__name__
-    record_failure(failure, svix_id=entry.svix_id)
+    record_handler_failure(failure, svix_id=entry.svix_id)
     _notify_received(entry, outcome=EventOutcome.FAILED)
     reason = f"handler_failed:{failure.name}"
     sync_failed.send_robust(WebhookEvent, clerk_id=None, source="webhook", reason=reason)

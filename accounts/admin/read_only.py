@@ -8,7 +8,7 @@ from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
-from accounts.admin.actions import (
+from accounts.admin.runner import (
     fetch_again,
     has_action_permission,
     refuse_more_rights,
