@@ -20,7 +20,7 @@ from tests.webhooks.deliveries import code_of, deliver, envelope, next_id, outco
 from tests.webhooks.handler_cases import DATA, TYPE, Trouble, groups
 from tests.webhooks.trouble import address
 from webhooks import ClerkEvent, on
-from webhooks.dispatch import HandlerFailed, record_failure, run_once
+from webhooks.dispatch import HandlerFailed, record_handler_failure, run_once
 from webhooks.handlers import SyncUnavailable
 from webhooks.models import WebhookEvent
 from webhooks.signals import webhook_received
@@ -284,7 +284,7 @@ def test_failure_is_recorded_at_its_own_event_that_is_not_handled() -> None:
         assert outcome_of(envelope(TYPE, DATA), svix_id=svix_id) == "ignored"
     WebhookEvent.objects.filter(svix_id=handled).update(handled_at=timezone.now())
     for svix_id in (mine, handled):
-        record_failure(HandlerFailed("shop.clerk_events.add", error=LookupError()), svix_id=svix_id)
+        record_handler_failure(HandlerFailed("shop.clerk_events.add", error=LookupError()), svix_id=svix_id)
     failed = WebhookEvent.objects.exclude(failed_handler="")
     assert [(entry.svix_id, entry.outcome) for entry in failed] == [(mine, "failed")]
 
