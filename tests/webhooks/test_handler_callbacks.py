@@ -45,7 +45,9 @@ def test_callback_runs_after_the_commit_and_not_after_a_failure(trouble: Trouble
     assert calls == [True]
 
 
-def test_callback_that_fails_is_reported_and_the_event_stays_handled(record_signal: RecordSignal) -> None:
+def test_callback_that_fails_is_reported_and_the_event_stays_handled(
+    record_signal: RecordSignal, caplog: pytest.LogCaptureFixture
+) -> None:
     failures = record_signal(sync_failed)
 
     def fail() -> None:
@@ -57,5 +59,8 @@ def test_callback_that_fails_is_reported_and_the_event_stays_handled(record_sign
 
     svix_id, event = next_id(), envelope(TYPE, DATA)
     assert outcome_of(event, svix_id=svix_id) == "handled"
-    assert [failure["reason"] for failure in failures] == ["unexpected_error"]
+    assert failures == [
+        {"sender": WebhookEvent, "clerk_id": None, "source": "webhook", "reason": "unexpected_error"}
+    ]
+    assert "Unexpected error after the commit of webhook handlers" in caplog.messages
     assert outcome_of(event, svix_id=svix_id) == "duplicate"

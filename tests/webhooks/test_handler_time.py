@@ -107,6 +107,24 @@ def test_callback_has_its_own_time() -> None:
 
 
 @pytest.mark.postgresql
+@pytest.mark.own_session
+@pytest.mark.usefixtures("short_time")
+def test_callback_that_takes_too_long_is_cut_and_the_event_stays_handled(record_signal: RecordSignal) -> None:
+    failures = record_signal(sync_failed)
+
+    @on(TYPE)
+    def handle(event: ClerkEvent) -> None:
+        transaction.on_commit(wait)
+
+    def wait() -> None:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_sleep(5)")  # less than the time of a request
+
+    assert outcome_of(envelope(TYPE, DATA)) == "handled"
+    assert [failure["reason"] for failure in failures] == ["unexpected_error"]
+
+
+@pytest.mark.postgresql
 @pytest.mark.parametrize(
     ("kind", "data", "outcome"), [(TYPE, DATA, "handled"), ("user.created", user_data(), "created")]
 )
