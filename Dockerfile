@@ -31,5 +31,5 @@ HEALTHCHECK --interval=10s --timeout=3s --start-period=30s --retries=3 \
     CMD ["python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:8081/health/live', timeout=2)"]
 # SIGTERM: gunicorn accepts no new connection and finishes the requests in flight (deploy/gunicorn.conf.py).
 STOPSIGNAL SIGTERM
-LABEL org.opencontainers.image.version="0.1.0"
+LABEL org.opencontainers.image.version="1.0.0"
 CMD ["gunicorn", "config.wsgi"]

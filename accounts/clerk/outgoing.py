@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from accounts.clerk.payloads import read_payload
 
 # `make version` writes it: an installed copy has no pyproject.toml.
-VERSION = "0.1.0"
+VERSION = "1.0.0"
 USER_AGENT = f"django-clerk-sync/{VERSION}"
 MAX_IDENTIFIER_CHARACTERS = 100
 NOT_FROM_CLERK = (
