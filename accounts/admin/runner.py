@@ -134,7 +134,11 @@ def fetch_again(clerk_id: str) -> str:
 
 
 def fetch(clerk_id: str, *, deleted_row: AbstractClerkIdentity | None = None) -> SyncResult | None:
-    """Call `refresh_user`; raise ActionFailed, with what to do, in place of errors of Clerk."""
+    """Fetch a user from Clerk and merge the profile; return None if Clerk has no such user.
+
+    With `deleted_row` that row is restored. Raises ActionFailed, with what to do, in place of Clerk's errors;
+    RestoreRefused and django.db.Error.
+    """
     try:
         api = get_clerk_api(timeout=CLERK_TIMEOUT_SECONDS, patience=0, accept_kept=True)
         return refresh_user(api, clerk_id, clock=timezone.now, deleted_row=deleted_row)
